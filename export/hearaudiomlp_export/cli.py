@@ -1,0 +1,143 @@
+"""The ``hearaudiomlp-export`` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hearaudiomlp import HearAudioMLPError, __version__
+from hearaudiomlp.files import replacing
+from hearaudiomlp.spec import ENCODERS
+
+_DESCRIPTION = """\
+Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out.
+Every export is proved stage by stage against librosa and torch before the file is put in place;
+the figures go into FILE.report.md beside it."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("hearaudiomlp-export", description=_DESCRIPTION)
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="a .pth file; with --graph-only kwmlp or audiomae"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE.onnx", type=Path, required=True)
+    parser.add_argument(
+        "--graph-only",
+        action="store_true",
+        help="write the graph without weights, for the runtime to bind checkpoints to; "
+        "it is proved with random weights",
+    )
+    parser.add_argument("--licence", help="licence of the weights (known for the published ones)")
+    parser.add_argument(
+        "--source", help="where the weights come from (known for the published ones)"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _write(path: Path, data: bytes) -> None:
+    with replacing(path) as file:
+        file.write(data)
+
+
+def export(
+    checkpoint: str,
+    output: Path,
+    *,
+    graph_only: bool = False,
+    licence: str | None = None,
+    source: str | None = None,
+) -> bool:
+    """Trace, prove, and, if the proof holds, write the model and its report.
+
+    Args:
+        checkpoint: path of a checkpoint; with ``graph_only`` the name of an encoder.
+        output: the ONNX file to write; the report goes beside it, as ``.report.md``.
+        graph_only: leave the weights out.
+        licence: of the weights.
+        source: where the weights come from.
+
+    Returns:
+        Whether the proof holds. If it doesn't, only the report is written.
+
+    Raises:
+        OSError: a file can't be read or written.
+        ModelFileError: the checkpoint isn't one of these encoders.
+    """
+    from hearaudiomlp_export.card import describe, write_card
+    from hearaudiomlp_export.checkpoints import load_checkpoint, random_checkpoint
+    from hearaudiomlp_export.prove import prove, report
+    from hearaudiomlp_export.trace import embed_weights, trace
+
+    if graph_only:
+        weights = random_checkpoint(checkpoint)
+    else:
+        weights = load_checkpoint(Path(checkpoint), licence, source)
+    graph = trace(weights.name)
+    card = describe(graph)
+    if not graph_only:
+        graph = embed_weights(graph, weights.weights)
+        card |= {
+            "checkpoint_sha256": weights.sha256,
+            "licence": weights.licence,
+            "source": weights.source,
+        }
+    write_card(graph, card)
+    findings = prove(graph, weights.weights)
+    _write(output.with_suffix(".report.md"), report(graph, findings).encode())
+    if not all(finding.passed for finding in findings):
+        return False
+    _write(output, graph.SerializeToString(deterministic=True))
+    return True
+
+
+def _missing_package(problem: ImportError) -> str | None:
+    name = (problem.name or "").partition(".")[0]
+    if name in ("torch", "onnx", "onnxscript", "librosa", "scipy"):
+        return f"{name} is missing: pip install 'hearaudiomlp[cpu,export]'"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.graph_only and options.checkpoint not in ENCODERS:
+        parser.error(f"--graph-only takes {' or '.join(ENCODERS)}, not {options.checkpoint}")
+    if options.output.suffix != ".onnx":
+        parser.error(f"the output has to end in .onnx: {options.output}")
+    try:
+        holds = export(
+            options.checkpoint,
+            options.output,
+            graph_only=options.graph_only,
+            licence=options.licence,
+            source=options.source,
+        )
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except ImportError as problem:
+        message = _missing_package(problem)
+        if message is None and not isinstance(problem, HearAudioMLPError):
+            raise
+        print(f"hearaudiomlp-export: {message or problem}", file=sys.stderr)
+        return 1
+    except HearAudioMLPError as problem:
+        print(f"hearaudiomlp-export: {options.checkpoint}: {problem}", file=sys.stderr)
+        return 1
+    except OSError as problem:
+        name = problem.filename or options.output
+        print(f"hearaudiomlp-export: {name}: {problem.strerror or problem}", file=sys.stderr)
+        return 1
+    figures = options.output.with_suffix(".report.md")
+    if not holds:
+        print(f"hearaudiomlp-export: not proved, nothing written; see {figures}", file=sys.stderr)
+        return 1
+    size = options.output.stat().st_size
+    print(f"{options.output}: {size:,} bytes, proved; figures in {figures}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

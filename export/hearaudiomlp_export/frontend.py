@@ -1,0 +1,65 @@
+"""The mel and MFCC front ends as torch modules, written as the definition reads.
+
+The readable form, in the dtype of the waveform; the exported graph computes the same with fewer
+multiplications (:mod:`hearaudiomlp_export.traced`).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from hearaudiomlp.spec import HOP
+from hearaudiomlp_export.filters import (
+    BINS,
+    N_FFT,
+    dct_matrix,
+    hann_window,
+    mel_filterbank,
+)
+
+AMIN = 1e-10
+"""Smallest power that is told from zero."""
+
+TOP_DB = 80.0
+"""Decibels below a window's loudest band at which everything is cut off."""
+
+
+class PowerMel(nn.Module):
+    """Power spectrogram (Hann 480, hop 160, no centring) through 40 mel filters."""
+
+    window: Tensor
+    filterbank: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.from_numpy(hann_window()))
+        self.register_buffer("filterbank", torch.from_numpy(mel_filterbank()))
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Map waveforms [shape=(n, 16000)] to power mels [shape=(n, 98, 40)]."""
+        frames = windows.unfold(-1, N_FFT, HOP) * self.window.to(windows)
+        spectrum = torch.fft.rfft(frames, n=N_FFT)
+        assert spectrum.shape[-1] == BINS
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel: Tensor = power @ self.filterbank.to(windows).T
+        return mel
+
+
+class MFCC(nn.Module):
+    """Decibels of a power mel, floored 80 dB below the window's maximum, then a DCT-II."""
+
+    dct: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("dct", torch.from_numpy(dct_matrix()))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Map power mels [shape=(n, 98, 40)] to MFCCs of the same shape."""
+        decibels = 10.0 * torch.log10(mel.clamp(min=AMIN))
+        floor = decibels.amax(dim=(1, 2), keepdim=True) - TOP_DB
+        return torch.maximum(decibels, floor) @ self.dct.to(mel).T
+
+
+def front_end(name: str) -> nn.Module:
+    """Return the module that makes the features of the encoder called ``name``."""
+    return nn.Sequential(PowerMel(), MFCC()) if name == "kwmlp" else PowerMel()

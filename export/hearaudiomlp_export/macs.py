@@ -1,0 +1,58 @@
+"""Multiply-accumulates of a graph, counted in the graph itself."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import onnx
+
+
+def depending(model: onnx.ModelProto, sources: Iterable[str]) -> list[Any]:
+    """Return the nodes that depend on any of the values named, in order."""
+    reached = set(sources)
+    nodes = []
+    for node in model.graph.node:
+        if reached.intersection(node.input):
+            reached.update(node.output)
+            nodes.append(node)
+    return nodes
+
+
+def _shapes_for_one_window(model: onnx.ModelProto) -> dict[str, list[int]]:
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    single.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for tensor in single.graph.initializer:  # shape inference wants to look into every constant
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.ClearField("data_location")
+            del tensor.external_data[:]
+            tensor.raw_data = bytes(4 * int(np.prod(tensor.dims)))
+    graph = onnx.shape_inference.infer_shapes(single, strict_mode=True, data_prop=True).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output, *graph.input)
+    }
+    return shapes | {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+
+
+def count_macs(model: onnx.ModelProto, *sources: str) -> int:
+    """Count the multiply-accumulates that a graph spends on one window.
+
+    Those of matrix products (MatMul, Gemm) that depend on the window. Products of weights with
+    weights don't count: they are computed once, when a session is opened.
+
+    Args:
+        model: the graph.
+        sources: names of values; products that don't depend on one of them are left out. All that
+            depend on the graph's input, if none is given.
+    """
+    shapes = _shapes_for_one_window(model)
+    macs = 0
+    for node in depending(model, sources or [model.graph.input[0].name]):
+        if node.op_type in ("MatMul", "Gemm"):
+            transposed = any(a.name == "transA" and a.i for a in node.attribute)
+            inner = shapes[node.input[0]][-2 if transposed else -1]
+            macs += int(np.prod(shapes[node.output[0]])) * inner
+        elif node.op_type in ("Conv", "ConvTranspose", "Einsum"):
+            raise NotImplementedError(f"multiply-accumulates of {node.op_type}")
+    return macs

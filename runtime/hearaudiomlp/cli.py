@@ -1,0 +1,127 @@
+"""The ``hearaudiomlp`` command."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hearaudiomlp import HearAudioMLPError, Model, __version__, load_model
+
+
+def _say(message: object) -> None:
+    print(f"hearaudiomlp: {message}", file=sys.stderr)
+
+
+def _load(options: argparse.Namespace) -> Model:
+    return load_model(options.model, device=options.device, threads=options.threads)
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from hearaudiomlp.embed import Embedded, Failed, embed_files, write_npz
+
+    if not options.output.parent.is_dir():
+        _say(f"there is no folder {options.output.parent} to write to")
+        return 2
+    model = _load(options)
+    done: list[Embedded] = []
+    for file in embed_files(options.files, model):
+        if isinstance(file, Failed):
+            _say(file.problem)
+            continue
+        done.append(file)
+        print(
+            f"{file.path}: {file.recording.duration:.2f} s, "
+            f"{file.embeddings.timestamps.shape[1]} x {model.timestamp_embedding_size} timestamp "
+            f"and {model.scene_embedding_size} scene values"
+        )
+    if done:
+        write_npz(options.output, done, model)
+        files = "1 file" if len(done) == 1 else f"{len(done)} files"
+        print(f"{options.output}: {files}, {model.name} on {model.device}")
+    failed = len(options.files) - len(done)
+    if failed:
+        _say(f"{failed} of {len(options.files)} files failed")
+        if not done:
+            _say("nothing was written")
+    return 1 if failed else 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from hearaudiomlp.info import describe
+
+    for name, fact in describe(options.model, _load(options)).items():
+        print(f"{name:12s} {fact}")
+    return 0
+
+
+def _threads(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return value
+
+
+def _npz(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".npz":
+        raise argparse.ArgumentTypeError(f"has to end in .npz: {text}")
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    running = argparse.ArgumentParser(add_help=False)
+    running.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")
+    running.add_argument(
+        "--threads", type=_threads, metavar="N", help="threads on the CPU (default: all usable)"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, parents=[running])
+        added.set_defaults(run=run)
+        return added
+
+    embed = command("embed", _embed, "Embed audio files into one .npz.")
+    embed.add_argument(
+        "files", nargs="+", metavar="FILE", help="audio of any rate and channel count"
+    )
+    embed.add_argument("-o", "--output", type=_npz, required=True, metavar="OUT.npz")
+    embed.add_argument(
+        "--model", required=True, metavar="FILE", help="an exported .onnx or a published .pth"
+    )
+    info = command("info", _info, "Tell what a model file consists of.")
+    info.add_argument("model", metavar="MODEL", help="an exported .onnx or a published .pth")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code.
+
+    0: all done; 1: something failed (it was said what); 2: wrong usage; 130: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was written")
+        return 130
+    except HearAudioMLPError as problem:
+        _say(problem)
+        return 1
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        return 1
+    except OSError as problem:
+        _say(problem)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Every error that this package raises on purpose.
+
+Each derives from :class:`HearAudioMLPError` *and* from the builtin that a caller would expect.
+"""
+
+
+class HearAudioMLPError(Exception):
+    """Base of all errors of this package."""
+
+
+class AudioValueError(HearAudioMLPError, ValueError):
+    """Audio of a wrong shape, without any sound in it, or with NaN or infinity in it."""
+
+
+class AudioTypeError(HearAudioMLPError, TypeError):
+    """Audio that isn't an array of floating-point numbers."""
+
+
+class OptionError(HearAudioMLPError, ValueError):
+    """An option whose value can't be meant."""
+
+
+class DeviceError(HearAudioMLPError, RuntimeError):
+    """A device or provider that was asked for and can't be used, or failed while computing."""
+
+
+class MissingPackageError(HearAudioMLPError, ImportError):
+    """A package that this call needs is missing, or two that can't live together are there."""
+
+
+class ModelNotFoundError(HearAudioMLPError, FileNotFoundError):
+    """There is no model file at the path."""
+
+
+class ModelFileError(HearAudioMLPError, ValueError):
+    """A file that isn't a model of this package: damaged, cut off, or somebody else's."""
+
+
+class CheckpointMismatchError(ModelFileError):
+    """A checkpoint of another architecture: its tensors don't fit the packaged graph."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        missing: tuple[str, ...] = (),
+        unexpected: tuple[str, ...] = (),
+        mismatched: tuple[str, ...] = (),
+    ) -> None:
+        """Keep the names of the tensors beside the message."""
+        super().__init__(message)
+        self.missing = missing
+        """Names of tensors that the graph needs and the checkpoint lacks."""
+        self.unexpected = unexpected
+        """Names of tensors that the graph has no place for."""
+        self.mismatched = mismatched
+        """Names of tensors whose shape or dtype is another one."""
+
+
+class UnsafeCheckpointError(ModelFileError):
+    """A checkpoint whose pickle asks for anything but tensors in dictionaries. Nothing was run."""
+
+
+class AudioFileError(HearAudioMLPError, ValueError):
+    """A file from which no audio could be read."""
+
+
+class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
+    """There is no audio file at the path."""

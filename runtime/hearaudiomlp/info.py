@@ -1,0 +1,42 @@
+"""What a model file consists of, as text."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from hearaudiomlp.model import Model
+
+
+def _shape(name: str, shape: tuple[int | str, ...]) -> str:
+    return f"{name} [{', '.join(str(size) for size in shape)}]"
+
+
+def _operators(operators: Counter[str]) -> str:
+    counts = sorted(operators.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in counts)
+
+
+def describe(path: str | os.PathLike[str], model: Model) -> dict[str, str]:
+    """Return what there is to say of a loaded model, one line a fact."""
+    outline, card = model.outline(), model.metadata
+    macs, encoder = int(card["macs_per_window"]), int(card["encoder_macs_per_window"])
+    step = 1000 * int(card["hop"]) // model.sample_rate
+    return {
+        "model": f"{model.name} ({path}, {Path(path).stat().st_size:,} bytes)",
+        "parameters": f"{int(card['parameters']):,}",
+        "per second": f"{macs:,} multiply-accumulates ({2e-9 * macs:.3f} GFLOP): "
+        f"front end {macs - encoder:,}, encoder {encoder:,}",
+        "audio": f"{model.sample_rate} Hz, mono",
+        "timestamps": f"{model.timestamp_embedding_size} values every {step} ms",
+        "scene": f"{model.scene_embedding_size} values",
+        "keywords": " ".join(model.labels) or "none",
+        "input": "; ".join(_shape(*item) for item in outline.inputs.items()),
+        "output": "; ".join(_shape(*item) for item in outline.outputs.items()),
+        "operators": f"{_operators(outline.operators)} (opset {outline.opset})",
+        "checkpoint": f"SHA-256 {card['checkpoint_sha256']}",
+        "source": card["source"],
+        "licence": card["licence"],
+        "graph by": f"hearaudiomlp {card['hearaudiomlp_version']}",
+        "runs on": f"{model.device} ({', '.join(model.providers)}), "
+        f"{model.threads} thread{'s' if model.threads > 1 else ''}",
+    }

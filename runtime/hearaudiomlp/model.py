@@ -1,0 +1,389 @@
+"""A loaded encoder and what it can compute."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp import scene, windows
+from hearaudiomlp.checkpoint import ZIP_MAGIC, identify, mismatch, read_checkpoint
+from hearaudiomlp.cpus import usable_cpus
+from hearaudiomlp.errors import (
+    AudioValueError,
+    ModelFileError,
+    ModelNotFoundError,
+    OptionError,
+)
+from hearaudiomlp.onnxfile import OnnxSummary, summarize
+from hearaudiomlp.published import find_published
+from hearaudiomlp.schedule import BLOCK, Team, split
+from hearaudiomlp.session import Provider, Session
+from hearaudiomlp.spec import ENCODERS, FRAMES, SAMPLE_RATE, WINDOW
+from hearaudiomlp.tensors import take_audio
+
+Floats = npt.NDArray[np.float32]
+Audio = TypeVar("Audio")
+
+FORMAT = "1"
+"""Version of the metadata in model files."""
+
+_REQUIRED = (
+    "model",
+    "sample_rate",
+    "timestamp_embedding_size",
+    "scene_embedding_size",
+    "scene_steps",
+    "keyword_labels",
+    "parameters",
+    "macs_per_window",
+    "encoder_macs_per_window",
+    "hop",
+    "checkpoint_sha256",
+    "licence",
+    "source",
+    "hearaudiomlp_version",
+)
+_GPU_BLOCK = 256
+_GRAPHS = Path(__file__).with_name("graphs")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Everything that one pass over some sounds gives."""
+
+    timestamp_embeddings: Floats
+    """[shape=(n_sounds, n_timestamps, timestamp_embedding_size)]"""
+
+    timestamps: Floats
+    """Centres of the frames in ms [shape=(n_sounds, n_timestamps)]."""
+
+    scene_embeddings: Floats
+    """[shape=(n_sounds, scene_embedding_size)]"""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Everything from which a session can be opened again, in this process or in another one."""
+
+    graph: bytes
+    weights: Mapping[str, Floats]
+    metadata: Mapping[str, str]
+    device: str
+    providers: tuple[Provider, ...] | None
+
+    def open(self) -> Session:
+        return Session(self.graph, self.weights, device=self.device, providers=self.providers)
+
+
+class Model:
+    """An encoder, ready to compute.
+
+    One model may be used from many threads at once, pickled to another process, and used after a
+    fork. Make one with :func:`load_model`.
+    """
+
+    def __init__(self, source: _Source, threads: int | None = None) -> None:
+        """Open the session; see :func:`load_model` for the options."""
+        if threads is not None and (isinstance(threads, bool) or threads < 1):
+            raise OptionError(f"threads has to be at least 1, not {threads}")
+        self._source, self._threads = source, threads
+        self._session, self._pid = source.open(), os.getpid()
+        on_cpu = self._session.device == "cpu"
+        self._team = Team((threads or usable_cpus()) if on_cpu else 1)
+        self._block = BLOCK if on_cpu else _GPU_BLOCK
+        card = source.metadata
+        self.name: str = card["model"]
+        """``kwmlp`` or ``audiomae``."""
+        self.sample_rate: int = int(card["sample_rate"])
+        """Samples per second that the audio has to have."""
+        self.timestamp_embedding_size: int = int(card["timestamp_embedding_size"])
+        """Values in the embedding of one timestamp."""
+        self.scene_embedding_size: int = int(card["scene_embedding_size"])
+        """Values in the embedding of a whole sound."""
+        self.labels: tuple[str, ...] = tuple(json.loads(card["keyword_labels"]))
+        """Words that the keyword head tells apart; empty where there is no such head."""
+        self.metadata: Mapping[str, str] = dict(card)
+        """What the model file says of itself: provenance, licence, sizes."""
+        self._scene_steps = int(card["scene_steps"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the model was made from; a session can't be."""
+        return Model, (self._source, self._threads)
+
+    def __repr__(self) -> str:
+        """Tell what it is and what it runs on."""
+        return f"<{self.name} on {self.device}, {self.threads} thread{'s'[: self.threads > 1]}>"
+
+    @property
+    def device(self) -> str:
+        """What it runs on: ``cpu``, ``cuda:0`` ..."""
+        return self._session.device
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """ONNX Runtime's providers in use, in order of preference."""
+        return self._session.providers
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute."""
+        return self._team.threads
+
+    def outline(self) -> OnnxSummary:
+        """Return the outline of the graph: operators, signature."""
+        return summarize(self._source.graph)
+
+    def _current_session(self) -> Session:
+        if self._pid != os.getpid():  # forked: locks and device contexts may be in any state
+            self._session, self._pid = self._source.open(), os.getpid()
+        return self._session
+
+    def encode(self, audio_windows: Floats) -> dict[str, Floats]:
+        """Run the graph on bare windows, on the calling thread.
+
+        Args:
+            audio_windows: [shape=(n, 16000)], float32, 16 kHz.
+
+        Returns:
+            ``frame_embeddings`` [shape=(n, 98, timestamp_embedding_size)] and, for kwmlp,
+            ``keyword_logits`` [shape=(n, 35)].
+        """
+        return self._current_session().run(audio_windows)
+
+    def _frames(self, audio: Floats) -> Floats:
+        """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""
+        n_sounds = audio.shape[0]
+        total = n_sounds * windows.count_windows(audio.shape[1])
+        frames = np.empty((total, FRAMES, self.timestamp_embedding_size), np.float32)
+        blocks = split(total, self.threads, self._block)
+        session = self._current_session()
+
+        def compute(number: int) -> None:
+            start, stop = blocks[number]
+            block = windows.cut_windows(audio, start, stop)
+            frames[start:stop] = session.run(block)["frame_embeddings"]
+
+        self._team.run(compute, len(blocks))
+        return windows.stitch(frames, n_sounds)
+
+    def _timestamp_embeddings(self, frames: Floats, n_samples: int) -> Floats:
+        return np.ascontiguousarray(frames[:, : windows.count_timestamps(n_samples)])
+
+    def embeddings(self, audio: Floats) -> Embeddings:
+        """Return timestamp and scene embeddings of the same pass.
+
+        Args:
+            audio: as for :meth:`timestamp_embeddings`; numpy, or what converts to it.
+
+        Returns:
+            The embeddings, as numpy.
+        """
+        sounds, _ = take_audio(audio)
+        frames = self._frames(sounds)
+        return Embeddings(
+            self._timestamp_embeddings(frames, sounds.shape[1]),
+            windows.timestamps(*sounds.shape),
+            scene.scene_embedding(frames, self._scene_steps),
+        )
+
+    def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
+        """Return an embedding for every 10 ms.
+
+        Args:
+            audio: mono sounds in [-1, 1] at 16 kHz [shape=(n_sounds, n_samples)], of a
+                floating-point dtype; numpy or a tensor of another framework.
+
+        Returns:
+            The embeddings [shape=(n_sounds, n, timestamp_embedding_size)] and their timestamps in
+            milliseconds [shape=(n_sounds, n)], ``n = n_samples // 160``; float32, of the same kind
+            and on the same device as ``audio``.
+
+        Raises:
+            AudioTypeError: audio isn't an array of floating-point numbers.
+            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+        """
+        sounds, restore = take_audio(audio)
+        embeddings = self._timestamp_embeddings(self._frames(sounds), sounds.shape[1])
+        return restore(embeddings), restore(windows.timestamps(*sounds.shape))
+
+    def scene_embeddings(self, audio: Audio) -> Audio:
+        """Return one embedding for each whole sound.
+
+        Args:
+            audio: as for :meth:`timestamp_embeddings`.
+
+        Returns:
+            The embeddings [shape=(n_sounds, scene_embedding_size)], float32, of the same kind and
+            on the same device as ``audio``.
+
+        Raises:
+            AudioTypeError: audio isn't an array of floating-point numbers.
+            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+        """
+        sounds, restore = take_audio(audio)
+        result: Audio = restore(scene.scene_embedding(self._frames(sounds), self._scene_steps))
+        return result
+
+    def keyword_logits(self, audio: Audio) -> Audio:
+        """Return the keyword head's logits for sounds of up to one second.
+
+        They are taken as bare windows, without the padding of the embeddings; shorter sounds are
+        filled up with zeros.
+
+        Args:
+            audio: as for :meth:`timestamp_embeddings`, at most 16,000 samples.
+
+        Returns:
+            The logits [shape=(n_sounds, 35)] in the order of :attr:`labels`, float32, of the same
+            kind and on the same device as ``audio``.
+
+        Raises:
+            OptionError: this model has no keyword head.
+            AudioTypeError: audio isn't an array of floating-point numbers.
+            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+        """
+        if not self.labels:
+            raise OptionError(f"{self.name} has no keyword head; kwmlp has one")
+        sounds, restore = take_audio(audio)
+        if sounds.shape[1] > WINDOW:
+            raise AudioValueError(
+                f"keywords are told in windows of {WINDOW} samples (one second), and this audio "
+                f"has {sounds.shape[1]}: cut it into windows"
+            )
+        logits = np.empty((sounds.shape[0], len(self.labels)), np.float32)
+        blocks = split(len(sounds), self.threads, self._block)
+        session = self._current_session()
+
+        def compute(number: int) -> None:
+            start, stop = blocks[number]
+            block = windows.clip_windows(sounds[start:stop])
+            logits[start:stop] = session.run(block)["keyword_logits"]
+
+        self._team.run(compute, len(blocks))
+        result: Audio = restore(logits)
+        return result
+
+
+@cache
+def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
+    """Return the packaged graph (without weights) of an encoder, and its outline."""
+    data = (_GRAPHS / f"{name}.onnx").read_bytes()
+    return data, summarize(data)
+
+
+def _check_card(summary: OnnxSummary) -> None:
+    card = summary.metadata
+    if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
+        raise ModelFileError(
+            f"its format is {card['hearaudiomlp_format']}, and this version of hearaudiomlp reads "
+            f"format {FORMAT}: install a newer hearaudiomlp, or export the model again"
+        )
+    if summary.external:
+        raise ModelFileError(
+            "a graph without weights, as hearaudiomlp-export --graph-only writes: "
+            "load the checkpoint itself, or export it to a whole model"
+        )
+    if "hearaudiomlp_format" not in card or any(key not in card for key in _REQUIRED):
+        raise ModelFileError(
+            "an ONNX file that hearaudiomlp-export didn't write (or one that was cut off): "
+            "its metadata doesn't describe an encoder"
+        )
+    try:
+        facts = [int(card[key]) for key in _REQUIRED if key.endswith(("_size", "_steps", "_rate"))]
+        labels = json.loads(card["keyword_labels"])
+    except ValueError as problem:
+        raise ModelFileError(f"its metadata is damaged ({problem})") from None
+    if facts[0] != SAMPLE_RATE or not isinstance(labels, list):
+        raise ModelFileError("its metadata is damaged")
+
+
+def _read_source(
+    data: bytes, name: str | None
+) -> tuple[bytes, Mapping[str, Floats], dict[str, str]]:
+    """Return graph, weights and metadata of the model file whose bytes are ``data``."""
+    if not data.startswith(ZIP_MAGIC):
+        summary = summarize(data)
+        _check_card(summary)
+        found = summary.metadata["model"]
+        if name is not None and found != name:
+            raise ModelFileError(f"it is a model of {found}, not of {name}")
+        return data, {}, summary.metadata
+    weights = read_checkpoint(data)
+    shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
+    if name is None:
+        name = identify(weights, shapes)
+    elif (problem := mismatch(weights, shapes[name], name)) is not None:
+        for other in ENCODERS:
+            if mismatch(weights, shapes[other], other) is None:
+                problem.args = (f"a checkpoint of {other}, not of {name}: {problem}",)
+        raise problem
+    graph, summary = packaged_graph(name)
+    sha256 = hashlib.sha256(data).hexdigest()
+    published = find_published(sha256)
+    provenance = {
+        "checkpoint_sha256": sha256,
+        "licence": published.licence if published else "unknown",
+        "source": published.source if published else "unknown",
+    }
+    return graph, weights, summary.metadata | provenance
+
+
+def load_model(
+    model_file_path: str | os.PathLike[str] | None = None,
+    *,
+    name: str | None = None,
+    device: str = "auto",
+    providers: Sequence[Provider] | None = None,
+    threads: int | None = None,
+) -> Model:
+    """Load an encoder.
+
+    Args:
+        model_file_path: a model exported by ``hearaudiomlp-export`` (.onnx), or a checkpoint of
+            the published system (.pth), which is read without torch and without running its pickle.
+        name: ``kwmlp`` or ``audiomae``, where only that one will do.
+        device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA where it works, else the CPU,
+            which is said once.
+        providers: ONNX Runtime's names of providers in the place of a device.
+        threads: threads that compute on the CPU; all CPUs that this process may use, if not given.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelFileError: it isn't a model of this package, or is damaged; in particular
+            CheckpointMismatchError for another architecture and UnsafeCheckpointError for a
+            checkpoint that asks to run code.
+        DeviceError: the device or a provider can't be used.
+        OptionError: an option has a value that it can't have.
+        MissingPackageError: there is no ONNX Runtime, or two of them.
+    """
+    if name is not None and name not in ENCODERS:
+        raise OptionError(f"name is one of {', '.join(ENCODERS)}, not {name!r}")
+    if not model_file_path:
+        raise ModelNotFoundError(
+            "no weights come with this version: give the path of a checkpoint "
+            "(checkpoints/kwmlp.pth of the published system) or of an exported model"
+        )
+    path = Path(model_file_path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelNotFoundError(f"there is no model file {path}") from None
+    except OSError as problem:
+        raise ModelFileError(f"can't read {path}: {problem.strerror}") from problem
+    try:
+        graph, weights, metadata = _read_source(data, name)
+        chosen = None if providers is None else tuple(providers)
+        return Model(_Source(graph, weights, metadata, device, chosen), threads)
+    except ModelFileError as problem:
+        problem.args = (f"{path}: {problem}",)
+        raise

@@ -1,0 +1,161 @@
+"""What an ONNX file says of itself, read without the onnx package.
+
+ONNX files are protocol buffers (https://protobuf.dev/programming-guides/encoding/). Only a handful
+of fields is needed to refuse a foreign or cut-off file with a good message, and to print what a
+graph consists of. Field numbers are those of onnx.proto3.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hearaudiomlp.errors import ModelFileError
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+
+_Message = list[tuple[int, int | memoryview]]
+
+
+@dataclass
+class OnnxSummary:
+    """The outline of an ONNX file."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    operators: Counter[str] = field(default_factory=Counter)
+    """How often each operator works on the input; what works on weights alone runs only once."""
+
+    opset: int = 0
+    inputs: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    outputs: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    external: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Name and shape of each tensor whose values are not in the file."""
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number of more than ten bytes")
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == _VARINT:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire == _BYTES:
+            size, at = _varint(data, at)
+        elif wire in (_FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+        else:
+            raise ValueError(f"wire type {wire}")
+        if at + size > len(data):
+            raise ValueError("a field that ends behind its message")
+        yield number, data[at : at + size]
+        at += size
+
+
+def _message(value: int | memoryview) -> _Message:
+    if isinstance(value, int):
+        raise ValueError("a number in the place of a message")
+    return list(_fields(value))
+
+
+def _last(message: _Message, number: int) -> int | memoryview | None:
+    return next((value for key, value in reversed(message) if key == number), None)
+
+
+def _text(message: _Message, number: int) -> str:
+    value = _last(message, number)
+    return "" if value is None or isinstance(value, int) else bytes(value).decode()
+
+
+def _shape(value_info: _Message) -> tuple[int | str, ...]:
+    shape: _Message = value_info
+    for number in (2, 1, 2):  # type, tensor_type, shape
+        inner = _last(shape, number)
+        if inner is None:
+            return ()
+        shape = _message(inner)
+    dimensions: list[int | str] = []
+    for number, value in shape:
+        if number == 1:
+            dimension = _message(value)
+            fixed = _last(dimension, 1)
+            dimensions.append(fixed if isinstance(fixed, int) else _text(dimension, 2))
+    return tuple(dimensions)
+
+
+def _dims(tensor: _Message) -> tuple[int, ...]:
+    dims: list[int] = []
+    for number, value in tensor:
+        if number == 1 and isinstance(value, int):
+            dims.append(value)
+        elif number == 1 and isinstance(value, memoryview):
+            at = 0
+            while at < len(value):
+                dim, at = _varint(value, at)
+                dims.append(dim)
+    return tuple(dims)
+
+
+def _names(message: _Message, number: int) -> set[bytes]:
+    return {bytes(value) for key, value in message if key == number and not isinstance(value, int)}
+
+
+def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
+    nodes: list[_Message] = []
+    for number, value in _fields(graph):
+        if number == 1:  # node
+            nodes.append(_message(value))
+        elif number == 5:  # initializer
+            tensor = _message(value)
+            if _last(tensor, 14) == _EXTERNAL:
+                summary.external[_text(tensor, 8)] = _dims(tensor)
+        elif number in (11, 12):  # input, output
+            info = _message(value)
+            signature = summary.inputs if number == 11 else summary.outputs
+            signature[_text(info, 1)] = _shape(info)
+    reached = {name.encode() for name in summary.inputs}
+    for node in nodes:  # in topological order, as ONNX demands
+        if reached & _names(node, 1):
+            reached |= _names(node, 2)
+            domain = _text(node, 7)
+            summary.operators[f"{domain}.{_text(node, 4)}" if domain else _text(node, 4)] += 1
+
+
+def summarize(data: bytes) -> OnnxSummary:
+    """Read the outline of the ONNX file whose bytes are ``data``.
+
+    Raises:
+        ModelFileError: it is no ONNX file, or was cut off.
+    """
+    summary = OnnxSummary()
+    has_graph = False
+    try:
+        for number, value in _fields(memoryview(data)):
+            if number == 7 and isinstance(value, memoryview):  # graph
+                has_graph = True
+                _read_graph(value, summary)
+            elif number == 8:  # opset_import
+                opset = _message(value)
+                version = _last(opset, 2)
+                if not _text(opset, 1) and isinstance(version, int):
+                    summary.opset = version
+            elif number == 14:  # metadata_props
+                entry = _message(value)
+                summary.metadata[_text(entry, 1)] = _text(entry, 2)
+    except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
+        raise ModelFileError(f"not an ONNX file, or one that was cut off ({problem})") from None
+    if not has_graph or not summary.opset:
+        raise ModelFileError("not an ONNX file, or one that was cut off (it has no graph)")
+    return summary

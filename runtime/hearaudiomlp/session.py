@@ -1,0 +1,249 @@
+"""An ONNX Runtime session: which package, which provider, and errors that say what to do."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import DeviceError, MissingPackageError, ModelFileError, OptionError
+from hearaudiomlp.notices import say_once
+
+Floats = npt.NDArray[np.float32]
+Provider = str | tuple[str, Mapping[str, Any]]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+
+class DeviceFallbackWarning(RuntimeWarning):
+    """``device="auto"`` fell back to the CPU."""
+
+
+def _fall_back(message: str) -> None:
+    say_once(message, message, DeviceFallbackWarning)
+
+
+def onnxruntime() -> ModuleType:
+    """Import ONNX Runtime (its telemetry off unless the user turned it on) and return it.
+
+    Raises:
+        MissingPackageError: it is missing, or several builds of it overwrite each other.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime as ort
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"ONNX Runtime can't be imported ({problem}): pip install 'hearaudiomlp[cpu]', "
+            "or 'hearaudiomlp[gpu]' for NVIDIA GPUs"
+        ) from problem
+    builds = installed_builds(Path(ort.__file__).parent.parent)
+    if len(builds) > 1:
+        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in builds else builds[0]
+        raise MissingPackageError(
+            f"{' and '.join(builds)} are both installed and overwrite each other's files: "
+            f"pip uninstall -y {' '.join(builds)} && pip install {keep}"
+        )
+    if not hasattr(ort, "InferenceSession"):
+        raise MissingPackageError(
+            "the package onnxruntime is damaged, as it is when one of two builds was uninstalled: "
+            "pip install --force-reinstall --no-deps onnxruntime"
+        )
+    if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
+        ort.disable_telemetry_events()  # for a caller who imported onnxruntime before us
+    return ort  # type: ignore[no-any-return]
+
+
+def installed_builds(site_packages: Path) -> list[str]:
+    """Return the names of the builds of ONNX Runtime in a folder of packages.
+
+    importlib.metadata would tell too, but importing it takes longer than all of this package.
+    """
+    folders = site_packages.glob("onnxruntime*.dist-info")
+    names = {folder.name.split("-", 1)[0].replace("_", "-").lower() for folder in folders}
+    # onnxruntime-extensions and the like are other packages that live beside it.
+    builds = ("", "-gpu", "-openvino", "-directml", "-qnn", "-rocm", "-migraphx", "-training")
+    return [build for suffix in builds if (build := f"onnxruntime{suffix}") in names]
+
+
+def _parse_device(device: str) -> tuple[str, int]:
+    kind, colon, index = str(device).partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (
+        colon and not (kind == "cuda" and index.isdecimal())
+    ):
+        raise OptionError(f'device is "auto", "cpu", "cuda" or "cuda:N", not {device!r}')
+    return kind, int(index or 0)
+
+
+def _has_nvidia_gpu() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+
+
+def _name(provider: Provider) -> str:
+    return provider if isinstance(provider, str) else provider[0]
+
+
+class Session:
+    """One graph with its weights, ready to run. Safe to use from many threads at once.
+
+    A session computes on the thread that calls it; :mod:`hearaudiomlp.schedule` spreads blocks of
+    work over threads, which is faster here than spreading each operator.
+    """
+
+    def __init__(
+        self,
+        graph: bytes,
+        weights: Mapping[str, Floats],
+        *,
+        device: str = "auto",
+        providers: Sequence[Provider] | None = None,
+    ) -> None:
+        """Load the graph.
+
+        Args:
+            graph: an ONNX file.
+            weights: values of the graph's external initializers, by name.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            providers: ONNX Runtime's names of providers, or pairs of name and options, in order of
+                preference; takes the place of ``device``.
+
+        Raises:
+            DeviceError: the device or a provider can't be used.
+            ModelFileError: ONNX Runtime can't load the graph.
+            OptionError: the device isn't one, or both device and providers were given.
+        """
+        self._ort = onnxruntime()
+        self._graph, self._weights = graph, weights
+        kind, index = _parse_device(device)
+        if providers is not None:
+            if kind != "auto":
+                raise OptionError("give either device or providers, not both")
+            self._session = self._open_strictly(list(providers))
+        elif kind == "cuda":
+            self._session = self._open_cuda(index)
+        elif kind == "cpu":
+            self._session = self._open([CPU])
+        else:
+            self._session = self._open_auto()
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        """ONNX Runtime's providers in use, in order of preference."""
+
+        self.device = self._name_device()
+        """``cpu``, ``cuda:N``, or another provider's name in lower case."""
+
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = tuple(output.name for output in self._session.get_outputs())
+        del self._graph, self._weights  # ONNX Runtime has its own copies now
+
+    def _open_auto(self) -> Any:
+        if CUDA in self._ort.get_available_providers():
+            try:
+                return self._open_cuda(0)
+            except DeviceError as problem:
+                _fall_back(f"device auto: running on the CPU, because {problem}")
+        elif _has_nvidia_gpu():
+            _fall_back(
+                "device auto: running on the CPU, though there is an NVIDIA GPU, because this "
+                "build of ONNX Runtime has no CUDA provider: "
+                "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
+            )
+        return self._open([CPU])
+
+    def _open_cuda(self, index: int) -> Any:
+        if hasattr(self._ort, "preload_dlls") and CUDA in self._ort.get_available_providers():
+            self._ort.preload_dlls()
+        # TF32 keeps 10 bits of each factor, which is far outside the tolerance.
+        session = self._open_strictly([(CUDA, {"device_id": index, "use_tf32": 0})])
+        self._try_out(session)
+        return session
+
+    def _try_out(self, session: Any) -> None:
+        node = session.get_inputs()[0]
+        shape = [size if isinstance(size, int) else 1 for size in node.shape]
+        try:
+            session.run(None, {node.name: np.zeros(shape, np.float32)})
+        except Exception as problem:
+            raise DeviceError(f"the CUDA provider fails when it computes ({problem})") from problem
+
+    def _open_strictly(self, providers: list[Provider]) -> Any:
+        if not providers:
+            raise OptionError("providers is empty: name one, CPUExecutionProvider for example")
+        names = [_name(provider) for provider in providers]
+        available = self._ort.get_available_providers()
+        for name in names:
+            if name not in available:
+                mend = (
+                    "; pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
+                    if name == CUDA
+                    else ""
+                )
+                raise DeviceError(
+                    f"{name} isn't in this build of ONNX Runtime, which has "
+                    f"{', '.join(available)}{mend}"
+                )
+        session = self._open(providers, strict=CPU not in names)
+        lost = [name for name in names if name not in session.get_providers()]
+        if lost:
+            raise DeviceError(
+                f"{', '.join(lost)} can't be used on this machine: check the driver and the CUDA "
+                "and cuDNN libraries (ONNX Runtime dropped it; its own message is above)"
+            )
+        return session
+
+    def _open(self, providers: Sequence[Provider], *, strict: bool = False) -> Any:
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if strict:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        values = [self._ort.OrtValue.ortvalue_from_numpy(array) for array in self._weights.values()]
+        if values:
+            options.add_external_initializers(list(self._weights), values)
+        try:
+            return self._ort.InferenceSession(
+                self._graph,
+                options,
+                providers=[
+                    provider if isinstance(provider, str) else (provider[0], dict(provider[1]))
+                    for provider in providers
+                ],
+                enable_fallback=0,
+            )
+        except Exception as problem:  # ONNX Runtime's exceptions have no public base class
+            if providers != [CPU] and self._loads_on_cpu():
+                raise DeviceError(
+                    f"{_name(providers[0])} can't be used on this machine: check the driver and "
+                    f"the CUDA and cuDNN libraries ({problem})"
+                ) from problem
+            raise ModelFileError(f"ONNX Runtime can't load the model: {problem}") from problem
+
+    def _loads_on_cpu(self) -> bool:
+        try:
+            self._open([CPU])
+        except ModelFileError:
+            return False
+        return True
+
+    def _name_device(self) -> str:
+        first = self.providers[0]
+        if first == CUDA:
+            return f"cuda:{self._session.get_provider_options()[CUDA].get('device_id', '0')}"
+        return first.removesuffix("ExecutionProvider").lower()
+
+    def run(self, values: Floats) -> dict[str, Floats]:
+        """Run the graph on its one input and return its outputs by name.
+
+        Raises:
+            DeviceError: the provider failed, for want of memory say.
+        """
+        try:
+            results = self._session.run(None, {self._input: values})
+        except Exception as problem:  # as above
+            raise DeviceError(f"{self.device} failed while computing: {problem}") from problem
+        return dict(zip(self._outputs, results, strict=True))

@@ -1,0 +1,66 @@
+"""What is fixed about the two encoders: sizes, framing and the order of the keywords.
+
+Source: M. M. Morshed et al., "Attention-Free Keyword Spotting" (arXiv 2110.07749) and "Learning
+Audio Representations with MLPs" (arXiv 2203.08490), and the system published with them.
+"""
+
+from dataclasses import dataclass
+
+SAMPLE_RATE = 16_000
+"""Samples per second of all audio."""
+
+WINDOW = 16_000
+"""Samples in the windows that the encoders take: one second."""
+
+HOP = 160
+"""Samples from one frame to the next: 10 ms."""
+
+FRAMES = 98
+"""Frames in one window: those of 480 samples that lie wholly inside it."""
+
+PAD_LEFT = 80
+"""Zeros put before a sound, so that its first frame is centred near 10 ms."""
+
+PAD_RIGHT = 240
+"""Zeros put behind a sound before it is filled up to whole windows."""
+
+KEYWORDS = (
+    "backward bed bird cat dog down eight five follow forward four go happy house learn left "
+    "marvin nine no off on one right seven sheila six stop three tree two up visual wow yes zero"
+)
+"""The 35 words of Google's Speech Commands V2, in the order of the keyword logits."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """The sizes of one encoder."""
+
+    name: str
+    """``kwmlp`` or ``audiomae``."""
+
+    depth: int
+    """Number of gated-MLP blocks."""
+
+    timestamp_embedding_size: int
+    """Values in the embedding of one frame."""
+
+    scene_steps: int
+    """Frames that the scene embedding keeps."""
+
+    labels: tuple[str, ...] = ()
+    """Keywords, in the order of the logits; empty where there is no keyword head."""
+
+    @property
+    def scene_embedding_size(self) -> int:
+        """Values in the embedding of a whole sound."""
+        return self.timestamp_embedding_size * self.scene_steps
+
+
+ENCODERS = {
+    spec.name: spec
+    for spec in (
+        EncoderSpec("kwmlp", 12, 64, 16, tuple(KEYWORDS.split())),
+        EncoderSpec("audiomae", 6, 8, 198),
+    )
+}
+"""The encoders by name."""

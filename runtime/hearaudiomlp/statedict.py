@@ -1,0 +1,229 @@
+"""The pickle inside a torch checkpoint, read as data.
+
+A pickle is a program for a small stack machine, and the real machine imports and calls whatever
+the program names. This one knows the few instructions that ``torch.save`` writes for dictionaries
+of tensors. A name that the program asks for is looked up in a table of four; nothing is imported
+or called. The machine refuses what it doesn't know.
+
+The instructions are documented in the standard library's :mod:`pickletools`, which decodes them.
+"""
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hearaudiomlp.errors import ModelFileError, UnsafeCheckpointError
+
+_MAX_INSTRUCTIONS = 1_000_000  # the published files take 4,400 and 1,900
+
+_STORAGES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "BoolStorage": "|b1",
+}
+
+
+@dataclass(frozen=True)
+class StorageRef:
+    """A block of numbers in a file of its own inside the checkpoint."""
+
+    key: str
+    dtype: str
+    size: int
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """A view of a storage: where a tensor starts in it, and how it strides."""
+
+    storage: StorageRef
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _StorageType:
+    dtype: str
+
+
+class _Mark:
+    """Where a group of operands begins on the stack."""
+
+
+_MARK = _Mark()
+
+
+def _naturals(value: object, what: str) -> tuple[int, ...]:
+    if not isinstance(value, tuple) or not all(type(n) is int and n >= 0 for n in value):
+        # Not shown: a nested value can be small in the file and endless when printed.
+        raise ModelFileError(f"the checkpoint is damaged: a tensor's {what} is no list of sizes")
+    return value
+
+
+def _ordered_dict(*arguments: object) -> dict[Any, Any]:
+    if arguments:
+        raise UnsafeCheckpointError("the checkpoint builds a dictionary in an unknown way")
+    return {}
+
+
+def _tensor(*arguments: object) -> TensorRef:
+    if len(arguments) < 4 or not isinstance(arguments[0], StorageRef):
+        raise ModelFileError("the checkpoint is damaged: a tensor has no storage")
+    (offset,) = _naturals((arguments[1],), "offset")
+    shape, strides = _naturals(arguments[2], "shape"), _naturals(arguments[3], "strides")
+    if len(shape) != len(strides):
+        raise ModelFileError("the checkpoint is damaged: a tensor's strides don't fit its shape")
+    return TensorRef(arguments[0], offset, shape, strides)
+
+
+def _parameter(*arguments: object) -> object:
+    if not arguments or not isinstance(arguments[0], TensorRef):
+        raise ModelFileError("the checkpoint is damaged: a parameter has no tensor")
+    return arguments[0]
+
+
+_CALLABLE: dict[str, Callable[..., object]] = {
+    "collections OrderedDict": _ordered_dict,
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_parameter": _parameter,
+}
+_TYPES = {f"torch {name}": _StorageType(dtype) for name, dtype in _STORAGES.items()}
+
+
+class _Machine:
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def since_mark(self) -> list[Any]:
+        at = max(i for i, value in enumerate(self.stack) if value is _MARK)
+        values = self.stack[at + 1 :]
+        del self.stack[at:]
+        return values
+
+    def pop(self, count: int) -> list[Any]:
+        if len(self.stack) < count or any(value is _MARK for value in self.stack[-count:]):
+            raise IndexError("the stack is empty")
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        return values
+
+    def top(self, kind: type) -> Any:
+        if not self.stack or type(self.stack[-1]) is not kind:
+            raise TypeError("an operand of another kind was expected")
+        return self.stack[-1]
+
+    def lookup(self, name: str) -> object:
+        found = _CALLABLE.get(name) or _TYPES.get(name)
+        if found is None:
+            dotted = name.replace(" ", ".", 1)
+            raise UnsafeCheckpointError(
+                f"the checkpoint's pickle asks for {dotted!r}, which no checkpoint of tensors "
+                "needs; it was refused and nothing in it was run"
+            )
+        return found
+
+    def reduce(self) -> object:
+        function, arguments = self.pop(2)
+        if not callable(function) or not isinstance(arguments, tuple):
+            raise UnsafeCheckpointError("the checkpoint's pickle calls something unknown")
+        return function(*arguments)
+
+    def storage(self) -> StorageRef:
+        match self.pop(1)[0]:
+            case ("storage", _StorageType(dtype), str(key), str(_), int(size)) if size >= 0:
+                return StorageRef(key, dtype, size)
+        raise UnsafeCheckpointError("the checkpoint's pickle refers to something that is no tensor")
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.top(dict)
+        if len(items) % 2:
+            raise ValueError("a key without a value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int | float | bool | None):
+                raise TypeError("a key of an unknown kind")
+            target[key] = value
+
+    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912 - a table
+        push = self.stack.append
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "MARK":
+                push(_MARK)
+            case "EMPTY_DICT":
+                push({})
+            case "EMPTY_LIST":
+                push([])
+            case "EMPTY_TUPLE":
+                push(())
+            case "NONE":
+                push(None)
+            case "NEWTRUE" | "NEWFALSE":
+                push(name == "NEWTRUE")
+            case (
+                "BINUNICODE" | "SHORT_BINUNICODE" | "BINFLOAT"
+                | "BININT" | "BININT1" | "BININT2" | "LONG1"
+            ):  # fmt: skip
+                push(argument)
+            case "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = self.stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                push(self.memo[argument])
+            case "TUPLE":
+                push(tuple(self.since_mark()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                push(tuple(self.pop(int(name[-1]))))
+            case "APPEND":
+                (value,) = self.pop(1)
+                self.top(list).append(value)
+            case "APPENDS":
+                values = self.since_mark()
+                self.top(list).extend(values)
+            case "SETITEM":
+                self.set_items(self.pop(2))
+            case "SETITEMS":
+                self.set_items(self.since_mark())
+            case "GLOBAL":
+                push(self.lookup(argument))
+            case "REDUCE":
+                push(self.reduce())
+            case "BUILD":
+                # torch attaches {"_metadata": ...} to a state dict: format versions of its modules.
+                self.pop(1)
+                self.top(dict)
+            case "BINPERSID":
+                push(self.storage())
+            case _:
+                raise UnsafeCheckpointError(
+                    f"the checkpoint's pickle uses the instruction {name}, which no checkpoint of "
+                    "tensors needs; it was refused and nothing in it was run"
+                )
+
+
+def read_pickle(data: bytes) -> object:
+    """Return what the pickle ``data`` describes, with a :class:`TensorRef` for each tensor.
+
+    Raises:
+        UnsafeCheckpointError: it asks for anything off the allow-list.
+        ModelFileError: it is damaged.
+    """
+    machine = _Machine()
+    try:
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(data)):
+            if instruction.name == "STOP":
+                (result,) = machine.pop(1)
+                return result
+            if count >= _MAX_INSTRUCTIONS:
+                raise ValueError("more instructions than any checkpoint has")
+            machine.step(instruction.name, argument)
+    except (ValueError, TypeError, LookupError, RecursionError) as problem:
+        if isinstance(problem, ModelFileError):
+            raise
+        raise ModelFileError(f"the checkpoint's pickle is damaged ({problem})") from None
+    raise ModelFileError("the checkpoint's pickle is damaged (it has no end)")

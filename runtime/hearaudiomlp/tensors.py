@@ -1,0 +1,141 @@
+"""Arrays of any framework in, float32 numpy inside, the caller's own kind out again.
+
+No framework is imported here: where a caller holds a tensor of one, it is in ``sys.modules``.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import AudioTypeError, AudioValueError
+from hearaudiomlp.notices import say_once
+
+Floats = npt.NDArray[np.float32]
+Restore = Callable[[Floats], Any]
+
+LOUD = 10.0
+"""Absolute value beyond which audio is taken to be unscaled PCM; full scale is 1."""
+
+
+def _as_is(array: Floats) -> Any:
+    return array
+
+
+def _from_torch(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
+    device = tensor.device
+    tensor = tensor.detach()
+    if tensor.is_floating_point():
+        tensor = tensor.to(torch.float32)  # numpy has no bfloat16
+    return tensor.cpu().numpy(), lambda array: torch.from_numpy(array).to(device)
+
+
+def _from_tensorflow(tensorflow: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
+    if tensor.dtype.is_floating:
+        tensor = tensorflow.cast(tensor, tensorflow.float32)
+
+    def restore(array: Floats) -> Any:
+        with tensorflow.device(tensor.device):
+            return tensorflow.convert_to_tensor(array)
+
+    return tensor.numpy(), restore
+
+
+def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
+    """Convert what follows the array API standard: JAX, CuPy and others."""
+    namespace = audio.__array_namespace__()
+    try:
+        array = np.asarray(audio)
+    except TypeError:  # CuPy refuses to copy from the device unasked
+        array = np.from_dlpack(audio, device="cpu", copy=True)
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+
+    def restore(result: Floats) -> Any:
+        restored = namespace.asarray(result)
+        return restored.to_device(audio.device) if hasattr(restored, "to_device") else restored
+
+    return array, restore
+
+
+def _to_numpy(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
+    if isinstance(audio, np.ndarray):
+        return audio, _as_is
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(audio, getattr(torch, "Tensor", ())):
+        return _from_torch(torch, audio)
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and getattr(tensorflow, "is_tensor", lambda _: False)(audio):
+        return _from_tensorflow(tensorflow, audio)
+    if hasattr(audio, "__array_namespace__"):
+        return _from_array_api(audio)
+    if hasattr(audio, "__dlpack__"):
+        return np.from_dlpack(audio), _as_is
+    if hasattr(audio, "__array__"):
+        return np.asarray(audio), _as_is
+    raise AudioTypeError(
+        f"audio has to be an array or a tensor, not {type(audio).__name__}: "
+        "numpy.asarray(audio, dtype=numpy.float32) makes one"
+    )
+
+
+def _check(audio: npt.NDArray[Any]) -> None:
+    if audio.dtype.kind in "iub":
+        raise AudioTypeError(
+            f"audio has to be floating-point numbers in [-1, 1], not {audio.dtype}: "
+            "divide 16-bit PCM by 32768.0"
+        )
+    if audio.dtype.kind != "f":
+        raise AudioTypeError(f"audio has to be real floating-point numbers, not {audio.dtype}")
+    if audio.ndim != 2:
+        hint = ": add an axis for a single sound, audio[None, :]" if audio.ndim == 1 else ""
+        raise AudioValueError(
+            f"audio has to have the shape (n_sounds, n_samples), not {audio.shape}{hint}"
+        )
+    if audio.shape[0] == 0:
+        raise AudioValueError(f"there are no sounds in audio of shape {audio.shape}")
+
+
+def _check_values(audio: Floats) -> None:
+    if audio.size == 0:
+        return
+    peak = max(float(audio.max()), -float(audio.min()))  # NaN and infinity pass through both
+    if not np.isfinite(peak):
+        bad = ~np.isfinite(audio)
+        sound, sample = np.argwhere(bad)[0]
+        raise AudioValueError(
+            f"audio has {np.count_nonzero(bad)} values that are NaN or infinite, the first at "
+            f"sound {sound}, sample {sample}: numpy.nan_to_num(audio) replaces them"
+        )
+    if peak > LOUD:
+        say_once(
+            "loud audio",
+            f"audio reaches {peak:.4g}, far outside [-1, 1]: was PCM left unscaled? "
+            "Divide 16-bit PCM by 32768.0",
+            UserWarning,
+        )
+
+
+def take_audio(audio: Any) -> tuple[Floats, Restore]:
+    """Check audio and convert it to float32.
+
+    Args:
+        audio: sounds in [-1, 1] at 16 kHz [shape=(n_sounds, n_samples)]: a numpy array or a tensor
+            of another framework, of any floating-point dtype. It isn't changed.
+
+    Returns:
+        The sounds as numpy, and a function that turns results into the caller's kind of array, on
+        the caller's device.
+
+    Raises:
+        AudioTypeError: it is no array, or one of integers, complex numbers or the like.
+        AudioValueError: it isn't two-dimensional, has no sounds, or has NaN or infinity in it.
+    """
+    array, restore = _to_numpy(audio)
+    _check(array)
+    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
+        converted = np.asarray(array, dtype=np.float32)
+    _check_values(converted)
+    return converted, restore

@@ -1,0 +1,15 @@
+"""The encoders behind ``torch.nn.Module``, for tools that accept nothing else.
+
+The official HEAR tools (hear-validator, heareval) are such. :mod:`hearaudiomlp.torch.kwmlp` and
+:mod:`hearaudiomlp.torch.audiomlp` compute the same as the modules one level up; torch only carries
+the tensors.
+"""
+
+from hearaudiomlp.errors import MissingPackageError
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as problem:
+    raise MissingPackageError(
+        f"torch can't be imported ({problem}): pip install 'hearaudiomlp[torch]'"
+    ) from problem

@@ -1,0 +1,7 @@
+"""The HEAR 2021 module of AudioMAE, as ``torch.nn.Module``; see :mod:`hearaudiomlp.audiomlp`."""
+
+from hearaudiomlp.torch.module import get_scene_embeddings, get_timestamp_embeddings, loader
+
+__all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
+
+load_model = loader("audiomae")

@@ -1,0 +1,89 @@
+"""From sounds to windows of one second, and from their frames back to the frames of the sounds."""
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.spec import FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
+
+Floats = npt.NDArray[np.float32]
+
+FRAMES_PER_WINDOW = FRAMES + 2
+"""Frames that a window has once its first and its last frame are repeated."""
+
+
+def count_windows(n_samples: int) -> int:
+    """Return how many windows a sound of ``n_samples`` makes: its padded length, rounded up."""
+    return -(-(PAD_LEFT + n_samples + PAD_RIGHT) // WINDOW)
+
+
+def count_timestamps(n_samples: int) -> int:
+    """Return how many timestamp embeddings a sound of ``n_samples`` has: one every 10 ms."""
+    return n_samples // HOP
+
+
+def cut_windows(audio: Floats, start: int, stop: int) -> Floats:
+    """Return windows ``start`` to ``stop`` (exclusive) of the padded sounds.
+
+    Windows are counted through all sounds, those of the first sound first. Only the windows asked
+    for are copied, so a long sound is never held twice.
+
+    Args:
+        audio: sounds [shape=(n_sounds, n_samples)].
+        start: first window.
+        stop: one behind the last.
+
+    Returns:
+        The windows [shape=(stop - start, 16000)].
+    """
+    n_samples = audio.shape[1]
+    per_sound = count_windows(n_samples)
+    windows = np.zeros((stop - start, WINDOW), np.float32)
+    for row, index in enumerate(range(start, stop)):
+        sound, position = divmod(index, per_sound)
+        first = position * WINDOW - PAD_LEFT  # the window's first sample, in the unpadded sound
+        begin, end = max(first, 0), min(first + WINDOW, n_samples)
+        if begin < end:
+            windows[row, begin - first : end - first] = audio[sound, begin:end]
+    return windows
+
+
+def clip_windows(audio: Floats) -> Floats:
+    """Return each sound as one bare window, as keyword spotting takes it: zeros behind, no framing.
+
+    Args:
+        audio: sounds of at most one second [shape=(n_sounds, n_samples)].
+
+    Returns:
+        The windows [shape=(n_sounds, 16000)].
+    """
+    windows = np.zeros((audio.shape[0], WINDOW), np.float32)
+    windows[:, : audio.shape[1]] = audio
+    return windows
+
+
+def stitch(frames: Floats, n_sounds: int) -> Floats:
+    """Lay the frames of the windows end to end.
+
+    Each window's first and last frame is repeated once, which makes its 98 frames 100; then the
+    very first and the very last frame of each sound are dropped.
+
+    Args:
+        frames: of all windows [shape=(n_sounds * n_windows, 98, size)].
+        n_sounds: number of sounds.
+
+    Returns:
+        The frames of each sound [shape=(n_sounds, 100 * n_windows - 2, size)].
+    """
+    n_windows, size = frames.shape[0] // n_sounds, frames.shape[2]
+    whole = np.empty((frames.shape[0], FRAMES_PER_WINDOW, size), np.float32)
+    whole[:, 1:-1] = frames
+    whole[:, 0] = frames[:, 0]
+    whole[:, -1] = frames[:, -1]
+    return whole.reshape(n_sounds, n_windows * FRAMES_PER_WINDOW, size)[:, 1:-1]
+
+
+def timestamps(n_sounds: int, n_samples: int) -> Floats:
+    """Return the centres of the frames in milliseconds: 10, 20, 30 ... [shape=(n_sounds, n)]."""
+    step = 1000 * HOP // SAMPLE_RATE
+    centres = np.arange(1, count_timestamps(n_samples) + 1, dtype=np.float32) * np.float32(step)
+    return np.repeat(centres[None], n_sounds, axis=0)

@@ -1,0 +1,60 @@
+"""Fixtures: seeded random checkpoints, and the published files where they are at hand."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import hearaudiomlp
+from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp_export.checkpoints import random_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("HEARAUDIOMLP_SHARED") or ROOT.parent / "shared").resolve()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with the published checkpoints and the reference arrays, or skip."""
+    if not (SHARED / "reference" / "reference.npz").exists():
+        pytest.skip(f"no published checkpoints and reference arrays at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints of both encoders with random weights, as torch.save writes them."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = {}
+    for name in ENCODERS:
+        weights = random_checkpoint(name).weights
+        state = {key: torch.from_numpy(value) for key, value in weights.items()}
+        paths[name] = folder / f"{name}.pth"
+        torch.save({"model_state_dict": state}, paths[name])
+    return paths
+
+
+@pytest.fixture(scope="session", params=list(ENCODERS))
+def model(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> hearaudiomlp.Model:
+    """Each encoder with random weights."""
+    return hearaudiomlp.load_model(checkpoints[request.param], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def kwmlp(checkpoints: dict[str, Path]) -> hearaudiomlp.Model:
+    """KW-MLP with random weights."""
+    return hearaudiomlp.load_model(checkpoints["kwmlp"], device="cpu", threads=2)
+
+
+@pytest.fixture
+def noise() -> Callable[..., Any]:
+    """Return a function that makes seeded noise of a shape."""
+
+    def make(*shape: int, seed: int = 0) -> Any:
+        return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+    return make

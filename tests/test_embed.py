@@ -1,0 +1,229 @@
+"""Files in, an .npz out; and the command line around it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hearaudiomlp import audio, embed
+from hearaudiomlp.cli import main
+from hearaudiomlp.errors import (
+    AudioFileError,
+    AudioFileNotFoundError,
+    HearAudioMLPError,
+    MissingPackageError,
+)
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "words.flac"
+
+
+def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "subtype"),
+    [
+        ("a.wav", 16000, "PCM_16"),
+        ("a.wav", 8000, "PCM_U8"),
+        ("a.wav", 48000, "PCM_24"),
+        ("a.wav", 44100, "FLOAT"),
+        ("a.wav", 11025, "ULAW"),
+        ("a.flac", 44100, "PCM_16"),
+        ("a.ogg", 22050, "VORBIS"),
+        ("a.mp3", 44100, "MPEG_LAYER_III"),
+        ("a.aiff", 96000, "PCM_16"),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_formats_rates_and_channels(tmp_path, name, rate, subtype, channels) -> None:
+    if channels > 2 and name.endswith(".mp3"):
+        pytest.skip("MP3 has two channels at most")
+    samples = np.repeat(tone(rate)[:, None], channels, axis=1)
+    soundfile.write(tmp_path / name, samples, rate, subtype=subtype)
+    recording = audio.read_audio(tmp_path / name)
+    assert (recording.sample_rate, recording.channels) == (rate, channels)
+    assert recording.samples.dtype == np.float32
+    assert recording.duration == pytest.approx(1.0, abs=0.1)
+    middle = recording.samples[4000:12000]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert np.argmax(spectrum) * 16000 / len(middle) == pytest.approx(440, abs=4)
+    assert np.abs(middle).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_channels_are_averaged(tmp_path) -> None:
+    left, right = np.full(16000, 0.25), np.full(16000, -0.75)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 16000, subtype="FLOAT")
+    np.testing.assert_allclose(audio.read_audio(tmp_path / "a.wav").samples, -0.25)
+
+
+def test_16_khz_mono_is_taken_as_it_is(tmp_path, noise) -> None:
+    samples = noise(5000)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    np.testing.assert_array_equal(audio.read_audio(tmp_path / "a.wav").samples, samples)
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    paths = {name: folder / f"{name}.wav" for name in ("missing", "empty", "text", "nan", "folder")}
+    paths["empty"].write_bytes(b"")
+    paths["text"].write_text("this is no audio")
+    paths["folder"].mkdir()
+    soundfile.write(paths["nan"], np.full(100, np.nan), 16000, subtype="FLOAT")
+    return paths
+
+
+def test_files_that_cannot_be_read(tmp_path) -> None:
+    for name, path in bad_files(tmp_path).items():
+        with pytest.raises(HearAudioMLPError, match=name) as caught:
+            audio.read_audio(path)
+        kind = AudioFileNotFoundError if name == "missing" else AudioFileError
+        assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("name", ["soundfile", "soxr"])
+def test_missing_extra_is_named(monkeypatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[audio\]'"):
+        audio.read_audio(SAMPLE)
+
+
+def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, capsys) -> None:
+    soundfile.write(tmp_path / "short.wav", tone(8000, 0.3), 8000)
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16000)
+    files = [str(SAMPLE), str(tmp_path / "short.wav"), str(tmp_path / "nothing.wav")]
+    out = tmp_path / "out.npz"
+    checkpoint = str(checkpoints[model.name])
+    assert main(["embed", *files, "--model", checkpoint, "-o", str(out), "--device", "cpu"]) == 0
+    with np.load(out, allow_pickle=False) as table:
+        assert table["paths"].tolist() == files
+        assert table["sample_rates"].tolist() == [44100, 8000, 16000]
+        assert table["channels"].tolist() == [2, 1, 1]
+        assert table["model"] == model.name
+        assert table["checkpoint_sha256"] == model.metadata["checkpoint_sha256"]
+        assert table["scene_embeddings"].shape == (3, model.scene_embedding_size)
+        for i, path in enumerate(files):
+            expected = model.embeddings(audio.read_audio(path).samples[None])
+            rows = slice(*table["offsets"][i : i + 2])
+            np.testing.assert_array_equal(
+                table["timestamp_embeddings"][rows], expected.timestamp_embeddings[0]
+            )
+            np.testing.assert_array_equal(table["timestamps"][rows], expected.timestamps[0])
+            np.testing.assert_array_equal(
+                table["scene_embeddings"][i], expected.scene_embeddings[0]
+            )
+    assert "3 files" in capsys.readouterr().out
+
+
+def test_bad_files_are_told_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:
+    bad = bad_files(tmp_path)
+    out = tmp_path / "out.npz"
+    files = [*map(str, bad.values()), str(SAMPLE)]
+    assert main(["embed", *files, "--model", str(checkpoints["audiomae"]), "-o", str(out)]) == 1
+    with np.load(out) as table:
+        assert table["paths"].tolist() == [str(SAMPLE)]
+    message = capsys.readouterr().err
+    assert f"{len(bad)} of {len(files)} files failed" in message
+    for path in bad.values():
+        assert str(path) in message
+
+
+def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, capsys) -> None:
+    out = tmp_path / "out.npz"
+    arguments = [str(tmp_path / "no.wav"), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    assert main(["embed", *arguments]) == 1
+    assert not out.exists()
+    assert "nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "a.wav", "--model", "m.pth", "-o", "out.txt"], "has to end in .npz"),
+        (["embed", "a.wav", "--model", "m.pth", "-o", "o.npz", "--threads", "0"], "at least 1"),
+        (["embed", "--model", "m.pth", "-o", "o.npz"], "FILE"),
+        (["embed", "a.wav", "-o", "o.npz"], "--model"),
+        ([], "COMMAND"),
+        (["sing"], "invalid choice"),
+    ],
+)
+def test_wrong_usage(arguments, message, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"--model": "no.pth"}, 1, "there is no model file no.pth"),
+        ({"--device": "tpu"}, 1, "device is"),
+        ({"-o": "no/out.npz"}, 2, "there is no folder no"),
+    ],
+)
+def test_options_that_cannot_be_used(
+    checkpoints, tmp_path, capsys, change, status, message
+) -> None:
+    options = {"--model": str(checkpoints["audiomae"]), "-o": str(tmp_path / "o.npz")} | change
+    pairs = [part for pair in options.items() for part in pair]
+    assert main(["embed", str(SAMPLE), *pairs]) == status
+    assert message in capsys.readouterr().err
+
+
+def test_a_failed_write_leaves_the_old_file(checkpoints, model, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "out.npz"
+    out.write_bytes(b"old")
+    [file] = embed.embed_files([SAMPLE], model)
+
+    def fail(handle, **arrays) -> None:
+        handle.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(KeyboardInterrupt):
+        embed.write_npz(out, [file], model)
+    assert out.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_ctrl_c_ends_cleanly(checkpoints, tmp_path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.zeros(16000 * 600), 16000)
+    command = [
+        sys.executable, "-m", "hearaudiomlp.cli", "embed", *[str(tmp_path / "long.wav")] * 500,
+        "--model", str(checkpoints["kwmlp"]), "-o", str(tmp_path / "out.npz"),
+    ]  # fmt: skip
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert running.stdout is not None
+    running.stdout.readline()  # the first file is done
+    time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors == "hearaudiomlp: interrupted; nothing was written\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+def test_info_tells_what_the_graph_has(checkpoints, capsys) -> None:
+    assert main(["info", str(checkpoints["kwmlp"])]) == 0
+    told = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert told["parameters"] == "424,811"
+    assert "windows [n, 16000]" in told["input"]
+    assert told["output"] == "frame_embeddings [n, 98, 64]; keyword_logits [n, 35]"
+    assert "Gemm 50" in told["operators"]
+    # 98 frames times 40x64, then per block 98 (64x256 + 128x64 + 98x128); the head's 98 times 64x35
+    encoder = 98 * 40 * 64 + 12 * 98 * (64 * 256 + 128 * 64 + 98 * 128) + 98 * 64 * 35
+    assert f"encoder {encoder:,}" in " ".join(told.values())
+
+
+def test_info_of_a_file_that_is_no_model(capsys) -> None:
+    assert main(["info", str(SAMPLE)]) == 1
+    assert "not an ONNX file" in capsys.readouterr().err

@@ -1,0 +1,319 @@
+"""Model files that are damaged, foreign or hostile."""
+
+import io
+import os
+import pickle
+import random
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import hearaudiomlp
+from hearaudiomlp import HearAudioMLPError, load_model
+from hearaudiomlp.errors import (
+    CheckpointMismatchError,
+    ModelFileError,
+    ModelNotFoundError,
+    UnsafeCheckpointError,
+)
+from hearaudiomlp.statedict import read_pickle
+from hearaudiomlp_export.cli import export
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoints: dict[str, Path], tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "audiomae.onnx"
+    assert export(str(checkpoints["audiomae"]), path)
+    return path
+
+
+def save_pickle(path: Path, pickled: bytes) -> Path:
+    """Write a checkpoint whose pickle is ``pickled``, as torch.save lays its files out."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", "3\n")
+    return path
+
+
+class Payload:
+    """Pickles to a call of any function."""
+
+    def __init__(self, function, *arguments) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_hostile_checkpoint_is_refused_and_nothing_in_it_is_run(
+    tmp_path: Path, checkpoints, protocol: int, hidden: bool
+) -> None:
+    victim = tmp_path / "created"
+    payload = Payload(os.system, f"touch {victim}")
+    content = {"model_state_dict": {"weight": payload}} if hidden else payload
+    path = save_pickle(tmp_path / "hostile.pth", pickle.dumps(content, protocol=protocol))
+    with pytest.raises(UnsafeCheckpointError, match="refused and nothing in it was run"):
+        load_model(path)
+    assert not victim.exists()
+    pickle.loads(pickle.dumps(payload))  # the payload is a working one
+    assert victim.exists()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Payload(eval, "1"),
+        Payload(np.zeros, 3),
+        Payload(torch.nn.Linear, 1, 1),
+        Payload(getattr, "", "join"),
+        torch.nn.Linear(1, 1),
+        Path("x"),
+        {1, 2},
+        bytearray(b"x"),
+    ],
+    ids=repr,
+)
+def test_only_tensors_in_dictionaries_are_let_through(tmp_path: Path, payload: object) -> None:
+    path = save_pickle(tmp_path / "odd.pth", pickle.dumps({"state_dict": payload}, protocol=2))
+    with pytest.raises(UnsafeCheckpointError):
+        load_model(path)
+
+
+def test_real_torch_checkpoint_with_a_whole_module_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
+    with pytest.raises(UnsafeCheckpointError, match=r"torch\.nn\.modules\.linear\.Linear"):
+        load_model(tmp_path / "module.pth")
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"",
+        b"\x80\x02",
+        b"\x80\x02.",
+        b"\x80\x02}",
+        b"\x80\x02t.",  # tuple without a mark
+        b"\x80\x02h\x05.",  # memo that was never put
+        b"\x80\x02K\x01Q.",  # persistent id that is a number
+        b"\x80\x02]K\x01K\x02s.",  # item set in a list
+        b"\x80\x02(K\x01K\x02R.",  # call of a number
+        b"\x80\x02}}K\x01s.",  # dictionary as a key
+        b"\x80\x02ccollections\nOrderedDict\n(t(K\x01tR.",
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
+        b"\x80\x02ctorch._utils\n_rebuild_parameter\n)R.",
+        b"\x80\x02ctorch\nFloatStorage\n.",
+        b"no pickle at all",
+        b"\xff" * 100,
+        b"\x80\x02" + b"(" * 1000 + b".",
+    ],
+)
+def test_damaged_pickles(tmp_path: Path, pickled: bytes) -> None:
+    with pytest.raises(ModelFileError):
+        load_model(save_pickle(tmp_path / "damaged.pth", pickled))
+
+
+def test_a_pickle_that_doubles_itself_is_harmless() -> None:
+    """A tuple of two of itself, a hundred times over: small in the file, endless when unfolded."""
+    doubling = b"\x80\x02)" + b"".join(
+        b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(100)
+    )
+    assert isinstance(read_pickle(doubling + b"."), tuple)
+    with pytest.raises(ModelFileError):
+        read_pickle(b"\x80\x02}" + doubling[2:] + b"K\x01s.")  # as a key, whose hash would unfold
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_truncated_checkpoint_is_our_error(tmp_path: Path, checkpoints, seed: int) -> None:
+    data = checkpoints["audiomae"].read_bytes()
+    cut = random.Random(seed).randrange(len(data))
+    path = tmp_path / "cut.pth"
+    path.write_bytes(data[:cut])
+    with pytest.raises(HearAudioMLPError) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_truncated_export_is_our_error(tmp_path: Path, exported: Path, seed: int) -> None:
+    data = exported.read_bytes()
+    cut = random.Random(seed).randrange(len(data))
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(data[:cut])
+    with pytest.raises(HearAudioMLPError) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+
+
+def test_exports_cut_inside_the_metadata_are_our_error(tmp_path: Path, exported: Path) -> None:
+    data = exported.read_bytes()
+    path = tmp_path / "cut.onnx"
+    for cut in range(len(data) - 1500, len(data)):  # ONNX Runtime itself would load some of these
+        path.write_bytes(data[:cut])
+        with pytest.raises(ModelFileError):
+            load_model(path)
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "export"])
+@pytest.mark.parametrize("seed", range(25))
+def test_flipped_bytes_never_raise_anything_else(
+    tmp_path: Path, checkpoints, exported: Path, kind: str, seed: int
+) -> None:
+    rng = random.Random(seed)
+    data = bytearray((checkpoints["audiomae"] if kind == "checkpoint" else exported).read_bytes())
+    # Half of the damage goes where the structure is, not into the weights.
+    region = range(len(data)) if seed % 2 else range(max(0, len(data) - 9000), len(data))
+    for _ in range(8):
+        data[rng.choice(region)] = rng.randrange(256)
+    path = tmp_path / "flipped"
+    path.write_bytes(data)
+    try:
+        model = load_model(path)
+        model.scene_embeddings(np.zeros((1, 16000), np.float32))
+    except HearAudioMLPError:
+        pass
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"no\.pth"):
+        load_model(tmp_path / "no.pth")
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "no.pth")
+    with pytest.raises(ModelFileError, match="directory"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_no_path_says_what_to_give(nothing: str | None) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"checkpoints/kwmlp\.pth"):
+        load_model(nothing)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04" + bytes(100), b"RIFF", b"{}"])
+def test_other_files(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ModelFileError):
+        load_model(tmp_path / "file")
+
+
+def test_zip_that_is_no_checkpoint(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(ModelFileError, match=r"torch\.save"):
+        load_model(tmp_path / "a.zip")
+
+
+def test_foreign_onnx_file(tmp_path: Path) -> None:
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    value = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
+    graph = onnx.helper.make_graph([node], "other", value[:1], value[1:])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "other.onnx")
+    with pytest.raises(ModelFileError, match="hearaudiomlp-export didn't write"):
+        load_model(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("hearaudiomlp_format", "99", "format is 99"),
+        ("scene_steps", "many", "metadata is damaged"),
+        ("keyword_labels", "{", "metadata is damaged"),
+        ("sample_rate", "8000", "metadata is damaged"),
+    ],
+)
+def test_metadata_that_cannot_be_meant(
+    tmp_path: Path, exported: Path, key: str, value: str, message: str
+) -> None:
+    model = onnx.load(exported)
+    for entry in model.metadata_props:
+        entry.value = value if entry.key == key else entry.value
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path / "odd.onnx")
+
+
+def test_module_refuses_the_other_encoder(checkpoints, exported: Path) -> None:
+    from hearaudiomlp import kwmlp
+
+    with pytest.raises(CheckpointMismatchError, match="a checkpoint of audiomae, not of kwmlp"):
+        kwmlp.load_model(checkpoints["audiomae"])
+    with pytest.raises(ModelFileError, match="a model of audiomae, not of kwmlp"):
+        kwmlp.load_model(exported)
+
+
+def test_mismatch_names_the_tensors(tmp_path: Path, checkpoints) -> None:
+    state = torch.load(checkpoints["kwmlp"], weights_only=True)["model_state_dict"]
+    del state["layers.3.fn.norm.bias"]
+    state["extra"] = torch.zeros(3)
+    state["to_logits.2.weight"] = torch.zeros(12, 64)
+    torch.save({"model_state_dict": state}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointMismatchError) as caught:
+        load_model(tmp_path / "other.pth")
+    assert caught.value.missing == ("layers.3.fn.norm.bias",)
+    assert caught.value.unexpected == ("extra",)
+    assert caught.value.mismatched == ("to_logits.2.weight",)
+    for part in ("layers.3.fn.norm.bias", "extra", "to_logits.2.weight: (12, 64), not (35, 64)"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("wrap", ["model_state_dict", "state_dict", None, "training"])
+def test_ways_in_which_people_save_checkpoints(tmp_path, checkpoints, wrap: str | None) -> None:
+    state = torch.load(checkpoints["audiomae"], weights_only=True)["model_state_dict"]
+    content: object = {wrap: state} if wrap else state
+    if wrap == "training":
+        parameters = {key: torch.nn.Parameter(value) for key, value in state.items()}
+        optimizer = torch.optim.AdamW(list(parameters.values()))
+        content = {
+            "epoch": 3, "loss": 0.5, "model_state_dict": parameters, "seed": 2**40,
+            "optimizer": optimizer.state_dict(), "best": None, "done": True,
+        }  # fmt: skip
+    torch.save(content, tmp_path / "saved.pth")
+    audio = np.zeros((1, 16000), np.float32)
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "saved.pth").scene_embeddings(audio),
+        load_model(checkpoints["audiomae"]).scene_embeddings(audio),
+    )
+
+
+def test_strided_half_and_double_tensors_are_read_as_torch_reads_them(tmp_path: Path) -> None:
+    from hearaudiomlp.checkpoint import read_checkpoint
+
+    base = torch.arange(24, dtype=torch.float64).reshape(4, 6)
+    tensors = {
+        "transposed": base.T,
+        "sliced": base[1:, ::2],
+        "expanded": torch.ones(1, dtype=torch.float16).expand(1, 1),
+        "half": base.half(),
+        "scalar": torch.tensor(3.0),
+        "empty": torch.zeros(0, 5),
+    }
+    buffer = io.BytesIO()
+    torch.save(tensors | {"counter": torch.tensor(7)}, buffer)
+    found = read_checkpoint(buffer.getvalue())
+    assert found.keys() == tensors.keys()
+    for key, tensor in tensors.items():
+        assert found[key].dtype == np.float32
+        np.testing.assert_array_equal(found[key], tensor.float().numpy())
+
+
+def test_storage_that_is_shorter_than_its_tensor(tmp_path: Path, checkpoints) -> None:
+    with (
+        zipfile.ZipFile(checkpoints["audiomae"]) as old,
+        zipfile.ZipFile(tmp_path / "short.pth", "w") as new,
+    ):
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, data[:-4] if name.endswith("/data/3") else data)
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_model(tmp_path / "short.pth")
+
+
+def test_published_checkpoints_are_recognized(shared: Path) -> None:
+    model = hearaudiomlp.load_model(shared / "checkpoints" / "audiomae.pth")
+    assert model.metadata["licence"] == "CC BY-SA 4.0"
+    assert "ID56/HEAR-2021-Audio-MLP" in model.metadata["source"]

@@ -1,0 +1,65 @@
+"""Parity with the published system, through the comparison that came with the reference arrays."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hearaudiomlp.kwmlp import load_model
+from hearaudiomlp_export.cli import export
+
+MODULES = {"kwmlp": "hearaudiomlp.kwmlp", "audiomae": "hearaudiomlp.audiomlp"}
+
+
+@pytest.fixture(scope="session")
+def exported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exported")
+    paths = {name: folder / f"{name}.onnx" for name in MODULES}
+    for name, path in paths.items():
+        assert export(str(shared / "checkpoints" / f"{name}.pth"), path)
+    return paths
+
+
+def compare(shared: Path, module: str, model: Path, kind: str) -> str:
+    command = [sys.executable, str(shared / "reference" / "compare.py"), module, str(model)]
+    done = subprocess.run(
+        [*command, "--input", kind],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize("name", list(MODULES))
+def test_checkpoint_agrees_with_the_published_system(shared: Path, name: str, kind: str) -> None:
+    model = shared / "checkpoints" / f"{name}.pth"
+    assert "76 of 76" in compare(shared, MODULES[name], model, kind)
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_exported_model_agrees_with_the_published_system(
+    shared: Path, exported: dict[str, Path], name: str
+) -> None:
+    assert "76 of 76" in compare(shared, MODULES[name], exported[name], "numpy")
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_torch_modules_agree_with_the_published_system(shared: Path, name: str) -> None:
+    module = MODULES[name].replace("hearaudiomlp.", "hearaudiomlp.torch.")
+    model = shared / "checkpoints" / f"{name}.pth"
+    assert "76 of 76" in compare(shared, module, model, "torch")
+
+
+def test_keyword_logits_agree_with_the_published_system(shared: Path) -> None:
+    stored = np.load(shared / "reference" / "keywords.npz")
+    model = load_model(shared / "checkpoints" / "kwmlp.pth")
+    logits = model.keyword_logits(stored["windows"])
+    np.testing.assert_allclose(logits, stored["logits"], rtol=0, atol=1e-3)
+    np.testing.assert_array_equal(logits.argmax(axis=1), stored["logits"].argmax(axis=1))

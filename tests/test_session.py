@@ -1,0 +1,167 @@
+"""Devices, providers, threads, and builds of ONNX Runtime."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from hearaudiomlp import load_model, notices, session
+from hearaudiomlp.cpus import usable_cpus
+from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
+from hearaudiomlp.session import CPU, CUDA, DeviceFallbackWarning
+
+has_cuda = CUDA in onnxruntime.get_available_providers()
+without_cuda = pytest.mark.skipif(has_cuda, reason="this ONNX Runtime has the CUDA provider")
+
+
+@pytest.fixture
+def path(checkpoints) -> Path:
+    return checkpoints["audiomae"]
+
+
+@pytest.fixture
+def claims_cuda(monkeypatch) -> None:
+    """Pretend to be a build with CUDA on a machine without a GPU: listed, then dropped."""
+    real = onnxruntime.InferenceSession
+
+    def open_without_cuda(graph, options, providers, **rest):
+        return real(graph, options, providers=[CPU], **rest)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_without_cuda)
+    monkeypatch.setattr(notices, "_said", set())
+
+
+def test_model_tells_what_it_runs_on(path: Path) -> None:
+    model = load_model(path, device="cpu", threads=3)
+    assert (model.device, model.providers, model.threads) == ("cpu", (CPU,), 3)
+    assert repr(model) == "<audiomae on cpu, 3 threads>"
+
+
+def test_threads_default_to_the_cpus_of_this_process(path: Path) -> None:
+    assert load_model(path).threads == usable_cpus()
+
+
+@without_cuda
+def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(session, "_has_nvidia_gpu", lambda: False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_model(path, device="auto").device == "cpu"
+
+
+@without_cuda
+def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(session, "_has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(notices, "_said", set())
+    with pytest.warns(DeviceFallbackWarning, match=r"on the CPU.*hearaudiomlp\[gpu\]"):
+        load_model(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_model(path)
+
+
+def test_auto_says_once_that_cuda_did_not_work(path: Path, claims_cuda: None) -> None:
+    with pytest.warns(DeviceFallbackWarning, match="CUDAExecutionProvider can't be used"):
+        assert load_model(path).device == "cpu"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_model(path).device == "cpu"
+
+
+@without_cuda
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_that_is_not_built_in_is_an_error(path: Path, device: str) -> None:
+    with pytest.raises(DeviceError, match=r"isn't in this build.*hearaudiomlp\[gpu\]"):
+        load_model(path, device=device)
+
+
+def test_cuda_that_is_dropped_is_an_error(path: Path, claims_cuda: None) -> None:
+    with pytest.raises(DeviceError, match="can't be used on this machine"):
+        load_model(path, device="cuda")
+    with pytest.raises(RuntimeError):
+        load_model(path, providers=[CUDA, CPU])
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:0", "", "CUDA"])
+def test_devices_that_do_not_exist(path: Path, device: str) -> None:
+    with pytest.raises(OptionError, match="device is"):
+        load_model(path, device=device)
+
+
+def test_providers_in_the_place_of_a_device(path: Path) -> None:
+    model = load_model(path, providers=[(CPU, {})])
+    assert model.providers == (CPU,)
+    with pytest.raises(DeviceError, match="isn't in this build"):
+        load_model(path, providers=["NoSuchExecutionProvider"])
+    with pytest.raises(OptionError, match="empty"):
+        load_model(path, providers=[])
+    with pytest.raises(OptionError, match="not both"):
+        load_model(path, device="cpu", providers=[CPU])
+
+
+@pytest.mark.parametrize("threads", [0, -1, True])
+def test_threads_that_cannot_be_meant(path: Path, threads: int) -> None:
+    with pytest.raises(OptionError, match="at least 1"):
+        load_model(path, threads=threads)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(path: Path, noise) -> None:
+    audio = noise(3, 50_000)
+    expected = load_model(path, threads=1).scene_embeddings(audio)
+    for threads in (2, 3, 16):
+        found = load_model(path, threads=threads).scene_embeddings(audio)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_two_builds_of_onnx_runtime_are_an_error(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "onnxruntime-1.32.0.dist-info").mkdir()
+    assert session.installed_builds(tmp_path) == ["onnxruntime"]
+    (tmp_path / "onnxruntime_extensions-0.9.dist-info").mkdir()
+    (tmp_path / "onnxruntime_gpu-1.32.0.dist-info").mkdir()
+    assert session.installed_builds(tmp_path) == ["onnxruntime", "onnxruntime-gpu"]
+    fake = SimpleNamespace(__file__=str(tmp_path / "onnxruntime" / "__init__.py"))
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    with pytest.raises(MissingPackageError) as caught:
+        session.onnxruntime()
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu" in str(
+        caught.value
+    )
+
+
+def test_no_onnx_runtime_is_an_error(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[cpu\]'"):
+        session.onnxruntime()
+    with pytest.raises(ImportError):
+        session.onnxruntime()
+
+
+def test_broken_onnx_runtime_is_an_error(tmp_path: Path, monkeypatch) -> None:
+    fake = SimpleNamespace(__file__=str(tmp_path / "onnxruntime" / "__init__.py"))
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    with pytest.raises(MissingPackageError, match="force-reinstall"):
+        session.onnxruntime()
+
+
+@pytest.mark.parametrize(("said", "expected"), [(None, "1"), ("0", "0")])
+def test_telemetry_is_off_unless_the_user_says_otherwise(said: str | None, expected: str) -> None:
+    environment = {
+        key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"
+    }
+    if said is not None:
+        environment["ORT_DISABLE_TELEMETRY"] = said
+    code = (
+        "import os, hearaudiomlp, sys; assert 'onnxruntime' not in sys.modules; "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
