@@ -167,7 +167,7 @@ def test_wrong_usage(arguments, message, capsys) -> None:
         ({"-o": "no/out.npz"}, 2, "there is no folder no"),
     ],
 )
-def test_options_that_cannot_be_used(
+def test_options_that_cannot_be_used(  # noqa: PLR0917 - fixtures
     checkpoints, tmp_path, capsys, change, status, message
 ) -> None:
     options = {"--model": str(checkpoints["audiomae"]), "-o": str(tmp_path / "o.npz")} | change

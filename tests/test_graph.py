@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hearaudiomlp
 import hearaudiomlp_export
-from hearaudiomlp.model import packaged_graph
 from hearaudiomlp.onnxfile import summarize
+from hearaudiomlp.source import packaged_graph
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.card import describe
 from hearaudiomlp_export.checkpoints import random_checkpoint

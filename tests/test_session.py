@@ -35,6 +35,7 @@ def claims_cuda(monkeypatch) -> None:
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", open_without_cuda)
+    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
     monkeypatch.setattr(notices, "_said", set())
 
 
@@ -50,7 +51,7 @@ def test_threads_default_to_the_cpus_of_this_process(path: Path) -> None:
 
 @without_cuda
 def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(session, "_has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_model(path, device="auto").device == "cpu"
@@ -58,13 +59,19 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
 
 @without_cuda
 def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(session, "_has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
     monkeypatch.setattr(notices, "_said", set())
     with pytest.warns(DeviceFallbackWarning, match=r"on the CPU.*hearaudiomlp\[gpu\]"):
         load_model(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_model(path)
+
+
+def test_auto_does_not_try_cuda_without_a_gpu(path: Path, claims_cuda: None, monkeypatch) -> None:
+    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: False)
+    with pytest.warns(DeviceFallbackWarning, match="no NVIDIA GPU was found"):
+        assert load_model(path).device == "cpu"
 
 
 def test_auto_says_once_that_cuda_did_not_work(path: Path, claims_cuda: None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from hearaudiomlp import __version__
-from hearaudiomlp.model import FORMAT
+from hearaudiomlp.source import FORMAT
 from hearaudiomlp.spec import (
     ENCODERS,
     FRAMES,

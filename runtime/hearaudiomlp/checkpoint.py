@@ -15,9 +15,6 @@ from hearaudiomlp.statedict import StorageRef, TensorRef, read_pickle
 Weights = dict[str, npt.NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
 
-ZIP_MAGIC = b"PK"
-"""First bytes of a torch checkpoint, which is a zip file."""
-
 _MAX_PICKLE = 16 << 20
 _MAX_VALUES = 64 << 20
 _SHOWN = 6

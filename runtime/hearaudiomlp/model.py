@@ -1,11 +1,10 @@
 """A loaded encoder and what it can compute."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp import scene, windows
-from hearaudiomlp.checkpoint import ZIP_MAGIC, identify, mismatch, read_checkpoint
 from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import (
     AudioValueError,
@@ -22,36 +20,16 @@ from hearaudiomlp.errors import (
     OptionError,
 )
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
-from hearaudiomlp.published import find_published
 from hearaudiomlp.schedule import BLOCK, Team, split
 from hearaudiomlp.session import Provider, Session
-from hearaudiomlp.spec import ENCODERS, FRAMES, SAMPLE_RATE, WINDOW
+from hearaudiomlp.source import Source, read_source
+from hearaudiomlp.spec import ENCODERS, FRAMES, WINDOW
 from hearaudiomlp.tensors import take_audio
 
 Floats = npt.NDArray[np.float32]
 Audio = TypeVar("Audio")
 
-FORMAT = "1"
-"""Version of the metadata in model files."""
-
-_REQUIRED = (
-    "model",
-    "sample_rate",
-    "timestamp_embedding_size",
-    "scene_embedding_size",
-    "scene_steps",
-    "keyword_labels",
-    "parameters",
-    "macs_per_window",
-    "encoder_macs_per_window",
-    "hop",
-    "checkpoint_sha256",
-    "licence",
-    "source",
-    "hearaudiomlp_version",
-)
 _GPU_BLOCK = 256
-_GRAPHS = Path(__file__).with_name("graphs")
 
 
 @dataclass(frozen=True)
@@ -68,20 +46,6 @@ class Embeddings:
     """[shape=(n_sounds, scene_embedding_size)]"""
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Everything from which a session can be opened again, in this process or in another one."""
-
-    graph: bytes
-    weights: Mapping[str, Floats]
-    metadata: Mapping[str, str]
-    device: str
-    providers: tuple[Provider, ...] | None
-
-    def open(self) -> Session:
-        return Session(self.graph, self.weights, device=self.device, providers=self.providers)
-
-
 class Model:
     """An encoder, ready to compute.
 
@@ -89,12 +53,21 @@ class Model:
     fork. Make one with :func:`load_model`.
     """
 
-    def __init__(self, source: _Source, threads: int | None = None) -> None:
-        """Open the session; see :func:`load_model` for the options."""
+    def __init__(
+        self,
+        source: Source,
+        *,
+        device: str = "auto",
+        providers: Sequence[Provider] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Open a session; see :func:`load_model` for the options."""
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise OptionError(f"threads has to be at least 1, not {threads}")
-        self._source, self._threads = source, threads
-        self._session, self._pid = source.open(), os.getpid()
+        self._source = source
+        self._options: dict[str, Any] = {"device": device, "providers": providers}
+        self._threads = threads
+        self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
         self._team = Team((threads or usable_cpus()) if on_cpu else 1)
         self._block = BLOCK if on_cpu else _GPU_BLOCK
@@ -113,9 +86,12 @@ class Model:
         """What the model file says of itself: provenance, licence, sizes."""
         self._scene_steps = int(card["scene_steps"])
 
+    def _open(self) -> Session:
+        return Session(self._source.graph, self._source.weights, **self._options)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what the model was made from; a session can't be."""
-        return Model, (self._source, self._threads)
+        return partial(Model, threads=self._threads, **self._options), (self._source,)
 
     def __repr__(self) -> str:
         """Tell what it is and what it runs on."""
@@ -142,7 +118,7 @@ class Model:
 
     def _current_session(self) -> Session:
         if self._pid != os.getpid():  # forked: locks and device contexts may be in any state
-            self._session, self._pid = self._source.open(), os.getpid()
+            self._session, self._pid = self._open(), os.getpid()
         return self._session
 
     def encode(self, audio_windows: Floats) -> dict[str, Floats]:
@@ -271,70 +247,6 @@ class Model:
         return result
 
 
-@cache
-def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
-    """Return the packaged graph (without weights) of an encoder, and its outline."""
-    data = (_GRAPHS / f"{name}.onnx").read_bytes()
-    return data, summarize(data)
-
-
-def _check_card(summary: OnnxSummary) -> None:
-    card = summary.metadata
-    if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
-        raise ModelFileError(
-            f"its format is {card['hearaudiomlp_format']}, and this version of hearaudiomlp reads "
-            f"format {FORMAT}: install a newer hearaudiomlp, or export the model again"
-        )
-    if summary.external:
-        raise ModelFileError(
-            "a graph without weights, as hearaudiomlp-export --graph-only writes: "
-            "load the checkpoint itself, or export it to a whole model"
-        )
-    if "hearaudiomlp_format" not in card or any(key not in card for key in _REQUIRED):
-        raise ModelFileError(
-            "an ONNX file that hearaudiomlp-export didn't write (or one that was cut off): "
-            "its metadata doesn't describe an encoder"
-        )
-    try:
-        facts = [int(card[key]) for key in _REQUIRED if key.endswith(("_size", "_steps", "_rate"))]
-        labels = json.loads(card["keyword_labels"])
-    except ValueError as problem:
-        raise ModelFileError(f"its metadata is damaged ({problem})") from None
-    if facts[0] != SAMPLE_RATE or not isinstance(labels, list):
-        raise ModelFileError("its metadata is damaged")
-
-
-def _read_source(
-    data: bytes, name: str | None
-) -> tuple[bytes, Mapping[str, Floats], dict[str, str]]:
-    """Return graph, weights and metadata of the model file whose bytes are ``data``."""
-    if not data.startswith(ZIP_MAGIC):
-        summary = summarize(data)
-        _check_card(summary)
-        found = summary.metadata["model"]
-        if name is not None and found != name:
-            raise ModelFileError(f"it is a model of {found}, not of {name}")
-        return data, {}, summary.metadata
-    weights = read_checkpoint(data)
-    shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
-    if name is None:
-        name = identify(weights, shapes)
-    elif (problem := mismatch(weights, shapes[name], name)) is not None:
-        for other in ENCODERS:
-            if mismatch(weights, shapes[other], other) is None:
-                problem.args = (f"a checkpoint of {other}, not of {name}: {problem}",)
-        raise problem
-    graph, summary = packaged_graph(name)
-    sha256 = hashlib.sha256(data).hexdigest()
-    published = find_published(sha256)
-    provenance = {
-        "checkpoint_sha256": sha256,
-        "licence": published.licence if published else "unknown",
-        "source": published.source if published else "unknown",
-    }
-    return graph, weights, summary.metadata | provenance
-
-
 def load_model(
     model_file_path: str | os.PathLike[str] | None = None,
     *,
@@ -381,9 +293,7 @@ def load_model(
     except OSError as problem:
         raise ModelFileError(f"can't read {path}: {problem.strerror}") from problem
     try:
-        graph, weights, metadata = _read_source(data, name)
-        chosen = None if providers is None else tuple(providers)
-        return Model(_Source(graph, weights, metadata, device, chosen), threads)
+        return Model(read_source(data, name), device=device, providers=providers, threads=threads)
     except ModelFileError as problem:
         problem.args = (f"{path}: {problem}",)
         raise

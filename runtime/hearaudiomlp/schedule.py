@@ -9,7 +9,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # imported where it is used: it takes a third of the time of all this package
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 BLOCK = 8
 """Windows in a block, at most: their activations fit into a core's second-level cache."""
@@ -39,7 +42,9 @@ class Team:
         self._helpers: ThreadPoolExecutor | None = None
         self._pid = os.getpid()
 
-    def _pool(self) -> ThreadPoolExecutor:
+    def _pool(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor
+
         if self._helpers is None or self._pid != os.getpid():  # threads don't survive a fork
             self._helpers = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="hearaudiomlp")
             self._pid = os.getpid()

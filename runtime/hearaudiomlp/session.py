@@ -1,6 +1,9 @@
 """An ONNX Runtime session: which package, which provider, and errors that say what to do."""
 
+import contextlib
+import io
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +20,8 @@ Provider = str | tuple[str, Mapping[str, Any]]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+_GPU_BUILD = "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
 
 
 class DeviceFallbackWarning(RuntimeWarning):
@@ -79,8 +84,23 @@ def _parse_device(device: str) -> tuple[str, int]:
     return kind, int(index or 0)
 
 
-def _has_nvidia_gpu() -> bool:
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+def _may_have_nvidia_gpu() -> bool:
+    """Whether a GPU's driver shows itself; where that can't be told, yes."""
+    if sys.platform != "linux":
+        return sys.platform == "win32"
+    drivers = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
+    return any(Path(driver).exists() for driver in drivers)
+
+
+def _preload_cuda(ort: ModuleType) -> str:
+    """Load the CUDA libraries of the nvidia packages, if there are any; return what is missing."""
+    if not hasattr(ort, "preload_dlls"):
+        return ""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):  # it prints what it can't find
+        ort.preload_dlls()
+    found = [line for line in printed.getvalue().splitlines() if line.startswith("Failed to load")]
+    return "; ".join(line.partition(": ")[0] for line in found)
 
 
 def _name(provider: Provider) -> str:
@@ -140,24 +160,31 @@ class Session:
         del self._graph, self._weights  # ONNX Runtime has its own copies now
 
     def _open_auto(self) -> Any:
-        if CUDA in self._ort.get_available_providers():
+        has_gpu, has_cuda = _may_have_nvidia_gpu(), CUDA in self._ort.get_available_providers()
+        if has_gpu and has_cuda:
             try:
                 return self._open_cuda(0)
             except DeviceError as problem:
                 _fall_back(f"device auto: running on the CPU, because {problem}")
-        elif _has_nvidia_gpu():
+        elif has_gpu:
             _fall_back(
-                "device auto: running on the CPU, though there is an NVIDIA GPU, because this "
-                "build of ONNX Runtime has no CUDA provider: "
-                "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
+                "device auto: running on the CPU, though there seems to be an NVIDIA GPU, because "
+                f"this build of ONNX Runtime has no CUDA provider: {_GPU_BUILD}"
             )
+        elif has_cuda:
+            _fall_back("device auto: running on the CPU, because no NVIDIA GPU was found")
         return self._open([CPU])
 
     def _open_cuda(self, index: int) -> Any:
-        if hasattr(self._ort, "preload_dlls") and CUDA in self._ort.get_available_providers():
-            self._ort.preload_dlls()
-        # TF32 keeps 10 bits of each factor, which is far outside the tolerance.
-        session = self._open_strictly([(CUDA, {"device_id": index, "use_tf32": 0})])
+        missing = ""
+        if CUDA in self._ort.get_available_providers():
+            missing = _preload_cuda(self._ort)
+        try:
+            # TF32 keeps 10 bits of each factor, which is far outside the tolerance.
+            session = self._open_strictly([(CUDA, {"device_id": index, "use_tf32": 0})])
+        except DeviceError as problem:
+            problem.args = (f"{problem}{'; ' if missing else ''}{missing}",)
+            raise
         self._try_out(session)
         return session
 
@@ -176,11 +203,7 @@ class Session:
         available = self._ort.get_available_providers()
         for name in names:
             if name not in available:
-                mend = (
-                    "; pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
-                    if name == CUDA
-                    else ""
-                )
+                mend = f": {_GPU_BUILD}" if name == CUDA else ""
                 raise DeviceError(
                     f"{name} isn't in this build of ONNX Runtime, which has "
                     f"{', '.join(available)}{mend}"

@@ -1,0 +1,128 @@
+"""Model files: what a session is opened from, and what the file says of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import ModelFileError
+from hearaudiomlp.onnxfile import OnnxSummary, summarize
+from hearaudiomlp.published import find_published
+from hearaudiomlp.spec import ENCODERS, SAMPLE_RATE
+
+FORMAT = "1"
+"""Version of the metadata in model files."""
+
+_REQUIRED = (
+    "model",
+    "sample_rate",
+    "timestamp_embedding_size",
+    "scene_embedding_size",
+    "scene_steps",
+    "keyword_labels",
+    "parameters",
+    "macs_per_window",
+    "encoder_macs_per_window",
+    "hop",
+    "checkpoint_sha256",
+    "licence",
+    "source",
+    "hearaudiomlp_version",
+)
+_ZIP_MAGIC = b"PK"  # torch checkpoints are zip files
+_GRAPHS = Path(__file__).with_name("graphs")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A graph, its weights and its metadata: enough to open a session in any process."""
+
+    graph: bytes
+    weights: Mapping[str, npt.NDArray[np.float32]]
+    """Values of the graph's external initializers; none, if they are inside."""
+
+    metadata: Mapping[str, str]
+
+
+@cache
+def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
+    """Return the packaged graph (without weights) of an encoder, and its outline."""
+    data = (_GRAPHS / f"{name}.onnx").read_bytes()
+    return data, summarize(data)
+
+
+def _check_card(summary: OnnxSummary) -> None:
+    card = summary.metadata
+    if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
+        raise ModelFileError(
+            f"its format is {card['hearaudiomlp_format']}, and this version of hearaudiomlp reads "
+            f"format {FORMAT}: install a newer hearaudiomlp, or export the model again"
+        )
+    if summary.external:
+        raise ModelFileError(
+            "a graph without weights, as hearaudiomlp-export --graph-only writes: "
+            "load the checkpoint itself, or export it to a whole model"
+        )
+    if "hearaudiomlp_format" not in card or any(key not in card for key in _REQUIRED):
+        raise ModelFileError(
+            "an ONNX file that hearaudiomlp-export didn't write (or one that was cut off): "
+            "its metadata doesn't describe an encoder"
+        )
+    try:
+        facts = [int(card[key]) for key in _REQUIRED if key.endswith(("_size", "_steps", "_rate"))]
+        labels = json.loads(card["keyword_labels"])
+    except ValueError as problem:
+        raise ModelFileError(f"its metadata is damaged ({problem})") from None
+    if facts[0] != SAMPLE_RATE or not isinstance(labels, list):
+        raise ModelFileError("its metadata is damaged")
+
+
+def _bind_checkpoint(data: bytes, name: str | None) -> Source:
+    """Read a checkpoint and fit it to the packaged graph of its encoder."""
+    # Here, because most of what this takes to import isn't needed for exported models.
+    import hashlib
+
+    from hearaudiomlp.checkpoint import identify, mismatch, read_checkpoint
+
+    weights = read_checkpoint(data)
+    shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
+    if name is None:
+        name = identify(weights, shapes)
+    elif (problem := mismatch(weights, shapes[name], name)) is not None:
+        for other in ENCODERS:
+            if mismatch(weights, shapes[other], other) is None:
+                problem.args = (f"a checkpoint of {other}, not of {name}: {problem}",)
+        raise problem
+    graph, summary = packaged_graph(name)
+    sha256 = hashlib.sha256(data).hexdigest()
+    published = find_published(sha256)
+    provenance = {
+        "checkpoint_sha256": sha256,
+        "licence": published.licence if published else "unknown",
+        "source": published.source if published else "unknown",
+    }
+    return Source(graph, weights, summary.metadata | provenance)
+
+
+def read_source(data: bytes, name: str | None = None) -> Source:
+    """Read a model file whose bytes are ``data``: a checkpoint or an exported model.
+
+    Args:
+        data: the file's content.
+        name: ``kwmlp`` or ``audiomae``, where only that one will do.
+
+    Raises:
+        ModelFileError: it is neither, is damaged, or is of another encoder.
+    """
+    if data.startswith(_ZIP_MAGIC):
+        return _bind_checkpoint(data, name)
+    summary = summarize(data)
+    _check_card(summary)
+    found = summary.metadata["model"]
+    if name is not None and found != name:
+        raise ModelFileError(f"it is a model of {found}, not of {name}")
+    return Source(data, {}, summary.metadata)
