@@ -1,9 +1,11 @@
 """Files in, an .npz out; and the command line around it."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearaudiomlp import audio, embed
+from hearaudiomlp import audio, embed, framestore, npz
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -179,17 +181,60 @@ def test_options_that_cannot_be_used(  # noqa: PLR0917 - fixtures
 def test_a_failed_write_leaves_the_old_file(checkpoints, model, tmp_path, monkeypatch) -> None:
     out = tmp_path / "out.npz"
     out.write_bytes(b"old")
-    [file] = embed.embed_files([SAMPLE], model)
+    writer = npz.NpzWriter(out, model)
+    for file in embed.embed_files([SAMPLE], model):
+        assert isinstance(file, embed.Embedded)
+        writer.add(file)
 
-    def fail(handle, **arrays) -> None:
-        handle.write(b"half")
-        raise KeyboardInterrupt
+    def fail(archive, name, *rest) -> None:
+        archive.writestr(name, b"half")
+        if name == "scene_embeddings":
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(np, "savez", fail)
+    monkeypatch.setattr(npz, "_write_member", fail)
     with pytest.raises(KeyboardInterrupt):
-        embed.write_npz(out, [file], model)
+        writer.write()
     assert out.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_long_files_are_kept_on_disk_and_give_the_same(model, tmp_path, monkeypatch) -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal(16000 * 40)
+    soundfile.write(tmp_path / "long.wav", samples, 16000, subtype="FLOAT")
+    [expected] = embed.embed_files([tmp_path / "long.wav"], model)
+    monkeypatch.setattr(framestore, "IN_MEMORY", 1000)
+    monkeypatch.setattr(framestore, "_CHUNK_ROWS", 77)
+    [found] = embed.embed_files([tmp_path / "long.wav"], model)
+    np.testing.assert_array_equal(found.timestamp_embeddings, expected.timestamp_embeddings)
+    np.testing.assert_array_equal(found.scene_embedding, expected.scene_embedding)
+
+
+def test_files_are_packed_into_full_blocks(model, tmp_path, monkeypatch) -> None:
+    for index in range(21):
+        soundfile.write(tmp_path / f"{index:02}.wav", tone(16000, 0.9), 16000)
+    sizes = []
+    encode = type(model).encode
+    monkeypatch.setattr(type(model), "encode", lambda *a: sizes.append(len(a[1])) or encode(*a))
+    files = list(embed.embed_files(sorted(tmp_path.iterdir()), model))
+    assert [file.path for file in files] == [str(path) for path in sorted(tmp_path.iterdir())]
+    assert sorted(sizes) == [5, 8, 8]
+
+
+def test_giving_up_in_the_middle_ends_the_threads(model, tmp_path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(16000, 9), 16000)
+    files = embed.embed_files(itertools.repeat(tmp_path / "a.wav"), model)
+    next(files)
+    before = threading.active_count()
+    files.close()
+    assert threading.active_count() < before
+
+
+def test_two_runs_write_the_same_bytes(checkpoints, tmp_path) -> None:
+    outs = [tmp_path / "one.npz", tmp_path / "two.npz"]
+    for out in outs:
+        arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+        assert main(["embed", str(SAMPLE), *arguments]) == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
 def test_ctrl_c_ends_cleanly(checkpoints, tmp_path) -> None:

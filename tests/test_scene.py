@@ -1,5 +1,6 @@
 """Scene pooling, with torch's own interpolation as the witness."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp.scene import resize, scene_embedding
+from hearaudiomlp.scene import Resizer, scene_embedding, scene_of_pieces
 
 
 def by_torch(frames: np.ndarray, steps: int) -> np.ndarray:
@@ -47,10 +48,32 @@ def test_lengths_that_occur(windows: int, steps: int) -> None:
 @given(old=st.integers(2, 300), new=st.integers(2, 300))
 def test_resizing_keeps_both_ends_and_stays_between_neighbours(old: int, new: int) -> None:
     frames = np.random.default_rng(old).standard_normal((1, old, 1), np.float32)
-    found = resize(frames, new)
+    found = Resizer(old, new).push(frames)
     np.testing.assert_allclose(found[:, [0, -1]], frames[:, [0, -1]], atol=1e-4)
     assert frames.min() - 1e-6 <= found.min()
     assert found.max() <= frames.max() + 1e-6
+
+
+@settings(deadline=None)
+@given(
+    n_frames=st.integers(1, 3000),
+    steps=st.sampled_from([16, 198]),
+    cuts=st.lists(st.integers(0, 3000), max_size=12),
+)
+def test_pieces_give_the_same_bits_as_the_whole(n_frames: int, steps: int, cuts: list[int]) -> None:
+    frames = np.random.default_rng(n_frames).standard_normal((2, n_frames, 3), np.float32)
+    edges = [0, *sorted(min(cut, n_frames) for cut in cuts), n_frames]
+    pieces = [frames[:, start:stop] for start, stop in itertools.pairwise(edges)]
+    found = scene_of_pieces(pieces, n_frames, steps)
+    np.testing.assert_array_equal(found, scene_embedding(frames, steps))
+
+
+def test_resizing_keeps_few_frames_at_a_time() -> None:
+    resizer = Resizer(1_000_000, 16)
+    for _ in range(100):
+        resizer.push(np.zeros((1, 10_000, 1), np.float32))
+        assert resizer._kept is not None
+        assert resizer._kept.shape[1] <= 10_002
 
 
 def test_too_few_frames_are_followed_by_zeros() -> None:

@@ -1,5 +1,7 @@
 """Cutting and stitching, against the published padding written out the slow way."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +35,22 @@ def test_any_range_of_windows_is_a_slice_of_them_all(n_samples: int, data: st.Da
     stop = data.draw(st.integers(start, total))
     expected = windows.cut_windows(audio, 0, total)[start:stop]
     np.testing.assert_array_equal(windows.cut_windows(audio, start, stop), expected)
+
+
+@given(n_samples=LENGTHS, cuts=st.lists(st.integers(0, 3 * WINDOW + 500), max_size=9))
+def test_pieces_give_the_same_windows_as_the_whole(n_samples: int, cuts: list[int]) -> None:
+    sound = np.arange(1, n_samples + 1, dtype=np.float32)
+    cutter = windows.Cutter()
+    edges = [0, *sorted(min(cut, n_samples) for cut in cuts), n_samples]
+    found = [
+        window
+        for start, stop in itertools.pairwise(edges)
+        for window in cutter.push(sound[start:stop])
+    ]
+    found += cutter.finish()
+    assert cutter.n_samples == n_samples
+    expected = windows.cut_windows(sound[None], 0, windows.count_windows(n_samples))
+    np.testing.assert_array_equal(np.stack(found), expected)
 
 
 @given(n_sounds=st.integers(1, 3), n_windows=st.integers(1, 4))

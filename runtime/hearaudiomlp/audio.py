@@ -1,6 +1,7 @@
 """Audio files into mono float32 at 16 kHz (extra ``[audio]``: soundfile and soxr)."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,10 @@ from hearaudiomlp.errors import (
 from hearaudiomlp.spec import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
+
+
+_CHUNK = 1 << 16
+"""Samples of the file that are decoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +52,81 @@ def _packages() -> tuple[ModuleType, ModuleType]:
     return soundfile, soxr
 
 
+class AudioStream:
+    """A file that is decoded chunk by chunk, so that its length costs no memory."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file.
+
+        Raises:
+            AudioFileNotFoundError: there is no such file.
+            AudioFileError: it isn't an audio file that can be read.
+            MissingPackageError: the extra ``[audio]`` isn't installed.
+        """
+        soundfile, soxr = _packages()
+        self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError)
+        self.path = Path(path)
+        if not self.path.exists():
+            raise AudioFileNotFoundError(f"there is no file {path}")
+        try:
+            self._file = soundfile.SoundFile(self.path)
+            self.sample_rate: int = self._file.samplerate
+            self.channels: int = self._file.channels
+            self._resampler = (
+                soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, "float32", "HQ")
+                if self.sample_rate != SAMPLE_RATE
+                else None
+            )
+        except self._errors as problem:
+            raise self._unreadable(problem) from problem
+        self.decoded = 0
+        """Samples of the file that have been decoded so far."""
+
+    def _unreadable(self, problem: Exception) -> AudioFileError:
+        reason = str(problem).removeprefix(f"Error opening {str(self.path)!r}: ").rstrip(".")
+        return AudioFileError(f"{self.path}: not an audio file that can be read ({reason})")
+
+    @property
+    def duration(self) -> float:
+        """Seconds that have been decoded so far; those of the file when all chunks were taken."""
+        return self.decoded / self.sample_rate
+
+    def chunks(self) -> Iterator[Floats]:
+        """Decode the file, once: mono at 16 kHz, in pieces [shape=(n,)] of any length.
+
+        Channels are averaged; other rates than 16 kHz are resampled by soxr (high quality).
+
+        Raises:
+            AudioFileError: it is damaged, or has NaN or infinity in it.
+        """
+        with self._file:
+            while True:
+                try:
+                    samples = self._file.read(_CHUNK, dtype="float32", always_2d=True)
+                    self.decoded += len(samples)
+                    mono = samples.mean(axis=1, dtype=np.float32)
+                    if not np.isfinite(mono).all():
+                        raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
+                    last = len(samples) < _CHUNK
+                    if self._resampler is not None and self.decoded:
+                        mono = self._resampler.resample_chunk(mono, last=last)
+                except AudioFileError:
+                    raise
+                except self._errors as problem:
+                    raise self._unreadable(problem) from problem
+                yield mono
+                if last:
+                    return
+
+
 def read_audio(path: str | os.PathLike[str]) -> Recording:
     """Decode a file of any format that libsndfile reads, any rate and number of channels.
-
-    Channels are averaged; other rates than 16 kHz are resampled by soxr (high quality).
 
     Raises:
         AudioFileNotFoundError: there is no such file.
         AudioFileError: it can't be decoded, or has NaN or infinity in it.
         MissingPackageError: the extra ``[audio]`` isn't installed.
     """
-    soundfile, soxr = _packages()
-    path = Path(path)
-    if not path.exists():
-        raise AudioFileNotFoundError(f"there is no file {path}")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as problem:
-        reason = str(problem).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-        raise AudioFileError(f"{path}: not an audio file that can be read ({reason})") from problem
-    mono: Floats = samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise AudioFileError(f"{path}: has NaN or infinity in its samples")
-    if rate != SAMPLE_RATE and len(mono):
-        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
-    return Recording(
-        np.ascontiguousarray(mono, np.float32), rate, samples.shape[1], samples.shape[0] / rate
-    )
+    stream = AudioStream(path)
+    samples = np.concatenate(list(stream.chunks()))
+    return Recording(samples, stream.sample_rate, stream.channels, stream.duration)

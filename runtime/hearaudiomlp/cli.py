@@ -17,28 +17,30 @@ def _load(options: argparse.Namespace) -> Model:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from hearaudiomlp.embed import Embedded, Failed, embed_files, write_npz
+    from hearaudiomlp.embed import Failed, embed_files
+    from hearaudiomlp.npz import NpzWriter
 
     if not options.output.parent.is_dir():
         _say(f"there is no folder {options.output.parent} to write to")
         return 2
     model = _load(options)
-    done: list[Embedded] = []
+    writer = NpzWriter(options.output, model)
     for file in embed_files(options.files, model):
         if isinstance(file, Failed):
             _say(file.problem)
             continue
-        done.append(file)
+        writer.add(file)
         print(
-            f"{file.path}: {file.recording.duration:.2f} s, "
-            f"{file.embeddings.timestamps.shape[1]} x {model.timestamp_embedding_size} timestamp "
-            f"and {model.scene_embedding_size} scene values"
+            f"{file.path}: {file.duration:.2f} s, {file.n_timestamps} x "
+            f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
+            "scene values"
         )
+    done = len(writer)
     if done:
-        write_npz(options.output, done, model)
-        files = "1 file" if len(done) == 1 else f"{len(done)} files"
+        writer.write()
+        files = "1 file" if done == 1 else f"{done} files"
         print(f"{options.output}: {files}, {model.name} on {model.device}")
-    failed = len(options.files) - len(done)
+    failed = len(options.files) - done
     if failed:
         _say(f"{failed} of {len(options.files)} files failed")
         if not done:

@@ -1,16 +1,30 @@
-"""Many files in, one table of embeddings out."""
+"""Many files in, embeddings out: decoded, packed into full blocks and computed side by side.
+
+Windows are independent, so the unit of work is a block of windows, whichever files they came from.
+The calling thread decodes and cuts, the model's threads compute, and results are taken up in order.
+Only a few blocks are under way at a time, so neither the number of files nor their length costs
+memory.
+"""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hearaudiomlp.audio import Recording, read_audio
+from hearaudiomlp import scene, windows
+from hearaudiomlp.audio import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
-from hearaudiomlp.files import replacing
-from hearaudiomlp.model import Embeddings, Model
+from hearaudiomlp.framestore import FrameStore
+from hearaudiomlp.model import Model
+
+Floats = npt.NDArray[np.float32]
+
+_AHEAD = 3
+"""Blocks under way for each thread."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +34,40 @@ class Embedded:
     path: str
     """As it was given."""
 
-    recording: Recording
-    embeddings: Embeddings
+    duration: float
+    """Seconds in the file."""
+
+    sample_rate: int
+    """Samples per second in the file."""
+
+    channels: int
+    """Channels in the file."""
+
+    scene_embedding: Floats
+    """[shape=(scene_embedding_size,)]"""
+
+    n_timestamps: int
+    """Timestamp embeddings that the file has."""
+
+    _frames: FrameStore
+
+    @property
+    def timestamps(self) -> Floats:
+        """Centres of the frames in ms [shape=(n_timestamps,)]."""
+        return windows.frame_centres(self.n_timestamps)
+
+    @property
+    def timestamp_embeddings(self) -> Floats:
+        """All of them, in memory [shape=(n_timestamps, timestamp_embedding_size)]."""
+        return self._frames.read(1, 1 + self.n_timestamps)
+
+    def timestamp_chunks(self) -> Iterator[Floats]:
+        """Return the timestamp embeddings in pieces, for files of any length."""
+        return self._frames.chunks(1, 1 + self.n_timestamps)
+
+    def close(self) -> None:
+        """Let go of the timestamp embeddings."""
+        self._frames.close()
 
 
 @dataclass(frozen=True)
@@ -34,58 +80,135 @@ class Failed:
     problem: AudioFileError | AudioFileNotFoundError
 
 
+class _File:
+    """A file on its way: its windows go out, its frames come in."""
+
+    def __init__(self, path: str, model: Model) -> None:
+        self.path, self._model = path, model
+        self._stream: AudioStream | None = None
+        self._problem: AudioFileError | AudioFileNotFoundError | None = None
+        self._n_samples = 0
+        self._frames = FrameStore(model.timestamp_embedding_size)
+        self._sent = self._taken = 0
+        self._decoded = False
+
+    def windows(self) -> Iterator[Floats]:
+        """Decode and cut. A problem ends it and becomes the file's result."""
+        cutter = windows.Cutter()
+        try:
+            self._stream = AudioStream(self.path)
+            for chunk in self._stream.chunks():
+                for window in cutter.push(chunk):
+                    self._sent += 1
+                    yield window
+            for window in cutter.finish():
+                self._sent += 1
+                yield window
+        except (AudioFileError, AudioFileNotFoundError) as problem:
+            self._problem = problem
+        self._n_samples = cutter.n_samples
+        self._decoded = True
+
+    def take(self, frames: Floats) -> None:
+        """Take the frames of the next window [shape=(98, size)]."""
+        self._frames.append(windows.repeat_edges(frames[None]))
+        self._taken += 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether all frames of the whole file are there."""
+        return self._decoded and self._taken == self._sent
+
+    def result(self) -> Embedded | Failed:
+        """Return what came of the complete file."""
+        if self._problem is not None:
+            self._frames.close()
+            return Failed(self.path, self._problem)
+        assert self._stream is not None
+        stop = len(self._frames) - 1  # the very first and the very last row are dropped
+        pieces = (piece[None] for piece in self._frames.chunks(1, stop))
+        scenes = scene.scene_of_pieces(pieces, stop - 1, self._model.scene_steps)
+        return Embedded(
+            path=self.path,
+            duration=self._stream.duration,
+            sample_rate=self._stream.sample_rate,
+            channels=self._stream.channels,
+            scene_embedding=scenes[0],
+            n_timestamps=windows.count_timestamps(self._n_samples),
+            _frames=self._frames,
+        )
+
+
+class _Blocks:
+    """Blocks of windows: filled, computed by a pool of threads, and taken up in order."""
+
+    def __init__(self, model: Model, pool: ThreadPoolExecutor) -> None:
+        self._model, self._pool = model, pool
+        self._windows: list[Floats] = []  # the block that is being filled
+        self._owners: list[_File] = []  # whose these windows are
+        self._under_way: deque[tuple[Future[Floats], list[_File]]] = deque()
+
+    def put(self, window: Floats, owner: _File) -> None:
+        """Add a window; wait, if too many blocks are under way."""
+        self._windows.append(window)
+        self._owners.append(owner)
+        if len(self._windows) == self._model.block:
+            self._send()
+            self._settle(_AHEAD * self._model.threads)
+
+    def finish(self) -> None:
+        """Compute what is left, and wait for everything."""
+        if self._windows:
+            self._send()
+        self._settle(0)
+
+    def _send(self) -> None:
+        block = np.stack(self._windows)
+        self._under_way.append((self._pool.submit(self._compute, block), self._owners))
+        self._windows, self._owners = [], []
+
+    def _compute(self, block: Floats) -> Floats:
+        return self._model.encode(block)["frame_embeddings"]
+
+    def _settle(self, allowed: int) -> None:
+        while len(self._under_way) > allowed:
+            future, owners = self._under_way.popleft()
+            for frames, owner in zip(future.result(), owners, strict=True):
+                owner.take(frames)
+
+
 def embed_files(
     paths: Iterable[str | os.PathLike[str]], model: Model
 ) -> Iterator[Embedded | Failed]:
-    """Embed files one by one, in order; a file that can't be read doesn't stop the others.
+    """Embed files, in order; one that can't be read doesn't stop the others.
+
+    Many short files are packed into full blocks, and files of any length are taken: beyond 16 MB a
+    file's embeddings are on disk until they are asked for.
+
+    Args:
+        paths: the files.
+        model: of either encoder.
+
+    Returns:
+        For each file, its embeddings or the reason why there are none, as they come.
 
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.
+        DeviceError: the device failed.
     """
-    for path in paths:
-        try:
-            recording = read_audio(path)
-        except (AudioFileError, AudioFileNotFoundError) as problem:
-            yield Failed(str(path), problem)
-        else:
-            yield Embedded(str(path), recording, model.embeddings(recording.samples[None]))
-
-
-def _table(files: list[Embedded], model: Model) -> dict[str, Any]:
-    recordings = [file.recording for file in files]
-    embeddings = [file.embeddings for file in files]
-    lengths = [found.timestamps.shape[1] for found in embeddings]
-    return {
-        "paths": np.array([file.path for file in files]),
-        "scene_embeddings": np.concatenate([found.scene_embeddings for found in embeddings]),
-        "timestamp_embeddings": np.concatenate(
-            [found.timestamp_embeddings[0] for found in embeddings]
-        ),
-        "timestamps": np.concatenate([found.timestamps[0] for found in embeddings]),
-        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "durations": np.array([recording.duration for recording in recordings]),
-        "sample_rates": np.array([recording.sample_rate for recording in recordings]),
-        "channels": np.array([recording.channels for recording in recordings]),
-        "model": np.array(model.name),
-        "checkpoint_sha256": np.array(model.metadata["checkpoint_sha256"]),
-    }
-
-
-def write_npz(path: str | os.PathLike[str], files: Iterable[Embedded], model: Model) -> None:
-    """Write the embeddings of files to an ``.npz``, whole or not at all.
-
-    Row ``i`` of ``scene_embeddings`` [shape=(n_files, scene_embedding_size)] belongs to
-    ``paths[i]``; so do rows ``offsets[i]`` to ``offsets[i + 1]`` of ``timestamp_embeddings``
-    [shape=(n_rows, timestamp_embedding_size)] and ``timestamps`` [shape=(n_rows,)], in ms.
-
-    Args:
-        path: the file to write.
-        files: at least one.
-        model: what made them.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    table = _table(list(files), model)
-    with replacing(path) as file:
-        np.savez(file, **table)
+    pool = ThreadPoolExecutor(model.threads, thread_name_prefix="hearaudiomlp")
+    try:
+        blocks = _Blocks(model, pool)
+        waiting: deque[_File] = deque()
+        for path in paths:
+            file = _File(os.fspath(path), model)
+            waiting.append(file)
+            for window in file.windows():
+                blocks.put(window, file)
+            while waiting and waiting[0].complete:
+                yield waiting.popleft().result()
+        blocks.finish()
+        for file in waiting:
+            yield file.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

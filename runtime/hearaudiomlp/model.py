@@ -70,7 +70,8 @@ class Model:
         self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
         self._team = Team((threads or usable_cpus()) if on_cpu else 1)
-        self._block = BLOCK if on_cpu else _GPU_BLOCK
+        self.block: int = BLOCK if on_cpu else _GPU_BLOCK
+        """Windows that are computed at a time, at most."""
         card = source.metadata
         self.name: str = card["model"]
         """``kwmlp`` or ``audiomae``."""
@@ -84,7 +85,8 @@ class Model:
         """Words that the keyword head tells apart; empty where there is no such head."""
         self.metadata: Mapping[str, str] = dict(card)
         """What the model file says of itself: provenance, licence, sizes."""
-        self._scene_steps = int(card["scene_steps"])
+        self.scene_steps: int = int(card["scene_steps"])
+        """Frames to which a sound is shortened for its scene embedding."""
 
     def _open(self) -> Session:
         return Session(self._source.graph, self._source.weights, **self._options)
@@ -138,7 +140,7 @@ class Model:
         n_sounds = audio.shape[0]
         total = n_sounds * windows.count_windows(audio.shape[1])
         frames = np.empty((total, FRAMES, self.timestamp_embedding_size), np.float32)
-        blocks = split(total, self.threads, self._block)
+        blocks = split(total, self.threads, self.block)
         session = self._current_session()
 
         def compute(number: int) -> None:
@@ -166,7 +168,7 @@ class Model:
         return Embeddings(
             self._timestamp_embeddings(frames, sounds.shape[1]),
             windows.timestamps(*sounds.shape),
-            scene.scene_embedding(frames, self._scene_steps),
+            scene.scene_embedding(frames, self.scene_steps),
         )
 
     def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
@@ -204,7 +206,7 @@ class Model:
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
         """
         sounds, restore = take_audio(audio)
-        result: Audio = restore(scene.scene_embedding(self._frames(sounds), self._scene_steps))
+        result: Audio = restore(scene.scene_embedding(self._frames(sounds), self.scene_steps))
         return result
 
     def keyword_logits(self, audio: Audio) -> Audio:
@@ -234,7 +236,7 @@ class Model:
                 f"has {sounds.shape[1]}: cut it into windows"
             )
         logits = np.empty((sounds.shape[0], len(self.labels)), np.float32)
-        blocks = split(len(sounds), self.threads, self._block)
+        blocks = split(len(sounds), self.threads, self.block)
         session = self._current_session()
 
         def compute(number: int) -> None:

@@ -5,33 +5,68 @@ interpolation with aligned corners (arXiv 2203.08490, section 2.3), in float32 t
 positions too are float32 there, which is felt in long sounds, so they are here.
 """
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
 
-def resize(frames: Floats, length: int) -> Floats:
-    """Interpolate linearly to ``length`` frames, first and last frame kept.
+class Resizer:
+    """Linear interpolation to another number of frames, first and last frame kept, as they come.
 
     ``pos = i (old - 1) / (new - 1)``; ``(1 - t) x[lo] + t x[lo + 1]`` with ``lo = floor(pos)`` and
-    ``t = pos - lo``.
-
-    Args:
-        frames: [shape=(n_sounds, old, size)].
-        length: the new number of frames, at least 2.
-
-    Returns:
-        The frames [shape=(n_sounds, length, size)].
+    ``t = pos - lo``. The frames may be given in pieces of any length; only those that are still
+    needed are kept.
     """
-    last = frames.shape[1] - 1
-    scale = np.float32(last) / np.float32(length - 1)
-    positions = scale * np.arange(length, dtype=np.float32)
-    lower = np.minimum(positions.astype(np.int64), last)
-    upper = np.minimum(lower + 1, last)
-    weight = (positions - lower.astype(np.float32))[:, None]
-    resized: Floats = (np.float32(1) - weight) * frames[:, lower] + weight * frames[:, upper]
-    return resized
+
+    def __init__(self, old: int, new: int) -> None:
+        """Prepare to resize ``old`` frames to ``new``, at least 2."""
+        self._last, self._new = old - 1, new
+        self._scale = np.float32(self._last) / np.float32(new - 1)
+        self._done = 0  # frames given out
+        self._first = 0  # number of the first frame that is kept
+        self._kept: Floats | None = None
+
+    def _sources(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], Floats]:
+        positions = self._scale * np.arange(start, stop, dtype=np.float32)
+        lower = np.minimum(positions.astype(np.int64), self._last)
+        return lower, positions - lower.astype(np.float32)
+
+    def push(self, frames: Floats) -> Floats:
+        """Take the next frames and return those that can be computed now.
+
+        Args:
+            frames: [shape=(n_sounds, n, size)].
+
+        Returns:
+            The next resized frames [shape=(n_sounds, m, size)]; m may be 0.
+        """
+        kept = frames if self._kept is None else np.concatenate([self._kept, frames], axis=1)
+        known = self._first + kept.shape[1]
+        if known > self._last:
+            stop = self._new
+        else:  # one frame more than position `lo` has to be known
+            stop = min(self._new, self._done + kept.shape[1] + 1)
+            lower, _ = self._sources(self._done, stop)
+            stop = self._done + int(np.searchsorted(lower, known - 1))
+        lower, weight = self._sources(self._done, stop)
+        upper = np.minimum(lower + 1, self._last) - self._first
+        weight, one = weight[:, None], np.float32(1)
+        resized: Floats = (one - weight) * kept[:, lower - self._first] + weight * kept[:, upper]
+        self._done = stop
+        needed = min(int(self._sources(stop, stop + 1)[0][0]), known)
+        self._kept, self._first = kept[:, needed - self._first :], needed
+        return resized
+
+
+def _sizes(n_frames: int, steps: int) -> list[int]:
+    """Return the lengths that ``n_frames >= steps`` frames go through on the way to ``steps``."""
+    halvings = (n_frames // steps).bit_length() - 1  # floor(log2(n_frames / steps))
+    sizes = [n_frames >> halving for halving in range(1, halvings + 1)]
+    return sizes if n_frames == steps << halvings else [*sizes, steps]
 
 
 def scene_embedding(frames: Floats, steps: int) -> Floats:
@@ -44,15 +79,30 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
     Returns:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
     """
-    n_sounds, n_frames, size = frames.shape
-    if n_frames < steps:
-        filled = np.zeros((n_sounds, steps, size), np.float32)
-        filled[:, :n_frames] = frames
-        frames = filled
-    else:
-        halvings = (n_frames // steps).bit_length() - 1  # floor(log2(n_frames / steps))
-        for _ in range(halvings):
-            frames = resize(frames, frames.shape[1] // 2)
-        if n_frames != steps << halvings:  # not an exact power of two
-            frames = resize(frames, steps)
+    return scene_of_pieces([frames], frames.shape[1], steps)
+
+
+def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floats:
+    """Compute :func:`scene_embedding` of frames that come in pieces; the result is the same.
+
+    Args:
+        pieces: consecutive frames [shape=(n_sounds, any, size)], at least one piece.
+        n_frames: number of frames in all of them.
+        steps: frames to keep.
+
+    Returns:
+        The embeddings [shape=(n_sounds, size * steps)].
+    """
+    lengths = [n_frames, *_sizes(n_frames, steps)] if n_frames >= steps else []
+    chain = [Resizer(old, new) for old, new in itertools.pairwise(lengths)]
+    collected = []
+    for piece in pieces:
+        frames = piece
+        for resizer in chain:
+            frames = resizer.push(frames)
+        collected.append(frames)
+    frames = np.concatenate(collected, axis=1)
+    n_sounds, found, size = frames.shape
+    if found < steps:
+        frames = np.concatenate([frames, np.zeros((n_sounds, steps - found, size), "f4")], axis=1)
     return np.ascontiguousarray(frames.transpose(0, 2, 1)).reshape(n_sounds, size * steps)

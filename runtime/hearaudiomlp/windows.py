@@ -1,5 +1,7 @@
 """From sounds to windows of one second, and from their frames back to the frames of the sounds."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -61,6 +63,15 @@ def clip_windows(audio: Floats) -> Floats:
     return windows
 
 
+def repeat_edges(frames: Floats) -> Floats:
+    """Repeat the first and the last frame of each window: (n, 98, size) becomes (n, 100, size)."""
+    whole = np.empty((frames.shape[0], FRAMES_PER_WINDOW, frames.shape[2]), np.float32)
+    whole[:, 1:-1] = frames
+    whole[:, 0] = frames[:, 0]
+    whole[:, -1] = frames[:, -1]
+    return whole
+
+
 def stitch(frames: Floats, n_sounds: int) -> Floats:
     """Lay the frames of the windows end to end.
 
@@ -74,16 +85,50 @@ def stitch(frames: Floats, n_sounds: int) -> Floats:
     Returns:
         The frames of each sound [shape=(n_sounds, 100 * n_windows - 2, size)].
     """
-    n_windows, size = frames.shape[0] // n_sounds, frames.shape[2]
-    whole = np.empty((frames.shape[0], FRAMES_PER_WINDOW, size), np.float32)
-    whole[:, 1:-1] = frames
-    whole[:, 0] = frames[:, 0]
-    whole[:, -1] = frames[:, -1]
-    return whole.reshape(n_sounds, n_windows * FRAMES_PER_WINDOW, size)[:, 1:-1]
+    return repeat_edges(frames).reshape(n_sounds, -1, frames.shape[2])[:, 1:-1]
+
+
+class Cutter:
+    """Windows of one sound whose samples come in pieces: those of :func:`cut_windows`."""
+
+    def __init__(self) -> None:
+        """Begin with the padding on the left."""
+        self._window = np.zeros(WINDOW, np.float32)
+        self._filled = PAD_LEFT
+        self._given = 0
+        self.n_samples = 0
+        """Samples taken so far."""
+
+    def _give(self) -> Floats:
+        window, self._window = self._window, np.zeros(WINDOW, np.float32)
+        self._filled = 0
+        self._given += 1
+        return window
+
+    def push(self, samples: Floats) -> Iterator[Floats]:
+        """Take the next samples [shape=(n,)]; give the windows that are full [shape=(16000,)]."""
+        at = 0
+        while at < len(samples):
+            count = min(len(samples) - at, WINDOW - self._filled)
+            self._window[self._filled : self._filled + count] = samples[at : at + count]
+            self._filled += count
+            self.n_samples += count
+            at += count
+            if self._filled == WINDOW:
+                yield self._give()
+
+    def finish(self) -> Iterator[Floats]:
+        """Give the windows that only zeros complete, after the last samples."""
+        while self._given < count_windows(self.n_samples):
+            yield self._give()
+
+
+def frame_centres(n: int) -> Floats:
+    """Return the centres of the first ``n`` frames in milliseconds: 10, 20, 30 ... [shape=(n,)]."""
+    step = 1000 * HOP // SAMPLE_RATE
+    return np.arange(1, n + 1, dtype=np.float32) * np.float32(step)
 
 
 def timestamps(n_sounds: int, n_samples: int) -> Floats:
-    """Return the centres of the frames in milliseconds: 10, 20, 30 ... [shape=(n_sounds, n)]."""
-    step = 1000 * HOP // SAMPLE_RATE
-    centres = np.arange(1, count_timestamps(n_samples) + 1, dtype=np.float32) * np.float32(step)
-    return np.repeat(centres[None], n_sounds, axis=0)
+    """Return the timestamps in milliseconds of sounds of one length [shape=(n_sounds, n)]."""
+    return np.repeat(frame_centres(count_timestamps(n_samples))[None], n_sounds, axis=0)
