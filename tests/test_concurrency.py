@@ -4,6 +4,8 @@ import copy
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -79,6 +81,25 @@ def test_after_a_fork_in_the_middle_of_work(kwmlp, noise) -> None:
         for thread in threads:
             thread.join()
     np.testing.assert_array_equal(kwmlp.scene_embeddings(audio), expected)
+
+
+def test_threads_that_outlive_the_main_thread_go_on(checkpoints) -> None:
+    """Python starts no new threads then; a server's own thread still has to get its answers."""
+    code = f"""
+import threading, time
+import numpy as np
+import hearaudiomlp
+model = hearaudiomlp.load_model({str(checkpoints["audiomae"])!r}, threads=2)
+def serve():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    print(model.scene_embeddings(np.zeros((1, 50_000), np.float32)).shape)
+threading.Thread(target=serve).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "(1, 1584)\n", done.stderr
 
 
 @settings(deadline=None, max_examples=40)

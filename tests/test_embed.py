@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,7 +73,12 @@ def test_16_khz_mono_is_taken_as_it_is(tmp_path, noise) -> None:
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
-    paths = {name: folder / f"{name}.wav" for name in ("missing", "empty", "text", "nan", "folder")}
+    names = ("missing", "empty", "text", "nan", "folder", "slow")
+    paths = {name: folder / f"{name}.wav" for name in names} | {
+        "headerless": folder / "headerless.raw"
+    }
+    paths["headerless"].write_bytes(bytes(1000))
+    soundfile.write(paths["slow"], np.zeros(1000), 1)
     paths["empty"].write_bytes(b"")
     paths["text"].write_text("this is no audio")
     paths["folder"].mkdir()
@@ -133,6 +139,39 @@ def test_bad_files_are_told_and_the_others_embedded(checkpoints, tmp_path, capsy
     assert f"{len(bad)} of {len(files)} files failed" in message
     for path in bad.values():
         assert str(path) in message
+
+
+def test_names_that_are_no_text(checkpoints, tmp_path) -> None:
+    odd = tmp_path / os.fsdecode(b"w\xe9.flac")
+    shutil.copy(SAMPLE, odd)
+    out = tmp_path / "out.npz"
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    command = [sys.executable, "-m", "hearaudiomlp.cli", "embed", odd, *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as table:
+        assert table["paths"][0].endswith("w\\xe9.flac")
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(checkpoints, tmp_path) -> None:
+    out = tmp_path / "out.npz"
+    files = [str(SAMPLE)] * 3
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    command = [sys.executable, "-m", "hearaudiomlp.cli", "embed", *files, *arguments]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(out) as table:
+        assert len(table["paths"]) == 3
+
+
+def test_output_that_is_a_folder_is_told_before_the_work(checkpoints, tmp_path, capsys) -> None:
+    (tmp_path / "d.npz").mkdir()
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(tmp_path / "d.npz")]
+    assert main(["embed", str(SAMPLE), *arguments]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, capsys) -> None:

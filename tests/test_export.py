@@ -66,9 +66,9 @@ def test_what_is_not_proved_is_not_written(
     target = tmp_path / "model.onnx"
     assert main([str(checkpoints["audiomae"]), "-o", str(target)]) == 1
     assert not target.exists()
-    assert "FAILED" in target.with_suffix(".report.md").read_text()
-    assert "not proved, nothing written" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["model.report.md"]
+    assert "FAILED" in target.with_suffix(".failed.md").read_text()
+    assert "not proved, no model written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.failed.md"]
 
 
 def test_graph_only_has_no_weights_and_says_so_when_loaded(tmp_path: Path) -> None:
@@ -95,6 +95,7 @@ def test_foreign_checkpoint_is_refused(tmp_path: Path, capsys) -> None:
         ["x.pth"],
         ["x.pth", "-o", "x.pth"],
         ["--graph-only", "resnet", "-o", "x.onnx"],
+        ["--graph-only", "kwmlp", "-o", "x.onnx", "--licence", "CC0"],
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:

@@ -29,6 +29,10 @@ REFUSED = {
     "torch int16": (torch.zeros(1, 160, dtype=torch.int16), AudioTypeError, "32768"),
     "torch complex": (torch.zeros(1, 160, dtype=torch.complex64), AudioTypeError, "complex"),
     "torch NaN": (torch.full((1, 2), torch.nan), AudioValueError, "2 values"),
+    "too loud": (np.full((1, 16000), 1e30), AudioValueError, "overflows float32"),
+    "masked": (np.ma.masked_array(np.zeros((1, 9)), False), AudioTypeError, r"filled\(0\)"),
+    "torch sparse": (torch.zeros(1, 160).to_sparse(), AudioTypeError, "no plain values"),
+    "torch meta": (torch.zeros(1, 160, device="meta"), AudioTypeError, "no plain values"),
     "torch 1-D": (torch.zeros(160), AudioValueError, "add an axis"),
 }
 
@@ -112,6 +116,14 @@ def test_keywords_take_one_second_at_most(kwmlp, noise) -> None:
     with pytest.raises(AudioValueError, match="cut it into windows"):
         kwmlp.keyword_logits(noise(1, 16_001))
     assert kwmlp.keyword_logits(noise(2, 0)).shape == (2, 35)
+
+
+@pytest.mark.parametrize("shape", [(16000,), (1, 15999), (1, 1, 16000)])
+def test_encoding_takes_windows_only(model, shape: tuple[int, ...]) -> None:
+    with pytest.raises(AudioValueError, match="windows have to be"):
+        model.encode(np.zeros(shape, np.float32))
+    with pytest.raises(AudioValueError, match="float64"):
+        model.encode(np.zeros((1, 16000)))
 
 
 def test_audiomae_has_no_keywords(checkpoints, noise) -> None:

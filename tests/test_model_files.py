@@ -13,11 +13,13 @@ import pytest
 import torch
 
 import hearaudiomlp
-from hearaudiomlp import HearAudioMLPError, load_model
+from hearaudiomlp import HearAudioMLPError, checkpoint, load_model
+from hearaudiomlp.checkpoint import read_checkpoint
 from hearaudiomlp.errors import (
     CheckpointMismatchError,
     ModelFileError,
     ModelNotFoundError,
+    OptionError,
     UnsafeCheckpointError,
 )
 from hearaudiomlp.statedict import read_pickle
@@ -188,6 +190,12 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("path", [3, "a\0b", object()])
+def test_paths_that_are_none(path: object) -> None:
+    with pytest.raises(OptionError, match="no path"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_no_path_says_what_to_give(nothing: str | None) -> None:
     with pytest.raises(ModelNotFoundError, match=r"checkpoints/kwmlp\.pth"):
@@ -222,8 +230,15 @@ def test_foreign_onnx_file(tmp_path: Path) -> None:
     [
         ("hearaudiomlp_format", "99", "format is 99"),
         ("scene_steps", "many", "metadata is damaged"),
+        ("scene_steps", "16", "scene steps: 16, not 198"),
+        ("scene_embedding_size", "3", "scene size"),
+        ("timestamp_embedding_size", "7", "embedding size: 7"),
+        ("macs_per_window", "many", "metadata is damaged"),
+        ("model", "kwmlp", "embedding size"),
+        ("model", "resnet", "metadata is damaged"),
+        ("keyword_labels", '["yes"]', "outputs"),
         ("keyword_labels", "{", "metadata is damaged"),
-        ("sample_rate", "8000", "metadata is damaged"),
+        ("sample_rate", "8000", "sample rate: 8000"),
     ],
 )
 def test_metadata_that_cannot_be_meant(
@@ -261,18 +276,20 @@ def test_mismatch_names_the_tensors(tmp_path: Path, checkpoints) -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("wrap", ["model_state_dict", "state_dict", None, "training"])
+@pytest.mark.parametrize("wrap", ["model_state_dict", "state_dict", None, "training", "protocol 4"])
 def test_ways_in_which_people_save_checkpoints(tmp_path, checkpoints, wrap: str | None) -> None:
     state = torch.load(checkpoints["audiomae"], weights_only=True)["model_state_dict"]
-    content: object = {wrap: state} if wrap else state
+    content: object = {wrap: state} if wrap in ("model_state_dict", "state_dict") else state
     if wrap == "training":
         parameters = {key: torch.nn.Parameter(value) for key, value in state.items()}
         optimizer = torch.optim.AdamW(list(parameters.values()))
         content = {
             "epoch": 3, "loss": 0.5, "model_state_dict": parameters, "seed": 2**40,
             "optimizer": optimizer.state_dict(), "best": None, "done": True,
+            "random": torch.get_rng_state(), "shape": torch.Size([2, 3]),
         }  # fmt: skip
-    torch.save(content, tmp_path / "saved.pth")
+    protocol = 4 if wrap == "protocol 4" else 2
+    torch.save(content, tmp_path / "saved.pth", pickle_protocol=protocol)
     audio = np.zeros((1, 16000), np.float32)
     np.testing.assert_array_equal(
         load_model(tmp_path / "saved.pth").scene_embeddings(audio),
@@ -280,25 +297,120 @@ def test_ways_in_which_people_save_checkpoints(tmp_path, checkpoints, wrap: str 
     )
 
 
-def test_strided_half_and_double_tensors_are_read_as_torch_reads_them(tmp_path: Path) -> None:
-    from hearaudiomlp.checkpoint import read_checkpoint
-
+def test_tensors_are_read_as_torch_reads_them() -> None:
     base = torch.arange(24, dtype=torch.float64).reshape(4, 6)
     tensors = {
         "transposed": base.T,
         "sliced": base[1:, ::2],
         "expanded": torch.ones(1, dtype=torch.float16).expand(1, 1),
         "half": base.half(),
+        "bfloat16": torch.tensor([1.5, -3e38, 1e-30], dtype=torch.bfloat16),
         "scalar": torch.tensor(3.0),
         "empty": torch.zeros(0, 5),
     }
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     buffer = io.BytesIO()
     torch.save(tensors | {"counter": torch.tensor(7)}, buffer)
-    found = read_checkpoint(buffer.getvalue())
+    name, found = read_checkpoint(buffer.getvalue(), {"this one": shapes})
+    assert name == "this one"
     assert found.keys() == tensors.keys()
     for key, tensor in tensors.items():
         assert found[key].dtype == np.float32
         np.testing.assert_array_equal(found[key], tensor.float().numpy())
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [
+        ((1,), (10**30,)),
+        ((0, 10**30), (1, 1)),
+        ((0, 2**62, 8), (1, 1, 1)),
+        ((1,) * 100, (1,) * 100),
+        ((5,), (1,)),
+        ((2, 2), (3, 1)),
+    ],
+)
+def test_shapes_that_do_not_fit_their_storage(tmp_path: Path, shape, strides) -> None:
+    buffer = io.BytesIO()
+    torch.save({"w": torch.zeros(4)}, buffer)
+
+    class Rebuilt:
+        def __init__(self, storage: "Storage") -> None:
+            self.storage = storage
+
+        def __reduce__(self):
+            arguments = (self.storage, 0, shape, strides, False, {})
+            return torch._utils._rebuild_tensor_v2, arguments
+
+    class Storage:
+        pass
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, obj: object) -> object:
+            if isinstance(obj, Storage):
+                return ("storage", torch.FloatStorage, "0", "cpu", 4)
+            return None
+
+    pickled = io.BytesIO()
+    Pickler(pickled, protocol=2).dump({"w": Rebuilt(Storage())})
+    path = tmp_path / "odd.pth"
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, pickled.getvalue() if name.endswith("data.pkl") else old.read(name))
+    with pytest.raises(ModelFileError):
+        read_checkpoint(path.read_bytes(), {"this one": {"w": shape}})
+
+
+def test_deep_nesting_is_read_in_no_time() -> None:
+    count = 100_000  # with a search through the whole stack this would take hours
+    pickled = b"\x80\x02" + b"N" * count + b"(t" * count + b"."
+    assert read_pickle(pickled) == ()
+
+
+def rewritten(old: Path, new: Path, replace: dict[str, bytes], compression: int) -> Path:
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w", compression) as target:
+        for name in source.namelist():
+            target.writestr(name, replace.get(name.partition("/")[2], source.read(name)))
+    return new
+
+
+@pytest.mark.parametrize("member", ["byteorder", "data.pkl", "data/3"])
+def test_members_that_would_unfold_to_gigabytes_are_not_unfolded(
+    tmp_path: Path, checkpoints, member: str
+) -> None:
+    bomb = {member: bytes(65 << 20)}
+    path = rewritten(checkpoints["audiomae"], tmp_path / "b.pth", bomb, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 2 << 20
+    with pytest.raises(ModelFileError, match="far more than it should"):
+        load_model(path)
+
+
+def test_compressed_checkpoints(tmp_path: Path, checkpoints) -> None:
+    old = checkpoints["audiomae"]
+    assert load_model(rewritten(old, tmp_path / "a.pth", {}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(ModelFileError, match="in a way that torch doesn't use"):
+        load_model(rewritten(old, tmp_path / "b.pth", {}, zipfile.ZIP_LZMA))
+
+
+def test_values_of_a_foreign_checkpoint_are_not_read(tmp_path: Path, monkeypatch) -> None:
+    torch.save({"state_dict": {"large": torch.zeros(1000, 1000)}}, tmp_path / "foreign.pth")
+    monkeypatch.setattr(checkpoint, "_read_storage", None)
+    with pytest.raises(CheckpointMismatchError):
+        load_model(tmp_path / "foreign.pth")
+
+
+def test_checkpoint_in_the_old_format_is_told_apart(tmp_path: Path, checkpoints) -> None:
+    state = torch.load(checkpoints["audiomae"], weights_only=True)
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelFileError, match=r"torch before 1\.6"):
+        load_model(tmp_path / "old.pth")
+
+
+def test_checkpoint_of_dataparallel_is_told_apart(tmp_path: Path, checkpoints) -> None:
+    state = torch.load(checkpoints["audiomae"], weights_only=True)["model_state_dict"]
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "p.pth")
+    with pytest.raises(CheckpointMismatchError, match="DataParallel"):
+        load_model(tmp_path / "p.pth")
 
 
 def test_storage_that_is_shorter_than_its_tensor(tmp_path: Path, checkpoints) -> None:
@@ -309,7 +421,7 @@ def test_storage_that_is_shorter_than_its_tensor(tmp_path: Path, checkpoints) ->
         for name in old.namelist():
             data = old.read(name)
             new.writestr(name, data[:-4] if name.endswith("/data/3") else data)
-    with pytest.raises(ModelFileError, match="damaged"):
+    with pytest.raises(ModelFileError, match="252 bytes, not 64 numbers of 4 each"):
         load_model(tmp_path / "short.pth")
 
 

@@ -107,13 +107,35 @@ def test_providers_in_the_place_of_a_device(path: Path) -> None:
     assert model.providers == (CPU,)
     with pytest.raises(DeviceError, match="isn't in this build"):
         load_model(path, providers=["NoSuchExecutionProvider"])
-    with pytest.raises(OptionError, match="empty"):
+    with pytest.raises(OptionError, match="list of names"):
         load_model(path, providers=[])
     with pytest.raises(OptionError, match="not both"):
         load_model(path, device="cpu", providers=[CPU])
 
 
-@pytest.mark.parametrize("threads", [0, -1, True])
+@pytest.mark.parametrize("providers", [CPU, [5], [(CPU, None)], [(CPU,)], 7])
+def test_providers_that_cannot_be_meant(path: Path, providers: object) -> None:
+    with pytest.raises(OptionError, match="provider"):
+        load_model(path, providers=providers)
+
+
+@pytest.mark.skipif(
+    not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"),
+    reason="this ONNX Runtime doesn't tell who computes what",
+)
+def test_a_provider_that_gets_no_part_of_the_work_is_an_error(path: Path) -> None:
+    azure = "AzureExecutionProvider"
+    if azure not in onnxruntime.get_available_providers():
+        pytest.skip(f"no {azure} to try with")
+    with pytest.raises(DeviceError, match="gave it no part"):
+        load_model(path, providers=[azure, CPU])
+
+
+def test_numbers_of_numpy_are_numbers(path: Path) -> None:
+    assert repr(load_model(path, threads=np.int64(2))) == "<audiomae on cpu, 2 threads>"
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 2.5, "2"])
 def test_threads_that_cannot_be_meant(path: Path, threads: int) -> None:
     with pytest.raises(OptionError, match="at least 1"):
         load_model(path, threads=threads)
@@ -133,7 +155,7 @@ def test_two_builds_of_onnx_runtime_are_an_error(tmp_path: Path, monkeypatch) ->
     (tmp_path / "onnxruntime_extensions-0.9.dist-info").mkdir()
     (tmp_path / "onnxruntime_gpu-1.32.0.dist-info").mkdir()
     assert session.installed_builds(tmp_path) == ["onnxruntime", "onnxruntime-gpu"]
-    fake = SimpleNamespace(__file__=str(tmp_path / "onnxruntime" / "__init__.py"))
+    fake = SimpleNamespace(__path__=[str(tmp_path / "onnxruntime")])
     monkeypatch.setitem(sys.modules, "onnxruntime", fake)
     with pytest.raises(MissingPackageError) as caught:
         session.onnxruntime()
@@ -151,9 +173,12 @@ def test_no_onnx_runtime_is_an_error(monkeypatch) -> None:
 
 
 def test_broken_onnx_runtime_is_an_error(tmp_path: Path, monkeypatch) -> None:
-    fake = SimpleNamespace(__file__=str(tmp_path / "onnxruntime" / "__init__.py"))
-    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
-    with pytest.raises(MissingPackageError, match="force-reinstall"):
+    """What is left where one of two builds was uninstalled: a folder without __init__.py."""
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime_gpu-1.32.0.dist-info").mkdir()
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(MissingPackageError, match="--force-reinstall --no-deps onnxruntime-gpu"):
         session.onnxruntime()
 
 

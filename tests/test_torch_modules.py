@@ -1,6 +1,7 @@
 """The faces for tools that accept nothing but torch.nn.Module."""
 
 import importlib
+import pickle
 import sys
 
 import pytest
@@ -28,6 +29,25 @@ def test_modules_follow_the_hear_api(checkpoints, name: str, noise) -> None:
     assert torch.equal(scene, plain.get_scene_embeddings(audio, expected))
     assert torch.equal(model(audio), scene)
     assert f"{name} on cpu" in repr(model)
+
+
+def test_either_face_goes_with_either_model(checkpoints, noise) -> None:
+    from hearaudiomlp import kwmlp
+    from hearaudiomlp.torch import kwmlp as torch_kwmlp
+
+    audio = torch.from_numpy(noise(1, 20_000))
+    plain = kwmlp.load_model(checkpoints["kwmlp"])
+    wrapped = torch_kwmlp.load_model(checkpoints["kwmlp"])
+    assert torch.equal(
+        kwmlp.get_scene_embeddings(audio, wrapped), torch_kwmlp.get_scene_embeddings(audio, plain)
+    )
+
+
+def test_load_model_can_be_sent_to_a_worker(checkpoints) -> None:
+    from hearaudiomlp import kwmlp
+
+    load_model = pickle.loads(pickle.dumps(kwmlp.load_model))
+    assert load_model(checkpoints["kwmlp"], threads=1).name == "kwmlp"
 
 
 def test_without_torch_the_error_names_the_extra(monkeypatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hearaudiomlp.checkpoint import Weights, identify, read_checkpoint
+from hearaudiomlp.checkpoint import Weights, read_checkpoint
 from hearaudiomlp.published import find_published
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.networks import build, expected_tensors
@@ -42,8 +42,8 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
     """
     data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    weights = read_checkpoint(data)
-    name = identify(weights, {encoder: expected_tensors(encoder) for encoder in ENCODERS})
+    shapes = {encoder: expected_tensors(encoder) for encoder in ENCODERS}
+    name, weights = read_checkpoint(data, shapes)
     published = find_published(sha256)
     if published:
         licence, source = licence or published.licence, source or published.source

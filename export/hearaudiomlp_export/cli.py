@@ -58,7 +58,7 @@ def export(
         source: where the weights come from.
 
     Returns:
-        Whether the proof holds. If it doesn't, only the report is written.
+        Whether the proof holds. If it doesn't, only a report is written, as ``.failed.md``.
 
     Raises:
         OSError: a file can't be read or written.
@@ -84,11 +84,13 @@ def export(
         }
     write_card(graph, card)
     findings = prove(graph, weights.weights)
-    _write(output.with_suffix(".report.md"), report(graph, findings).encode())
-    if not all(finding.passed for finding in findings):
-        return False
-    _write(output, graph.SerializeToString(deterministic=True))
-    return True
+    holds = all(finding.passed for finding in findings)
+    if holds:
+        _write(output, graph.SerializeToString(deterministic=True))
+    # A report of failure has a name of its own: an older model and its report may be there.
+    suffix = ".report.md" if holds else ".failed.md"
+    _write(output.with_suffix(suffix), report(graph, findings).encode())
+    return holds
 
 
 def _missing_package(problem: ImportError) -> str | None:
@@ -104,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.graph_only and options.checkpoint not in ENCODERS:
         parser.error(f"--graph-only takes {' or '.join(ENCODERS)}, not {options.checkpoint}")
+    if options.graph_only and (options.licence or options.source):
+        parser.error("--licence and --source tell of weights, and --graph-only leaves them out")
     if options.output.suffix != ".onnx":
         parser.error(f"the output has to end in .onnx: {options.output}")
     try:
@@ -115,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source=options.source,
         )
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     except ImportError as problem:
         message = _missing_package(problem)
@@ -130,10 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = problem.filename or options.output
         print(f"hearaudiomlp-export: {name}: {problem.strerror or problem}", file=sys.stderr)
         return 1
-    figures = options.output.with_suffix(".report.md")
     if not holds:
-        print(f"hearaudiomlp-export: not proved, nothing written; see {figures}", file=sys.stderr)
+        figures = options.output.with_suffix(".failed.md")
+        print(f"hearaudiomlp-export: not proved, no model written; see {figures}", file=sys.stderr)
         return 1
+    figures = options.output.with_suffix(".report.md")
     size = options.output.stat().st_size
     print(f"{options.output}: {size:,} bytes, proved; figures in {figures}")
     return 0

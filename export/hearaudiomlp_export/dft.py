@@ -14,8 +14,9 @@ most exact in nearly empty bands, where float32 has to subtract large numbers.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from hearaudiomlp_export.filters import BINS, MEL_BANDS, N_FFT, Matrix, mel_filterbank
+from hearaudiomlp_export.filters import BINS, N_FFT, Matrix, mel_filterbank
 
 P, Q = 12, 40
 HALF = P // 2
@@ -37,6 +38,21 @@ class Factors:
     """[shape=(P/2 * Q, 40)]: weights of each bin's power, zero in places that are left over."""
 
 
+def bin_order() -> npt.NDArray[np.int64]:
+    """Return the bin whose power is in each place of the outer step, -1 where there is none.
+
+    Bins beyond N/2 appear as their mirrors: k and N - k have equal power.
+    """
+    order = np.full((HALF, Q), -1)
+    # The two real rows share a place. Bins 0 and N/2 are in no mel band, and are left out.
+    real = [*range(P, BINS - 1, P), *range(HALF, BINS - 1, P)]
+    order[0, : len(real)] = real
+    for k1 in range(1, HALF):
+        bins = k1 + P * np.arange(Q)
+        order[k1] = np.minimum(bins, N_FFT - bins)
+    return order.reshape(-1)
+
+
 def _inner() -> Matrix:
     n1 = np.arange(P)
     rows = [np.ones(P), (-1.0) ** n1]
@@ -49,26 +65,18 @@ def _inner() -> Matrix:
 def two_step_dft() -> Factors:
     """Return the matrices of the transform and of the mel filters that follow."""
     n2 = np.arange(Q)
-    filterbank = mel_filterbank().T  # [241, 40]
     outer = np.zeros((HALF, 2 * Q, 2 * Q))
-    mel = np.zeros((HALF, Q, MEL_BANDS))
-
-    # The two real rows. Bins 0 and N/2 are in no mel band.
-    real_bins = [(k, 0) for k in range(P, BINS - 1, P)] + [(k, 1) for k in range(HALF, BINS - 1, P)]
-    for row, (k, place) in enumerate(real_bins):
+    order = bin_order()
+    for row, k in enumerate(order[:Q][order[:Q] >= 0]):  # k1 = 0, then k1 = P/2
         angle = 2.0 * np.pi * n2 * k / N_FFT
-        columns = slice(place * Q, (place + 1) * Q)
+        columns = slice(0, Q) if k % P == 0 else slice(Q, 2 * Q)
         outer[0, row, columns] = np.cos(angle)
         outer[0, Q + row, columns] = -np.sin(angle)
-        mel[0, row] = filterbank[k]
-
     for k1 in range(1, HALF):
-        bins = k1 + P * np.arange(Q)
-        angle = 2.0 * np.pi * np.outer(bins, n2) / N_FFT
+        angle = 2.0 * np.pi * np.outer(k1 + P * np.arange(Q), n2) / N_FFT
         cos, sin = np.cos(angle), np.sin(angle)
         outer[k1] = np.block([[cos, sin], [-sin, cos]])
-        mel[k1] = filterbank[
-            np.minimum(bins, N_FFT - bins)
-        ]  # a bin and its mirror have equal power
+    filterbank = mel_filterbank().T  # [241, 40]
     assert not filterbank[[0, BINS - 1]].any()
-    return Factors(_inner(), outer, mel.reshape(HALF * Q, MEL_BANDS))
+    mel = np.where(order[:, None] >= 0, filterbank[order], 0.0)
+    return Factors(_inner(), outer, mel)

@@ -19,6 +19,9 @@ from hearaudiomlp.spec import SAMPLE_RATE
 Floats = npt.NDArray[np.float32]
 
 
+_RATES = range(1_000, 2_000_000)
+"""Samples per second that a header may tell: bats are recorded at up to 500 kHz."""
+
 _CHUNK = 1 << 16
 """Samples of the file that are decoded at a time."""
 
@@ -64,14 +67,19 @@ class AudioStream:
             MissingPackageError: the extra ``[audio]`` isn't installed.
         """
         soundfile, soxr = _packages()
-        self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError)
+        # soundfile raises TypeError for headerless formats, soxr ValueError for odd rates.
+        self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError)
         self.path = Path(path)
         if not self.path.exists():
             raise AudioFileNotFoundError(f"there is no file {path}")
         try:
-            self._file = soundfile.SoundFile(self.path)
+            # As bytes where names of files are bytes: not all of them are text.
+            name = os.fsencode(self.path) if os.name == "posix" else self.path
+            self._file = soundfile.SoundFile(name)
             self.sample_rate: int = self._file.samplerate
             self.channels: int = self._file.channels
+            if not _RATES.start <= self.sample_rate < _RATES.stop:
+                raise ValueError(f"a rate of {self.sample_rate} Hz can't be meant")
             self._resampler = (
                 soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, "float32", "HQ")
                 if self.sample_rate != SAMPLE_RATE
@@ -83,7 +91,7 @@ class AudioStream:
         """Samples of the file that have been decoded so far."""
 
     def _unreadable(self, problem: Exception) -> AudioFileError:
-        reason = str(problem).removeprefix(f"Error opening {str(self.path)!r}: ").rstrip(".")
+        reason = str(getattr(problem, "error_string", problem)).rstrip(".")
         return AudioFileError(f"{self.path}: not an audio file that can be read ({reason})")
 
     @property

@@ -9,8 +9,15 @@
     scene_embeddings = get_scene_embeddings(audio, model)
 """
 
-from hearaudiomlp.hear import get_scene_embeddings, get_timestamp_embeddings, loader
+from typing import Unpack
+
+from hearaudiomlp.hear import Options, PathLike, get_scene_embeddings, get_timestamp_embeddings
+from hearaudiomlp.model import Model
+from hearaudiomlp.model import load_model as _load_model
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
-load_model = loader("audiomae")
+
+def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> Model:
+    """Load AudioMAE; the file and the options are those of :func:`hearaudiomlp.load_model`."""
+    return _load_model(model_file_path, name="audiomae", **options)

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.errors import CheckpointMismatchError, ModelFileError
-from hearaudiomlp.statedict import StorageRef, TensorRef, read_pickle
+from hearaudiomlp.statedict import BFLOAT16, StorageRef, TensorRef, read_pickle
 
 Weights = dict[str, npt.NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
+_Values = npt.NDArray[np.generic]
 
 _MAX_PICKLE = 16 << 20
-_MAX_VALUES = 64 << 20
+_MAX_STORAGE = 64 << 20
 _SHOWN = 6
 
 
@@ -26,35 +27,43 @@ def _open(data: bytes) -> tuple[zipfile.ZipFile, str]:
     if len(pickles) != 1 or pickles[0].count("/") != 1:
         raise ModelFileError("a zip file, but not one that torch.save wrote (it has no data.pkl)")
     folder = pickles[0].removesuffix("data.pkl")
-    if (
-        f"{folder}byteorder" in archive.namelist()
-        and archive.read(f"{folder}byteorder") != b"little"
-    ):
-        raise ModelFileError("a checkpoint written on a big-endian machine; save it on another one")
-    if archive.getinfo(pickles[0]).file_size > _MAX_PICKLE:
-        raise ModelFileError("the checkpoint's pickle is far too large for one of these encoders")
+    if f"{folder}byteorder" in archive.namelist():
+        order = _read(archive, f"{folder}byteorder", len("little"))
+        if order != b"little":
+            raise ModelFileError("a checkpoint of a big-endian machine: save it on another one")
     return archive, folder
 
 
-def _read_storage(
-    archive: zipfile.ZipFile, folder: str, storage: StorageRef
-) -> npt.NDArray[np.generic]:
-    entry = archive.getinfo(f"{folder}data/{storage.key}")
-    dtype = np.dtype(storage.dtype)
-    if storage.size > _MAX_VALUES or entry.file_size != storage.size * dtype.itemsize:
+def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
+    """Read a member, unless it is larger than any that belongs to one of these encoders."""
+    entry = archive.getinfo(name)
+    if entry.file_size > largest:
+        raise ModelFileError(f"{name} has {entry.file_size:,} bytes, far more than it should")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelFileError(f"{name} is compressed in a way that torch doesn't use")
+    return archive.read(entry)
+
+
+def _read_storage(archive: zipfile.ZipFile, folder: str, storage: StorageRef) -> _Values:
+    name = f"{folder}data/{storage.key}"
+    data = _read(archive, name, _MAX_STORAGE)
+    dtype = np.dtype("<u2" if storage.dtype == BFLOAT16 else storage.dtype)
+    if len(data) != storage.size * dtype.itemsize:
         raise ModelFileError(
-            f"the checkpoint is damaged: {entry.filename} has {entry.file_size:,} bytes, "
-            f"not {storage.size:,} numbers of {dtype.itemsize} bytes"
+            f"{name} has {len(data):,} bytes, not {storage.size:,} numbers of {dtype.itemsize} each"
         )
-    return np.frombuffer(archive.read(entry), dtype)
+    values = np.frombuffer(data, dtype)
+    if storage.dtype == BFLOAT16:  # the upper half of a float32
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values
 
 
-def _view(values: npt.NDArray[np.generic], tensor: TensorRef) -> npt.NDArray[np.generic]:
+def _view(values: _Values, tensor: TensorRef) -> _Values:
     count = math.prod(tensor.shape)
     reach = 1 + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
     # Zero strides could ask for far more values than are stored.
     if count > values.size or (count and tensor.offset + reach > values.size):
-        raise ModelFileError("the checkpoint is damaged: a tensor reaches out of its storage")
+        raise ModelFileError("a tensor reaches out of its storage")
     steps = tuple(step * values.itemsize for step in tensor.strides)
     return np.lib.stride_tricks.as_strided(
         values[tensor.offset :], tensor.shape, steps, writeable=False
@@ -67,45 +76,14 @@ def _state_dict(content: object) -> dict[str, TensorRef]:
             content = content[key]
     if not isinstance(content, dict):
         raise ModelFileError("the checkpoint holds no dictionary of tensors")
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, TensorRef)}
+    tensors = {
+        str(name): value
+        for name, value in content.items()
+        if isinstance(value, TensorRef) and value.storage.is_floating
+    }
     if not tensors:
         raise ModelFileError("the checkpoint holds no dictionary of tensors")
     return tensors
-
-
-def read_checkpoint(data: bytes) -> Weights:
-    """Return the tensors of a checkpoint whose bytes are ``data``, by name.
-
-    The tensors are those under ``model_state_dict`` (as published), under ``state_dict``, or at
-    the top. Floating-point tensors become float32; others are left out.
-
-    Raises:
-        UnsafeCheckpointError: its pickle asks for anything but tensors in dictionaries.
-        ModelFileError: it is damaged, or no torch checkpoint.
-    """
-    try:
-        archive, folder = _open(data)
-        with archive:
-            tensors = _state_dict(read_pickle(archive.read(f"{folder}data.pkl")))
-            storages = {
-                ref: _read_storage(archive, folder, ref)
-                for ref in {tensor.storage for tensor in tensors.values()}
-            }
-    except ModelFileError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as problem:
-        raise ModelFileError(
-            f"not a torch checkpoint, or one that was cut off ({problem})"
-        ) from None
-    except (NotImplementedError, RuntimeError, OSError, ValueError) as problem:
-        # What zipfile raises for encryption, unknown compression and impossible offsets.
-        raise ModelFileError(f"the checkpoint is damaged ({problem})") from None
-    weights: Weights = {}
-    for name, tensor in tensors.items():
-        values = _view(storages[tensor.storage], tensor)
-        if values.dtype.kind == "f":
-            weights[name] = np.array(values, np.float32, order="C")
-    return weights
 
 
 def _some(names: Iterable[str]) -> str:
@@ -114,13 +92,11 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + more
 
 
-def mismatch(weights: Weights, expected: Shapes, name: str) -> CheckpointMismatchError | None:
-    """Return the error that tells how ``weights`` differ from what the graph ``name`` expects."""
-    missing = tuple(key for key in expected if key not in weights)
-    unexpected = tuple(key for key in weights if key not in expected)
-    mismatched = tuple(
-        key for key in expected if key in weights and weights[key].shape != tuple(expected[key])
-    )
+def _mismatch(found: Shapes, expected: Shapes, name: str) -> CheckpointMismatchError | None:
+    """Return the error that tells how tensors differ from those that ``name`` expects."""
+    missing = tuple(key for key in expected if key not in found)
+    unexpected = tuple(key for key in found if key not in expected)
+    mismatched = tuple(key for key in expected if found.get(key, expected[key]) != expected[key])
     if not (missing or unexpected or mismatched):
         return None
     parts = []
@@ -129,26 +105,80 @@ def mismatch(weights: Weights, expected: Shapes, name: str) -> CheckpointMismatc
     if unexpected:
         parts.append(f"{len(unexpected)} unexpected ({_some(unexpected)})")
     if mismatched:
-        shapes = (f"{key}: {weights[key].shape}, not {tuple(expected[key])}" for key in mismatched)
+        shapes = (f"{key}: {found[key]}, not {expected[key]}" for key in mismatched)
         parts.append(f"{len(mismatched)} of another shape ({_some(shapes)})")
+    hint = ""
+    if found and all(key.startswith("module.") for key in found):
+        hint = "; it was saved from DataParallel: save model.module.state_dict() instead"
     return CheckpointMismatchError(
-        f"a checkpoint of another architecture than {name}: tensors " + "; ".join(parts),
+        f"a checkpoint of another architecture than {name}: tensors {'; '.join(parts)}{hint}",
         missing=missing,
         unexpected=unexpected,
         mismatched=mismatched,
     )
 
 
-def identify(weights: Weights, graphs: Mapping[str, Shapes]) -> str:
-    """Return the name of the graph that the weights fit.
+def _identify(found: Shapes, graphs: Mapping[str, Shapes], wanted: str | None) -> str:
+    """Return the encoder whose tensors were found; compare with the nearest if it is none."""
+    problems = {name: _mismatch(found, expected, name) for name, expected in graphs.items()}
+    fitting = next((name for name, problem in problems.items() if problem is None), None)
+    if fitting is not None and wanted in (None, fitting):
+        return fitting
+    told = [problem for name, problem in problems.items() if problem and wanted in (None, name)]
+    nearest = min(told, key=lambda p: len(p.missing) + len(p.unexpected) + len(p.mismatched))
+    if fitting is not None:
+        nearest.args = (f"a checkpoint of {fitting}, not of {wanted}: {nearest}",)
+    raise nearest
+
+
+def _read_tensors(
+    data: bytes, graphs: Mapping[str, Shapes], name: str | None
+) -> tuple[str, Weights]:
+    archive, folder = _open(data)
+    with archive:
+        tensors = _state_dict(read_pickle(_read(archive, f"{folder}data.pkl", _MAX_PICKLE)))
+        name = _identify({key: tensor.shape for key, tensor in tensors.items()}, graphs, name)
+        storages = {
+            storage: _read_storage(archive, folder, storage)
+            for storage in {tensors[key].storage for key in graphs[name]}
+        }
+    return name, {
+        key: np.array(_view(storages[tensors[key].storage], tensors[key]), np.float32, order="C")
+        for key in graphs[name]
+    }
+
+
+def read_checkpoint(
+    data: bytes, graphs: Mapping[str, Shapes], name: str | None = None
+) -> tuple[str, Weights]:
+    """Read the checkpoint whose bytes are ``data``.
+
+    The tensors are those under ``model_state_dict`` (as published), under ``state_dict``, or at
+    the top. Names and shapes are compared before any values are read.
+
+    Args:
+        data: the file's content.
+        graphs: the tensors that each encoder expects: name to shape.
+        name: the encoder, where only that one will do.
+
+    Returns:
+        The encoder that the tensors are of, and the tensors by name, as float32.
 
     Raises:
-        CheckpointMismatchError: they fit none; the message compares them with the nearest.
+        CheckpointMismatchError: the tensors are of another architecture.
+        UnsafeCheckpointError: its pickle asks for anything but tensors in dictionaries.
+        ModelFileError: it is damaged, or no torch checkpoint.
     """
-    problems: list[CheckpointMismatchError] = []
-    for name, expected in graphs.items():
-        problem = mismatch(weights, expected, name)
-        if problem is None:
-            return name
-        problems.append(problem)
-    raise min(problems, key=lambda p: len(p.missing) + len(p.unexpected) + len(p.mismatched))
+    try:
+        return _read_tensors(data, graphs, name)
+    except ModelFileError as problem:
+        if type(problem) is ModelFileError:
+            problem.args = (f"the checkpoint can't be read: {problem}",)
+        raise
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as problem:
+        raise ModelFileError(
+            f"not a torch checkpoint, or one that was cut off ({problem})"
+        ) from None
+    except (NotImplementedError, RuntimeError, OSError, ValueError, OverflowError) as problem:
+        # What zipfile and numpy raise for encryption, impossible offsets and impossible shapes.
+        raise ModelFileError(f"the checkpoint is damaged ({problem})") from None

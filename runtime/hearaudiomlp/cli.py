@@ -1,6 +1,9 @@
 """The ``hearaudiomlp`` command."""
 
 import argparse
+import contextlib
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +13,16 @@ from hearaudiomlp import HearAudioMLPError, Model, __version__, load_model
 
 def _say(message: object) -> None:
     print(f"hearaudiomlp: {message}", file=sys.stderr)
+
+
+def _tell(message: str) -> None:
+    """Print to standard output, and go on with the work when nobody reads it any more."""
+    try:
+        print(message, flush=True)
+    except BrokenPipeError:
+        # Python would flush once more at the end, and complain.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _load(options: argparse.Namespace) -> Model:
@@ -23,6 +36,9 @@ def _embed(options: argparse.Namespace) -> int:
     if not options.output.parent.is_dir():
         _say(f"there is no folder {options.output.parent} to write to")
         return 2
+    if options.output.is_dir():
+        _say(f"{options.output} is a folder")
+        return 2
     model = _load(options)
     writer = NpzWriter(options.output, model)
     for file in embed_files(options.files, model):
@@ -30,7 +46,7 @@ def _embed(options: argparse.Namespace) -> int:
             _say(file.problem)
             continue
         writer.add(file)
-        print(
+        _tell(
             f"{file.path}: {file.duration:.2f} s, {file.n_timestamps} x "
             f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
             "scene values"
@@ -39,7 +55,7 @@ def _embed(options: argparse.Namespace) -> int:
     if done:
         writer.write()
         files = "1 file" if done == 1 else f"{done} files"
-        print(f"{options.output}: {files}, {model.name} on {model.device}")
+        _tell(f"{options.output}: {files}, {model.name} on {model.device}")
     failed = len(options.files) - done
     if failed:
         _say(f"{failed} of {len(options.files)} files failed")
@@ -52,7 +68,7 @@ def _info(options: argparse.Namespace) -> int:
     from hearaudiomlp.info import describe
 
     for name, fact in describe(options.model, _load(options)).items():
-        print(f"{name:12s} {fact}")
+        _tell(f"{name:12s} {fact}")
     return 0
 
 
@@ -108,6 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all done; 1: something failed (it was said what); 2: wrong usage; 130: interrupted.
     """
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:
@@ -115,9 +134,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except HearAudioMLPError as problem:
         _say(problem)
-        return 1
-    except BrokenPipeError:  # the reader of our output went away
-        sys.stderr.close()
         return 1
     except OSError as problem:
         _say(problem)

@@ -164,7 +164,12 @@ class _Blocks:
 
     def _send(self) -> None:
         block = np.stack(self._windows)
-        self._under_way.append((self._pool.submit(self._compute, block), self._owners))
+        try:
+            future = self._pool.submit(self._compute, block)
+        except RuntimeError:  # Python is shutting down and starts no threads
+            future = Future()
+            future.set_result(self._compute(block))
+        self._under_way.append((future, self._owners))
         self._windows, self._owners = [], []
 
     def _compute(self, block: Floats) -> Floats:

@@ -54,7 +54,7 @@ class CheckpointMismatchError(ModelFileError):
         self.unexpected = unexpected
         """Names of tensors that the graph has no place for."""
         self.mismatched = mismatched
-        """Names of tensors whose shape or dtype is another one."""
+        """Names of tensors whose shape is another one."""
 
 
 class UnsafeCheckpointError(ModelFileError):

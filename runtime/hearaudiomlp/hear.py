@@ -2,49 +2,35 @@
 
 import os
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
-from hearaudiomlp import model as _model
-from hearaudiomlp.model import Model
 from hearaudiomlp.session import Provider
 
 Audio = TypeVar("Audio")
+PathLike = str | os.PathLike[str]
 
 
-class LoadModel(Protocol):
-    """Type of the ``load_model`` of a HEAR module."""
+class Options(TypedDict, total=False):
+    """The options of every ``load_model``; see :func:`hearaudiomlp.load_model`."""
 
-    def __call__(
-        self,
-        model_file_path: str | os.PathLike[str] | None = None,
-        *,
-        device: str = "auto",
-        providers: Sequence[Provider] | None = None,
-        threads: int | None = None,
-    ) -> Model:
-        """Load the encoder; see :func:`hearaudiomlp.load_model`."""
+    device: str
+    providers: Sequence[Provider] | None
+    threads: int | None
+
+
+class Embedder(Protocol):
+    """What the functions below compute with: a Model, or a torch module around one."""
+
+    def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
+        """See :meth:`hearaudiomlp.Model.timestamp_embeddings`."""
+        ...
+
+    def scene_embeddings(self, audio: Audio) -> Audio:
+        """See :meth:`hearaudiomlp.Model.scene_embeddings`."""
         ...
 
 
-def loader(name: str) -> LoadModel:
-    """Return the ``load_model`` that takes model files of the encoder called ``name`` only."""
-
-    def load_model(
-        model_file_path: str | os.PathLike[str] | None = None,
-        *,
-        device: str = "auto",
-        providers: Sequence[Provider] | None = None,
-        threads: int | None = None,
-    ) -> Model:
-        return _model.load_model(
-            model_file_path, name=name, device=device, providers=providers, threads=threads
-        )
-
-    load_model.__doc__ = _model.load_model.__doc__
-    return load_model
-
-
-def get_timestamp_embeddings(audio: Audio, model: Model) -> tuple[Audio, Audio]:
+def get_timestamp_embeddings(audio: Audio, model: Embedder) -> tuple[Audio, Audio]:
     """Return an embedding for every 10 ms, and the timestamps.
 
     Args:
@@ -64,7 +50,7 @@ def get_timestamp_embeddings(audio: Audio, model: Model) -> tuple[Audio, Audio]:
     return model.timestamp_embeddings(audio)
 
 
-def get_scene_embeddings(audio: Audio, model: Model) -> Audio:
+def get_scene_embeddings(audio: Audio, model: Embedder) -> Audio:
     """Return one embedding for each whole sound.
 
     Args:

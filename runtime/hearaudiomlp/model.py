@@ -1,12 +1,13 @@
 """A loaded encoder and what it can compute."""
 
 import json
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,16 +34,16 @@ _GPU_BLOCK = 256
 
 
 @dataclass(frozen=True)
-class Embeddings:
-    """Everything that one pass over some sounds gives."""
+class Embeddings(Generic[Audio]):
+    """Everything that one pass over some sounds gives, as the caller's kind of array."""
 
-    timestamp_embeddings: Floats
+    timestamp_embeddings: Audio
     """[shape=(n_sounds, n_timestamps, timestamp_embedding_size)]"""
 
-    timestamps: Floats
+    timestamps: Audio
     """Centres of the frames in ms [shape=(n_sounds, n_timestamps)]."""
 
-    scene_embeddings: Floats
+    scene_embeddings: Audio
     """[shape=(n_sounds, scene_embedding_size)]"""
 
 
@@ -62,14 +63,16 @@ class Model:
         threads: int | None = None,
     ) -> None:
         """Open a session; see :func:`load_model` for the options."""
-        if threads is not None and (isinstance(threads, bool) or threads < 1):
-            raise OptionError(f"threads has to be at least 1, not {threads}")
+        if threads is not None and (
+            isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1
+        ):
+            raise OptionError(f"threads has to be a whole number of at least 1, not {threads!r}")
         self._source = source
         self._options: dict[str, Any] = {"device": device, "providers": providers}
         self._threads = threads
         self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
-        self._team = Team((threads or usable_cpus()) if on_cpu else 1)
+        self._team = Team((operator.index(threads or usable_cpus())) if on_cpu else 1)
         self.block: int = BLOCK if on_cpu else _GPU_BLOCK
         """Windows that are computed at a time, at most."""
         card = source.metadata
@@ -97,7 +100,8 @@ class Model:
 
     def __repr__(self) -> str:
         """Tell what it is and what it runs on."""
-        return f"<{self.name} on {self.device}, {self.threads} thread{'s'[: self.threads > 1]}>"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"<{self.name} on {self.device}, {threads}>"
 
     @property
     def device(self) -> str:
@@ -120,6 +124,8 @@ class Model:
 
     def _current_session(self) -> Session:
         if self._pid != os.getpid():  # forked: locks and device contexts may be in any state
+            if self._options["providers"] is None:
+                self._options["device"] = self.device  # the one that "auto" came to
             self._session, self._pid = self._open(), os.getpid()
         return self._session
 
@@ -132,8 +138,21 @@ class Model:
         Returns:
             ``frame_embeddings`` [shape=(n, 98, timestamp_embedding_size)] and, for kwmlp,
             ``keyword_logits`` [shape=(n, 35)].
+
+        Raises:
+            AudioValueError: they are no such windows, or so loud that float32 overflows.
         """
-        return self._current_session().run(audio_windows)
+        if audio_windows.dtype != np.float32 or audio_windows.shape[1:] != (WINDOW,):
+            raise AudioValueError(
+                f"windows have to be float32 of shape (n, {WINDOW}), not {audio_windows.dtype} of "
+                f"shape {audio_windows.shape}"
+            )
+        outputs = self._current_session().run(audio_windows)
+        if not np.isfinite(outputs["frame_embeddings"].sum(dtype=np.float64)):
+            raise AudioValueError(
+                "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
+            )
+        return outputs
 
     def _frames(self, audio: Floats) -> Floats:
         """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""
@@ -141,12 +160,11 @@ class Model:
         total = n_sounds * windows.count_windows(audio.shape[1])
         frames = np.empty((total, FRAMES, self.timestamp_embedding_size), np.float32)
         blocks = split(total, self.threads, self.block)
-        session = self._current_session()
 
         def compute(number: int) -> None:
             start, stop = blocks[number]
             block = windows.cut_windows(audio, start, stop)
-            frames[start:stop] = session.run(block)["frame_embeddings"]
+            frames[start:stop] = self.encode(block)["frame_embeddings"]
 
         self._team.run(compute, len(blocks))
         return windows.stitch(frames, n_sounds)
@@ -154,21 +172,25 @@ class Model:
     def _timestamp_embeddings(self, frames: Floats, n_samples: int) -> Floats:
         return np.ascontiguousarray(frames[:, : windows.count_timestamps(n_samples)])
 
-    def embeddings(self, audio: Floats) -> Embeddings:
+    def embeddings(self, audio: Audio) -> Embeddings[Audio]:
         """Return timestamp and scene embeddings of the same pass.
 
         Args:
-            audio: as for :meth:`timestamp_embeddings`; numpy, or what converts to it.
+            audio: as for :meth:`timestamp_embeddings`.
 
         Returns:
-            The embeddings, as numpy.
+            The embeddings, of the same kind and on the same device as ``audio``.
+
+        Raises:
+            AudioTypeError: audio isn't an array of floating-point numbers.
+            AudioValueError: its shape is another one, or it has NaN or infinity in it.
         """
-        sounds, _ = take_audio(audio)
+        sounds, restore = take_audio(audio)
         frames = self._frames(sounds)
         return Embeddings(
-            self._timestamp_embeddings(frames, sounds.shape[1]),
-            windows.timestamps(*sounds.shape),
-            scene.scene_embedding(frames, self.scene_steps),
+            restore(self._timestamp_embeddings(frames, sounds.shape[1])),
+            restore(windows.timestamps(*sounds.shape)),
+            restore(scene.scene_embedding(frames, self.scene_steps)),
         )
 
     def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
@@ -237,12 +259,11 @@ class Model:
             )
         logits = np.empty((sounds.shape[0], len(self.labels)), np.float32)
         blocks = split(len(sounds), self.threads, self.block)
-        session = self._current_session()
 
         def compute(number: int) -> None:
             start, stop = blocks[number]
             block = windows.clip_windows(sounds[start:stop])
-            logits[start:stop] = session.run(block)["keyword_logits"]
+            logits[start:stop] = self.encode(block)["keyword_logits"]
 
         self._team.run(compute, len(blocks))
         result: Audio = restore(logits)
@@ -287,11 +308,13 @@ def load_model(
             "no weights come with this version: give the path of a checkpoint "
             "(checkpoints/kwmlp.pth of the published system) or of an exported model"
         )
-    path = Path(model_file_path)
     try:
+        path = Path(model_file_path)
         data = path.read_bytes()
     except FileNotFoundError:
         raise ModelNotFoundError(f"there is no model file {path}") from None
+    except (TypeError, ValueError) as problem:
+        raise OptionError(f"model_file_path is no path: {problem}") from None
     except OSError as problem:
         raise ModelFileError(f"can't read {path}: {problem.strerror}") from problem
     try:

@@ -36,6 +36,11 @@ def _write_member(
             file.write(np.ascontiguousarray(chunk, dtype).tobytes())
 
 
+def _as_text(path: str) -> str:
+    """Write bytes of a path that are no text as backslash escapes."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 class NpzWriter:
     """Collects the embeddings of files and writes them to one ``.npz``.
 
@@ -78,7 +83,7 @@ class NpzWriter:
         )
         offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         small = {
-            "paths": np.array(paths, dtype=str),
+            "paths": np.array([_as_text(path) for path in paths], dtype=str),
             "offsets": offsets.astype(np.int64),
             "durations": np.array(durations, np.float64),
             "sample_rates": np.array(rates, np.int64),

@@ -5,6 +5,7 @@ single-threaded session use every core, and need no agreement between them in th
 block. That is faster than one session with several threads, the more so on a busy machine.
 """
 
+import contextlib
 import itertools
 import os
 import threading
@@ -74,9 +75,10 @@ class Team:
                     raise
 
         helpers: list[Future[None]] = []
-        if self.threads > 1 and count > 1:
-            pool = self._pool()
-            helpers = [pool.submit(work) for _ in range(min(self.threads, count) - 1)]
+        # Once the main thread has ended, Python starts no threads: then the caller does it all.
+        with contextlib.suppress(RuntimeError):
+            while len(helpers) < min(self.threads, count) - 1:
+                helpers.append(self._pool().submit(work))
         try:
             work()
         except BaseException:  # KeyboardInterrupt too can come between two blocks

@@ -21,6 +21,7 @@ Provider = str | tuple[str, Mapping[str, Any]]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
+_ADVICE = {CUDA: ": check the driver and the CUDA and cuDNN libraries"}
 _GPU_BUILD = "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
 
 
@@ -46,7 +47,8 @@ def onnxruntime() -> ModuleType:
             f"ONNX Runtime can't be imported ({problem}): pip install 'hearaudiomlp[cpu]', "
             "or 'hearaudiomlp[gpu]' for NVIDIA GPUs"
         ) from problem
-    builds = installed_builds(Path(ort.__file__).parent.parent)
+    # A package that lost its __init__.py to the removal of another build has a path, but no file.
+    builds = installed_builds(Path(next(iter(ort.__path__))).parent)
     if len(builds) > 1:
         keep = "onnxruntime-gpu" if "onnxruntime-gpu" in builds else builds[0]
         raise MissingPackageError(
@@ -56,7 +58,7 @@ def onnxruntime() -> ModuleType:
     if not hasattr(ort, "InferenceSession"):
         raise MissingPackageError(
             "the package onnxruntime is damaged, as it is when one of two builds was uninstalled: "
-            "pip install --force-reinstall --no-deps onnxruntime"
+            f"pip install --force-reinstall --no-deps {builds[0] if builds else 'onnxruntime'}"
         )
     if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
         ort.disable_telemetry_events()  # for a caller who imported onnxruntime before us
@@ -103,8 +105,29 @@ def _preload_cuda(ort: ModuleType) -> str:
     return "; ".join(line.partition(": ")[0] for line in found)
 
 
-def _name(provider: Provider) -> str:
-    return provider if isinstance(provider, str) else provider[0]
+def _checked(providers: object) -> list[tuple[str, dict[str, Any]]]:
+    """Return providers as pairs of name and options."""
+    if isinstance(providers, str) or not isinstance(providers, Sequence) or not providers:
+        raise OptionError(f"providers is a list of names, [{CPU!r}] for example, not {providers!r}")
+    pairs: list[tuple[str, dict[str, Any]]] = []
+    for provider in providers:
+        match provider:
+            case str(name):
+                pairs.append((name, {}))
+            case (str(name), Mapping() as options):
+                pairs.append((name, dict(options)))
+            case _:
+                raise OptionError(f"a provider is a name or (name, options), not {provider!r}")
+    return pairs
+
+
+def _computing(session: Any) -> tuple[str, ...]:
+    """Return the providers that got a part of the graph; a provider may be there and get none."""
+    providers = session.get_providers()
+    if hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.24
+        used = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+        providers = [name for name in providers if name in used]
+    return tuple(providers)
 
 
 class Session:
@@ -142,15 +165,15 @@ class Session:
         if providers is not None:
             if kind != "auto":
                 raise OptionError("give either device or providers, not both")
-            self._session = self._open_strictly(list(providers))
+            self._session = self._open_strictly(_checked(providers))
         elif kind == "cuda":
             self._session = self._open_cuda(index)
         elif kind == "cpu":
-            self._session = self._open([CPU])
+            self._session = self._open([(CPU, {})])
         else:
             self._session = self._open_auto()
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        """ONNX Runtime's providers in use, in order of preference."""
+        self.providers: tuple[str, ...] = _computing(self._session)
+        """ONNX Runtime's providers that have a part in the work, in order of preference."""
 
         self.device = self._name_device()
         """``cpu``, ``cuda:N``, or another provider's name in lower case."""
@@ -173,7 +196,7 @@ class Session:
             )
         elif has_cuda:
             _fall_back("device auto: running on the CPU, because no NVIDIA GPU was found")
-        return self._open([CPU])
+        return self._open([(CPU, {})])
 
     def _open_cuda(self, index: int) -> Any:
         missing = ""
@@ -196,10 +219,8 @@ class Session:
         except Exception as problem:
             raise DeviceError(f"the CUDA provider fails when it computes ({problem})") from problem
 
-    def _open_strictly(self, providers: list[Provider]) -> Any:
-        if not providers:
-            raise OptionError("providers is empty: name one, CPUExecutionProvider for example")
-        names = [_name(provider) for provider in providers]
+    def _open_strictly(self, providers: list[tuple[str, dict[str, Any]]]) -> Any:
+        names = [name for name, _ in providers]
         available = self._ort.get_available_providers()
         for name in names:
             if name not in available:
@@ -209,20 +230,23 @@ class Session:
                     f"{', '.join(available)}{mend}"
                 )
         session = self._open(providers, strict=CPU not in names)
-        lost = [name for name in names if name not in session.get_providers()]
+        used = _computing(session)
+        lost = [name for name in names if name not in used and name != CPU]
         if lost:
             raise DeviceError(
-                f"{', '.join(lost)} can't be used on this machine: check the driver and the CUDA "
-                "and cuDNN libraries (ONNX Runtime dropped it; its own message is above)"
+                f"{', '.join(lost)} can't be used on this machine{_ADVICE.get(lost[0], '')} (ONNX "
+                "Runtime gave it no part of the model)"
             )
         return session
 
-    def _open(self, providers: Sequence[Provider], *, strict: bool = False) -> Any:
+    def _open(self, providers: list[tuple[str, dict[str, Any]]], *, strict: bool = False) -> Any:
+        names = [name for name, _ in providers]
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         if strict:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         values = [self._ort.OrtValue.ortvalue_from_numpy(array) for array in self._weights.values()]
@@ -232,23 +256,20 @@ class Session:
             return self._ort.InferenceSession(
                 self._graph,
                 options,
-                providers=[
-                    provider if isinstance(provider, str) else (provider[0], dict(provider[1]))
-                    for provider in providers
-                ],
+                providers=providers,
                 enable_fallback=0,
             )
         except Exception as problem:  # ONNX Runtime's exceptions have no public base class
-            if providers != [CPU] and self._loads_on_cpu():
+            if names != [CPU] and self._loads_on_cpu():
+                advice = _ADVICE.get(names[0], "")
                 raise DeviceError(
-                    f"{_name(providers[0])} can't be used on this machine: check the driver and "
-                    f"the CUDA and cuDNN libraries ({problem})"
+                    f"{names[0]} can't be used on this machine{advice} ({problem})"
                 ) from problem
             raise ModelFileError(f"ONNX Runtime can't load the model: {problem}") from problem
 
     def _loads_on_cpu(self) -> bool:
         try:
-            self._open([CPU])
+            self._open([(CPU, {})])
         except ModelFileError:
             return False
         return True

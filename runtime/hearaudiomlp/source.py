@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
 from hearaudiomlp.published import find_published
-from hearaudiomlp.spec import ENCODERS, SAMPLE_RATE
+from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
 
 FORMAT = "1"
 """Version of the metadata in model files."""
@@ -34,6 +34,7 @@ _REQUIRED = (
     "hearaudiomlp_version",
 )
 _ZIP_MAGIC = b"PK"  # torch checkpoints are zip files
+_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # and were pickles once
 _GRAPHS = Path(__file__).with_name("graphs")
 
 
@@ -73,12 +74,33 @@ def _check_card(summary: OnnxSummary) -> None:
             "its metadata doesn't describe an encoder"
         )
     try:
-        facts = [int(card[key]) for key in _REQUIRED if key.endswith(("_size", "_steps", "_rate"))]
-        labels = json.loads(card["keyword_labels"])
-    except ValueError as problem:
-        raise ModelFileError(f"its metadata is damaged ({problem})") from None
-    if facts[0] != SAMPLE_RATE or not isinstance(labels, list):
-        raise ModelFileError("its metadata is damaged")
+        _check_facts(card, summary)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelFileError(f"its metadata is damaged, or not of its graph ({problem})") from None
+
+
+def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
+    """Raise a ValueError where the metadata tells something else than the graph."""
+    spec = ENCODERS[card["model"]]
+    labels = json.loads(card["keyword_labels"])
+    size = int(card["timestamp_embedding_size"])
+    outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
+    if labels:
+        outputs["keyword_logits"] = ("n", len(labels))
+    facts = {
+        "sample rate": (int(card["sample_rate"]), SAMPLE_RATE),
+        "hop": (int(card["hop"]), HOP),
+        "embedding size": (size, spec.timestamp_embedding_size),
+        "scene steps": (int(card["scene_steps"]), spec.scene_steps),
+        "scene size": (int(card["scene_embedding_size"]), spec.scene_embedding_size),
+        "input": (summary.inputs, {"windows": ("n", WINDOW)}),
+        "outputs": (summary.outputs, outputs),
+    }
+    for name, (found, expected) in facts.items():
+        if found != expected:
+            raise ValueError(f"{name}: {found}, not {expected}")
+    for number in ("parameters", "macs_per_window", "encoder_macs_per_window"):
+        int(card[number])
 
 
 def _bind_checkpoint(data: bytes, name: str | None) -> Source:
@@ -86,17 +108,10 @@ def _bind_checkpoint(data: bytes, name: str | None) -> Source:
     # Here, because most of what this takes to import isn't needed for exported models.
     import hashlib
 
-    from hearaudiomlp.checkpoint import identify, mismatch, read_checkpoint
+    from hearaudiomlp.checkpoint import read_checkpoint
 
-    weights = read_checkpoint(data)
     shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
-    if name is None:
-        name = identify(weights, shapes)
-    elif (problem := mismatch(weights, shapes[name], name)) is not None:
-        for other in ENCODERS:
-            if mismatch(weights, shapes[other], other) is None:
-                problem.args = (f"a checkpoint of {other}, not of {name}: {problem}",)
-        raise problem
+    name, weights = read_checkpoint(data, shapes, name)
     graph, summary = packaged_graph(name)
     sha256 = hashlib.sha256(data).hexdigest()
     published = find_published(sha256)
@@ -120,6 +135,10 @@ def read_source(data: bytes, name: str | None = None) -> Source:
     """
     if data.startswith(_ZIP_MAGIC):
         return _bind_checkpoint(data, name)
+    if data.startswith(_LEGACY_MAGIC):
+        raise ModelFileError(
+            "a checkpoint in the format of torch before 1.6: load it with torch and save it again"
+        )
     summary = summarize(data)
     _check_card(summary)
     found = summary.metadata["model"]

@@ -2,8 +2,8 @@
 
 A pickle is a program for a small stack machine, and the real machine imports and calls whatever
 the program names. This one knows the few instructions that ``torch.save`` writes for dictionaries
-of tensors. A name that the program asks for is looked up in a table of four; nothing is imported
-or called. The machine refuses what it doesn't know.
+of tensors. A name that the program asks for is looked up in a short table; nothing is imported or
+called. The machine refuses what it doesn't know.
 
 The instructions are documented in the standard library's :mod:`pickletools`, which decodes them.
 """
@@ -17,12 +17,19 @@ from hearaudiomlp.errors import ModelFileError, UnsafeCheckpointError
 
 _MAX_INSTRUCTIONS = 1_000_000  # the published files take 4,400 and 1,900
 
+BFLOAT16 = "bfloat16"
+"""Stands for a dtype that numpy lacks."""
+
 _STORAGES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
     "HalfStorage": "<f2",
+    "BFloat16Storage": BFLOAT16,
     "LongStorage": "<i8",
     "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "|i1",
+    "ByteStorage": "|u1",
     "BoolStorage": "|b1",
 }
 
@@ -34,6 +41,11 @@ class StorageRef:
     key: str
     dtype: str
     size: int
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether its numbers are floating-point ones."""
+        return self.dtype == BFLOAT16 or self.dtype[1] == "f"
 
 
 @dataclass(frozen=True)
@@ -51,17 +63,10 @@ class _StorageType:
     dtype: str
 
 
-class _Mark:
-    """Where a group of operands begins on the stack."""
-
-
-_MARK = _Mark()
-
-
 def _naturals(value: object, what: str) -> tuple[int, ...]:
     if not isinstance(value, tuple) or not all(type(n) is int and n >= 0 for n in value):
         # Not shown: a nested value can be small in the file and endless when printed.
-        raise ModelFileError(f"the checkpoint is damaged: a tensor's {what} is no list of sizes")
+        raise ModelFileError(f"a tensor's {what} is no list of sizes")
     return value
 
 
@@ -73,24 +78,29 @@ def _ordered_dict(*arguments: object) -> dict[Any, Any]:
 
 def _tensor(*arguments: object) -> TensorRef:
     if len(arguments) < 4 or not isinstance(arguments[0], StorageRef):
-        raise ModelFileError("the checkpoint is damaged: a tensor has no storage")
+        raise ModelFileError("a tensor has no storage")
     (offset,) = _naturals((arguments[1],), "offset")
     shape, strides = _naturals(arguments[2], "shape"), _naturals(arguments[3], "strides")
     if len(shape) != len(strides):
-        raise ModelFileError("the checkpoint is damaged: a tensor's strides don't fit its shape")
+        raise ModelFileError("a tensor's strides don't fit its shape")
     return TensorRef(arguments[0], offset, shape, strides)
 
 
 def _parameter(*arguments: object) -> object:
     if not arguments or not isinstance(arguments[0], TensorRef):
-        raise ModelFileError("the checkpoint is damaged: a parameter has no tensor")
+        raise ModelFileError("a parameter has no tensor")
     return arguments[0]
+
+
+def _size(*arguments: object) -> tuple[int, ...]:
+    return _naturals(arguments[0] if len(arguments) == 1 else None, "size")
 
 
 _CALLABLE: dict[str, Callable[..., object]] = {
     "collections OrderedDict": _ordered_dict,
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_parameter": _parameter,
+    "torch Size": _size,
 }
 _TYPES = {f"torch {name}": _StorageType(dtype) for name, dtype in _STORAGES.items()}
 
@@ -98,16 +108,17 @@ _TYPES = {f"torch {name}": _StorageType(dtype) for name, dtype in _STORAGES.item
 class _Machine:
     def __init__(self) -> None:
         self.stack: list[Any] = []
+        self.marks: list[int] = []  # where groups of operands begin on the stack
         self.memo: dict[int, Any] = {}
 
     def since_mark(self) -> list[Any]:
-        at = max(i for i, value in enumerate(self.stack) if value is _MARK)
-        values = self.stack[at + 1 :]
+        at = self.marks.pop()
+        values = self.stack[at:]
         del self.stack[at:]
         return values
 
     def pop(self, count: int) -> list[Any]:
-        if len(self.stack) < count or any(value is _MARK for value in self.stack[-count:]):
+        if len(self.stack) - (self.marks[-1] if self.marks else 0) < count:
             raise IndexError("the stack is empty")
         values = self.stack[-count:]
         del self.stack[-count:]
@@ -149,13 +160,13 @@ class _Machine:
                 raise TypeError("a key of an unknown kind")
             target[key] = value
 
-    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912 - a table
+    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
         push = self.stack.append
         match name:
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
-                push(_MARK)
+                self.marks.append(len(self.stack))
             case "EMPTY_DICT":
                 push({})
             case "EMPTY_LIST":
@@ -173,6 +184,8 @@ class _Machine:
                 push(argument)
             case "BINPUT" | "LONG_BINPUT":
                 self.memo[argument] = self.stack[-1]
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = self.stack[-1]
             case "BINGET" | "LONG_BINGET":
                 push(self.memo[argument])
             case "TUPLE":
@@ -191,6 +204,8 @@ class _Machine:
                 self.set_items(self.since_mark())
             case "GLOBAL":
                 push(self.lookup(argument))
+            case "STACK_GLOBAL":
+                push(self.lookup(" ".join(map(str, self.pop(2)))))
             case "REDUCE":
                 push(self.reduce())
             case "BUILD":
@@ -225,5 +240,5 @@ def read_pickle(data: bytes) -> object:
     except (ValueError, TypeError, LookupError, RecursionError) as problem:
         if isinstance(problem, ModelFileError):
             raise
-        raise ModelFileError(f"the checkpoint's pickle is damaged ({problem})") from None
-    raise ModelFileError("the checkpoint's pickle is damaged (it has no end)")
+        raise ModelFileError(f"its pickle is damaged ({problem})") from None
+    raise ModelFileError("its pickle is damaged (it has no end)")

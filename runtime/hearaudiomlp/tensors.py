@@ -1,5 +1,8 @@
 """Arrays of any framework in, float32 numpy inside, the caller's own kind out again.
 
+What can only be read, through DLPack or ``__array__`` alone, gives numpy: there is no telling how
+to make one of its kind.
+
 No framework is imported here: where a caller holds a tensor of one, it is in ``sys.modules``.
 """
 
@@ -26,10 +29,14 @@ def _as_is(array: Floats) -> Any:
 
 def _from_torch(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
     device = tensor.device
-    tensor = tensor.detach()
-    if tensor.is_floating_point():
-        tensor = tensor.to(torch.float32)  # numpy has no bfloat16
-    return tensor.cpu().numpy(), lambda array: torch.from_numpy(array).to(device)
+    try:
+        plain = tensor.detach().resolve_neg().resolve_conj()
+        if plain.is_floating_point():
+            plain = plain.to(torch.float32)  # numpy has no bfloat16
+        array = plain.cpu().numpy()
+    except (TypeError, RuntimeError) as problem:  # sparse, quantized, nested, meta ...
+        raise AudioTypeError(f"this torch tensor has no plain values: {problem}") from problem
+    return array, lambda result: torch.from_numpy(result).to(device)
 
 
 def _from_tensorflow(tensorflow: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
@@ -48,8 +55,8 @@ def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
     namespace = audio.__array_namespace__()
     try:
         array = np.asarray(audio)
-    except TypeError:  # CuPy refuses to copy from the device unasked
-        array = np.from_dlpack(audio, device="cpu", copy=True)
+    except TypeError:  # CuPy copies from the device only when it is told to
+        array = audio.get() if hasattr(audio, "get") else np.from_dlpack(audio, device="cpu")
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
 
@@ -61,20 +68,25 @@ def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
 
 
 def _to_numpy(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
+    if isinstance(audio, np.ma.MaskedArray):
+        raise AudioTypeError("audio is a masked array: audio.filled(0) makes a plain one")
     if isinstance(audio, np.ndarray):
-        return audio, _as_is
+        return np.asarray(audio), _as_is
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(audio, getattr(torch, "Tensor", ())):
         return _from_torch(torch, audio)
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and getattr(tensorflow, "is_tensor", lambda _: False)(audio):
         return _from_tensorflow(tensorflow, audio)
-    if hasattr(audio, "__array_namespace__"):
-        return _from_array_api(audio)
-    if hasattr(audio, "__dlpack__"):
-        return np.from_dlpack(audio), _as_is
-    if hasattr(audio, "__array__"):
-        return np.asarray(audio), _as_is
+    try:
+        if hasattr(audio, "__array_namespace__"):
+            return _from_array_api(audio)
+        if hasattr(audio, "__dlpack__"):
+            return np.from_dlpack(audio), _as_is
+        if hasattr(audio, "__array__"):
+            return np.asarray(audio), _as_is
+    except (TypeError, ValueError, RuntimeError, BufferError) as problem:
+        raise AudioTypeError(f"{type(audio).__name__} can't be read: {problem}") from problem
     raise AudioTypeError(
         f"audio has to be an array or a tensor, not {type(audio).__name__}: "
         "numpy.asarray(audio, dtype=numpy.float32) makes one"
@@ -104,7 +116,7 @@ def _check_values(audio: Floats) -> None:
     peak = max(float(audio.max()), -float(audio.min()))  # NaN and infinity pass through both
     if not np.isfinite(peak):
         bad = ~np.isfinite(audio)
-        sound, sample = np.argwhere(bad)[0]
+        sound, sample = np.unravel_index(bad.argmax(), bad.shape)
         raise AudioValueError(
             f"audio has {np.count_nonzero(bad)} values that are NaN or infinite, the first at "
             f"sound {sound}, sample {sample}: numpy.nan_to_num(audio) replaces them"

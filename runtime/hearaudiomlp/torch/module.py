@@ -1,13 +1,12 @@
 """An encoder as a torch module without parameters."""
 
-import os
-from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from torch import Tensor, nn
 
-from hearaudiomlp import hear
 from hearaudiomlp.model import Model
-from hearaudiomlp.session import Provider
+
+Audio = TypeVar("Audio")
 
 
 class TorchModel(nn.Module):
@@ -29,41 +28,14 @@ class TorchModel(nn.Module):
         """Show what is wrapped."""
         return repr(self.model)
 
+    def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
+        """See :meth:`hearaudiomlp.Model.timestamp_embeddings`."""
+        return self.model.timestamp_embeddings(audio)
+
+    def scene_embeddings(self, audio: Audio) -> Audio:
+        """See :meth:`hearaudiomlp.Model.scene_embeddings`."""
+        return self.model.scene_embeddings(audio)
+
     def forward(self, audio: Tensor) -> Tensor:
         """Return the scene embeddings [shape=(n_sounds, scene_embedding_size)] of ``audio``."""
         return self.model.scene_embeddings(audio)
-
-
-def loader(name: str) -> Callable[..., TorchModel]:
-    """Return the ``load_model`` that takes model files of the encoder called ``name`` only."""
-    load = hear.loader(name)
-
-    def load_model(
-        model_file_path: str | os.PathLike[str] | None = None,
-        *,
-        device: str = "auto",
-        providers: Sequence[Provider] | None = None,
-        threads: int | None = None,
-    ) -> TorchModel:
-        return TorchModel(
-            load(model_file_path, device=device, providers=providers, threads=threads)
-        )
-
-    load_model.__doc__ = load.__doc__
-    return load_model
-
-
-def get_timestamp_embeddings(audio: Tensor, model: TorchModel) -> tuple[Tensor, Tensor]:
-    """Return an embedding for every 10 ms, and the timestamps in milliseconds.
-
-    See :func:`hearaudiomlp.kwmlp.get_timestamp_embeddings`.
-    """
-    return model.model.timestamp_embeddings(audio)
-
-
-def get_scene_embeddings(audio: Tensor, model: TorchModel) -> Tensor:
-    """Return one embedding for each whole sound.
-
-    See :func:`hearaudiomlp.kwmlp.get_scene_embeddings`.
-    """
-    return model.model.scene_embeddings(audio)
