@@ -118,13 +118,26 @@ def on_openvino(graph: bytes, hint: str, block: int) -> Contender:
     return around(encode)
 
 
-def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, Contender]:
-    """Return all contenders by name, ours first."""
+def _window_encoder(checkpoint: Path) -> WindowEncoder:
     loaded = load_checkpoint(checkpoint, None, None)
     network = build("kwmlp")
     network.load_state_dict({key: torch.from_numpy(value) for key, value in loaded.weights.items()})
     assert isinstance(network, KWMLP)
-    encoder = WindowEncoder(network).eval()
+    return WindowEncoder(network).eval()
+
+
+def torch_contenders(checkpoint: Path, threads: int) -> dict[str, Contender]:
+    """Return the published design in PyTorch, on one thread and on ``threads``."""
+    encoder = _window_encoder(checkpoint)
+    return {
+        f"PyTorch, {count} thread{'s'[: count > 1]}": torch_pipeline(encoder, count)
+        for count in sorted({1, threads})
+    }
+
+
+def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, Contender]:
+    """Return all contenders by name, ours first."""
+    encoder = _window_encoder(checkpoint)
     model = hearaudiomlp.load_model(checkpoint, device="cpu", threads=threads)
 
     def ours(audio: Floats) -> tuple[Floats, Floats]:
@@ -132,14 +145,14 @@ def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, C
         return found.timestamp_embeddings, found.scene_embeddings
 
     chosen: dict[str, Contender] = {"hearaudiomlp": ours}
-    for count in sorted({1, threads}):
-        chosen[f"PyTorch, {count} thread{'s'[: count > 1]}"] = torch_pipeline(encoder, count)
+    chosen |= torch_contenders(checkpoint, threads)
     if compiled:
         chosen[f"torch.compile, {threads} threads"] = torch_pipeline(
             torch.compile(encoder, dynamic=True), threads
         )
     chosen["plain export, default session"] = plain_export(encoder)
-    graph = embed_weights(trace("kwmlp"), loaded.weights).SerializeToString()
+    weights = load_checkpoint(checkpoint, None, None).weights
+    graph = embed_weights(trace("kwmlp"), weights).SerializeToString()
     try:
         chosen["OpenVINO, latency"] = on_openvino(graph, "LATENCY", 64)
         chosen["OpenVINO, throughput"] = on_openvino(graph, "THROUGHPUT", 8)

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-IN_MEMORY = 16 << 20
+IN_MEMORY = 4 << 20
 """Bytes that are kept in memory."""
 
-_CHUNK_ROWS = 1 << 14
+_CHUNK_ROWS = 1 << 12
 
 
 class FrameStore:

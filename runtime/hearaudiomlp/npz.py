@@ -14,6 +14,7 @@ from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
 from hearaudiomlp.windows import frame_centres
 
+_ROWS = 1 << 16
 _Array = np.ndarray[Any, Any]
 
 
@@ -50,7 +51,7 @@ class NpzWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], model: Model) -> None:
-        """Prepare to write to ``path``; beyond 16 MB, what is collected lies beside it."""
+        """Prepare to write to ``path``; beyond 4 MB, what is collected lies beside it."""
         self._path, self._model = Path(path), model
         self._frames = FrameStore(model.timestamp_embedding_size, str(self._path.parent))
         self._scenes = FrameStore(model.scene_embedding_size, str(self._path.parent))
@@ -70,7 +71,9 @@ class NpzWriter:
         file.close()
 
     def _timestamps(self) -> Iterator[_Array]:
-        return (frame_centres(count) for *_, count in self._files)
+        for *_, count in self._files:
+            for start in range(0, count, _ROWS):
+                yield frame_centres(min(count, start + _ROWS), start)
 
     def write(self) -> None:
         """Write all that was collected.

@@ -123,10 +123,15 @@ class Cutter:
             yield self._give()
 
 
-def frame_centres(n: int) -> Floats:
-    """Return the centres of the first ``n`` frames in milliseconds: 10, 20, 30 ... [shape=(n,)]."""
+def frame_centres(n: int, start: int = 0) -> Floats:
+    """Return the centres of frames in milliseconds: 10, 20, 30 ... [shape=(n - start,)].
+
+    Args:
+        n: one behind the last frame.
+        start: the first frame.
+    """
     step = 1000 * HOP // SAMPLE_RATE
-    return np.arange(1, n + 1, dtype=np.float32) * np.float32(step)
+    return np.arange(start + 1, n + 1, dtype=np.float32) * np.float32(step)
 
 
 def timestamps(n_sounds: int, n_samples: int) -> Floats:
