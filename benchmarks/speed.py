@@ -3,9 +3,9 @@
     python benchmarks/speed.py CHECKPOINT [--json FILE] [--plot FILE.png]
 
 Every round runs each contender once, in turn (A B C A B C ...), so that a busy machine slows all of
-them; the table has medians, quartiles and ratios to ours. In the brief cases a run that isn't timed
-comes before each one that is. The machine's own float32 GEMM peak is measured in the same rounds:
-it is the bound that no arrangement of these operators can beat.
+them; the table has medians, quartiles and ratios to ours. In the brief cases a contender's turn is
+ten runs, and their median counts. The machine's own float32 GEMM peak is measured in the same
+rounds: it is the bound that no arrangement of these operators can beat.
 Needs ``[cpu,export]``; OpenVINO and matplotlib, if they are installed.
 """
 
@@ -39,7 +39,7 @@ CASES = {
 
 
 BRIEF = 100_000
-"""Samples below which a contender runs once more before it is timed."""
+"""Samples below which a contender runs ten times in a row, of which the median counts."""
 
 
 class GemmPeak:
@@ -91,13 +91,12 @@ def run_case(
         for ours, theirs in zip(expected, contender(audio), strict=True):
             assert np.abs(ours - theirs).max() < 2e-3, name
     seconds: dict[str, list[float]] = {name: [] for name in chosen}
-    peaks = []
+    peaks, in_a_row = [], 10 if audio.size < BRIEF else 1
     for _ in range(rounds):
         for name, contender in chosen.items():
             time.sleep(0.02)  # until the last one's threads have stopped spinning
-            if audio.size < BRIEF:  # and until its data have left the caches
-                contender(audio)
-            seconds[name].append(timed(lambda run=contender: run(audio)))
+            times = [timed(lambda run=contender: run(audio)) for _ in range(in_a_row)]
+            seconds[name].append(statistics.median(times))
         peaks.append(peak())
     return seconds, peaks
 

@@ -1,5 +1,6 @@
 """Model files that are damaged, foreign or hostile."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -22,6 +23,7 @@ from hearaudiomlp.errors import (
     OptionError,
     UnsafeCheckpointError,
 )
+from hearaudiomlp.published import PUBLISHED
 from hearaudiomlp.statedict import read_pickle
 from hearaudiomlp_export.cli import export
 
@@ -429,3 +431,11 @@ def test_published_checkpoints_are_recognized(shared: Path) -> None:
     model = hearaudiomlp.load_model(shared / "checkpoints" / "audiomae.pth")
     assert model.metadata["licence"] == "CC BY-SA 4.0"
     assert "ID56/HEAR-2021-Audio-MLP" in model.metadata["source"]
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_pins_are_those_of_the_published_files(shared: Path, name: str) -> None:
+    data = (shared / "checkpoints" / f"{name}.pth").read_bytes()
+    pin = PUBLISHED[name]
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (pin.size, pin.sha256)
+    assert pin.url.endswith(f"/checkpoints/{name}.pth")

@@ -1,6 +1,7 @@
 """Parity with the published system, through the comparison that came with the reference arrays."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,15 @@ def test_keyword_logits_agree_with_the_published_system(shared: Path) -> None:
     logits = model.keyword_logits(stored["windows"])
     np.testing.assert_allclose(logits, stored["logits"], rtol=0, atol=1e-3)
     np.testing.assert_array_equal(logits.argmax(axis=1), stored["logits"].argmax(axis=1))
+
+
+def test_snippet_of_the_readme_runs_as_it_stands(shared: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    [snippet] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert 'load_model("checkpoints/kwmlp.pth")' in snippet
+    told = "print(tuple(embeddings.shape), tuple(timestamps.shape), tuple(scene_embeddings.shape))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{snippet}\n{told}"],
+        capture_output=True, text=True, check=False, cwd=shared,
+    )  # fmt: skip
+    assert done.stdout == "(2, 100, 64) (2, 100) (2, 1024)\n", done.stderr

@@ -126,6 +126,7 @@ class Model:
         if self._pid != os.getpid():  # forked: locks and device contexts may be in any state
             if self._options["providers"] is None:
                 self._options["device"] = self.device  # the one that "auto" came to
+            self._inherited = self._session  # kept, because closing it could wait for its threads
             self._session, self._pid = self._open(), os.getpid()
         return self._session
 
