@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from hearaudiomlp import load_model, notices, session
+from hearaudiomlp import HearAudioMLPError, load_model, notices, session
 from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
 from hearaudiomlp.session import CPU, CUDA, DeviceFallbackWarning
@@ -87,6 +87,24 @@ def test_auto_says_once_that_cuda_did_not_work(path: Path, claims_cuda: None) ->
 def test_cuda_that_is_not_built_in_is_an_error(path: Path, device: str) -> None:
     with pytest.raises(DeviceError, match=r"isn't in this build.*hearaudiomlp\[gpu\]"):
         load_model(path, device=device)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 0), ({"use_tf32": 1}, 1)])
+def test_cuda_computes_in_float32_unless_told_otherwise(
+    path: Path, monkeypatch, given: dict[str, int], expected: int
+) -> None:
+    asked = []
+
+    def refuse(graph, options, providers, **rest):
+        asked.append(providers)
+        raise RuntimeError("no GPU here")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(HearAudioMLPError):
+        load_model(path, providers=[(CUDA, given)])
+    [(name, options)] = asked[0]
+    assert (name, options["use_tf32"]) == (CUDA, expected)
 
 
 def test_cuda_that_is_dropped_is_an_error(path: Path, claims_cuda: None) -> None:

@@ -203,8 +203,7 @@ class Session:
         if CUDA in self._ort.get_available_providers():
             missing = _preload_cuda(self._ort)
         try:
-            # TF32 keeps 10 bits of each factor, which is far outside the tolerance.
-            session = self._open_strictly([(CUDA, {"device_id": index, "use_tf32": 0})])
+            session = self._open_strictly([(CUDA, {"device_id": index})])
         except DeviceError as problem:
             problem.args = (f"{problem}{'; ' if missing else ''}{missing}",)
             raise
@@ -229,6 +228,9 @@ class Session:
                     f"{name} isn't in this build of ONNX Runtime, which has "
                     f"{', '.join(available)}{mend}"
                 )
+        for name, options in providers:
+            if name == CUDA:  # TF32 keeps 10 bits of each factor: far outside the tolerance
+                options.setdefault("use_tf32", 0)
         session = self._open(providers, strict=CPU not in names)
         used = _computing(session)
         lost = [name for name in names if name not in used and name != CPU]
