@@ -146,7 +146,7 @@ def test_names_that_are_no_text(checkpoints, tmp_path) -> None:
     shutil.copy(SAMPLE, odd)
     out = tmp_path / "out.npz"
     arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
-    command = [sys.executable, "-m", "hearaudiomlp.cli", "embed", odd, *arguments]
+    command = [sys.executable, "-m", "hearaudiomlp", "embed", odd, *arguments]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with np.load(out) as table:

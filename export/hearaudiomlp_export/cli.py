@@ -12,7 +12,7 @@ from hearaudiomlp.spec import ENCODERS
 _DESCRIPTION = """\
 Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out.
 Every export is proved stage by stage against librosa and torch before the file is put in place;
-the figures go into FILE.report.md beside it."""
+the figures go into a .report.md beside it."""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -139,7 +139,10 @@ def read_source(data: bytes, name: str | None = None) -> Source:
         raise ModelFileError(
             "a checkpoint in the format of torch before 1.6: load it with torch and save it again"
         )
-    summary = summarize(data)
+    try:
+        summary = summarize(data)
+    except ModelFileError as problem:
+        raise ModelFileError(f"no torch checkpoint, and {problem}") from None
     _check_card(summary)
     found = summary.metadata["model"]
     if name is not None and found != name:
