@@ -37,6 +37,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:audio reaches")
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_refused(model, case: str) -> None:
     audio, error, message = REFUSED[case]
