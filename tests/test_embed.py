@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearaudiomlp import audio, embed, framestore, npz
+from hearaudiomlp import audio, embed, framestore, notices, npz
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -257,6 +257,21 @@ def test_files_are_packed_into_full_blocks(model, tmp_path, monkeypatch) -> None
     files = list(embed.embed_files(sorted(tmp_path.iterdir()), model))
     assert [file.path for file in files] == [str(path) for path in sorted(tmp_path.iterdir())]
     assert sorted(sizes) == [5, 8, 8]
+
+
+def test_a_file_that_is_too_loud_for_float32_fails_alone(model, tmp_path, monkeypatch) -> None:
+    for name, scale in (("a", 1.0), ("b", 1e30), ("c", 1.0)):
+        samples = scale * tone(16000, 1.3)
+        soundfile.write(tmp_path / f"{name}.wav", samples, 16000, subtype="DOUBLE")
+    paths = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(notices, "_said", set())
+    with pytest.warns(UserWarning, match="far outside"):
+        first, second, third = embed.embed_files(paths, model)
+    assert isinstance(second, embed.Failed)
+    assert "overflows float32" in str(second.problem)
+    [alone] = embed.embed_files(paths[:1], model)
+    for found in (first, third):
+        np.testing.assert_array_equal(found.timestamp_embeddings, alone.timestamp_embeddings)
 
 
 def test_giving_up_in_the_middle_ends_the_threads(model, tmp_path) -> None:

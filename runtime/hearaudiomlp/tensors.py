@@ -121,6 +121,11 @@ def _check_values(audio: Floats) -> None:
             f"audio has {np.count_nonzero(bad)} values that are NaN or infinite, the first at "
             f"sound {sound}, sample {sample}: numpy.nan_to_num(audio) replaces them"
         )
+    warn_if_loud(peak)
+
+
+def warn_if_loud(peak: float) -> None:
+    """Warn, once, of samples that are far outside [-1, 1]."""
     if peak > LOUD:
         say_once(
             "loud audio",
