@@ -263,6 +263,15 @@ def test_members_that_would_unfold_to_gigabytes_are_not_unfolded(
         load_model(path)
 
 
+def test_many_storages_that_would_add_up_to_gigabytes_are_not_read(tmp_path: Path) -> None:
+    large = torch.zeros(1 << 20)  # each tensor is a small part of a large storage of its own
+    content = {f"w{index}": large.clone()[:4] for index in range(20)}
+    torch.save(content, tmp_path / "views.pth")
+    shapes = dict.fromkeys(content, (4,))
+    with pytest.raises(ModelFileError, match="far more numbers than they have"):
+        read_checkpoint((tmp_path / "views.pth").read_bytes(), {"this one": shapes})
+
+
 def test_compressed_checkpoints(tmp_path: Path, checkpoints) -> None:
     old = checkpoints["audiomae"]
     assert load_model(rewritten(old, tmp_path / "a.pth", {}, zipfile.ZIP_DEFLATED))

@@ -7,7 +7,6 @@ differences of large numbers; there the tolerance is a multiple of the error tha
 network itself makes in float32.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -217,4 +216,4 @@ def report(graph: onnx.ModelProto, findings: list[Finding]) -> str:
         f"| {'' if f.passed else 'FAILED'} |"
         for f in findings
     ]
-    return os.linesep.join(lines) + os.linesep
+    return "\n".join(lines) + "\n"

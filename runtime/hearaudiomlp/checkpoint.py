@@ -17,7 +17,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 _Values = npt.NDArray[np.generic]
 
 _MAX_PICKLE = 16 << 20
-_MAX_STORAGE = 64 << 20
+_MAX_VALUES = 16 << 20  # of all tensors together; the larger encoder has 0.4 million
 _SHOWN = 6
 
 
@@ -46,8 +46,8 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
 
 def _read_storage(archive: zipfile.ZipFile, folder: str, storage: StorageRef) -> _Values:
     name = f"{folder}data/{storage.key}"
-    data = _read(archive, name, _MAX_STORAGE)
     dtype = np.dtype("<u2" if storage.dtype == BFLOAT16 else storage.dtype)
+    data = _read(archive, name, storage.size * dtype.itemsize)
     if len(data) != storage.size * dtype.itemsize:
         raise ModelFileError(
             f"{name} has {len(data):,} bytes, not {storage.size:,} numbers of {dtype.itemsize} each"
@@ -138,10 +138,10 @@ def _read_tensors(
     with archive:
         tensors = _state_dict(read_pickle(_read(archive, f"{folder}data.pkl", _MAX_PICKLE)))
         name = _identify({key: tensor.shape for key, tensor in tensors.items()}, graphs, name)
-        storages = {
-            storage: _read_storage(archive, folder, storage)
-            for storage in {tensors[key].storage for key in graphs[name]}
-        }
+        needed = {tensors[key].storage for key in graphs[name]}
+        if sum(storage.size for storage in needed) > _MAX_VALUES:
+            raise ModelFileError("its tensors lie in far more numbers than they have")
+        storages = {storage: _read_storage(archive, folder, storage) for storage in needed}
     return name, {
         key: np.array(_view(storages[tensors[key].storage], tensors[key]), np.float32, order="C")
         for key in graphs[name]

@@ -198,7 +198,7 @@ def embed_files(
     """Embed files, in order; one that can't be read doesn't stop the others.
 
     Many short files are packed into full blocks, and files of any length are taken: beyond 4 MB a
-    file's embeddings are on disk until they are asked for.
+    file's embeddings are in a temporary file (in ``TMPDIR``) until they are asked for.
 
     Args:
         paths: the files.

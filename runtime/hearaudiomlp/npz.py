@@ -26,9 +26,7 @@ def _write_member(
     dtype: Any,
 ) -> None:
     """Write one array whose rows come in pieces, as numpy.savez would."""
-    member = zipfile.ZipInfo(
-        f"{name}.npy"
-    )  # with a fixed date, so that equal runs give equal bytes
+    member = zipfile.ZipInfo(f"{name}.npy")  # its date is fixed, so equal runs give equal bytes
     with archive.open(member, "w", force_zip64=True) as file:
         description = np.lib.format.dtype_to_descr(np.dtype(dtype))
         header = {"descr": description, "fortran_order": False, "shape": shape}
