@@ -1,0 +1,43 @@
+"""What the subcommands share: their options, and how they talk to the person."""
+
+import argparse
+import contextlib
+import os
+import sys
+
+from hearaudiomlp import Model, load_model
+
+
+def say(message: object) -> None:
+    """Print to standard error, with the command's name before it."""
+    print(f"hearaudiomlp: {message}", file=sys.stderr)
+
+
+def tell(message: str) -> None:
+    """Print to standard output, and go on with the work when nobody reads it any more."""
+    try:
+        print(message, flush=True)
+    except BrokenPipeError:
+        # Python would flush once more at the end, and complain.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def load(options: argparse.Namespace) -> Model:
+    """Load the model that the options name, on the device that they name."""
+    return load_model(options.model, device=options.device, threads=options.threads)
+
+
+def add_running_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` and ``--threads``, which every command that runs a model has."""
+    parser.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="threads on the CPU (default: all usable)"
+    )
+
+
+def _threads(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return value
