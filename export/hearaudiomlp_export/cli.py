@@ -12,11 +12,17 @@ from hearaudiomlp.spec import ENCODERS
 _DESCRIPTION = """\
 Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out.
 Every export is proved stage by stage against librosa and torch before the file is put in place;
-the figures go into a .report.md beside it."""
+the figures go into a .report.md beside it.
+
+To train an encoder from nothing: hearaudiomlp-export train --help"""
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("hearaudiomlp-export", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        "hearaudiomlp-export",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="a .pth file; with --graph-only kwmlp or audiomae"
     )
@@ -102,6 +108,15 @@ def _missing_package(problem: ImportError) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments[:1]) == ["train"]:
+        from hearaudiomlp_export.train.command import main as train
+
+        return train(arguments[1:])
+    return _main(arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.graph_only and options.checkpoint not in ENCODERS:

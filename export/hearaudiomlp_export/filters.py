@@ -44,13 +44,17 @@ def _mel_to_hz(mel: Matrix) -> Matrix:
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ_PER_MEL, log_part)
 
 
-def mel_filterbank() -> Matrix:
+def mel_filterbank(frequencies: Matrix | None = None) -> Matrix:
     """Return the triangular mel filters [shape=(40, 241)], 0 Hz to 8 kHz.
 
     Centres are equally spaced on Slaney's mel scale, and each triangle is scaled by
     ``2 / (upper - lower)`` (its bandwidth in Hz), which gives every band the same area.
+
+    Args:
+        frequencies: in Hz, of the bins [shape=(241,)], if they aren't the transform's own: a
+            warped axis (vocal-tract-length perturbation) moves the formants.
     """
-    bins = np.arange(BINS) * (SAMPLE_RATE / N_FFT)
+    bins = np.arange(BINS) * (SAMPLE_RATE / N_FFT) if frequencies is None else frequencies
     top = _hz_to_mel(np.array([SAMPLE_RATE / 2.0]))[0]
     edges = _mel_to_hz(np.linspace(0.0, top, MEL_BANDS + 2))
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]

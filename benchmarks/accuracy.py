@@ -1,0 +1,58 @@
+"""Accuracy over 35 words on voices and an engine that training never heard.
+
+    python benchmarks/accuracy.py CHECKPOINT... [--corpus training/corpus] [--json FILE]
+
+Prints a Markdown table: a row per held-out part and condition, a column per checkpoint.
+Needs Debian's espeak-ng, festival with festvox-kdlpc16k, and libttspico-utils (non-free section).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from hearaudiomlp import load_model
+from hearaudiomlp_export.train.augment import Backgrounds
+from hearaudiomlp_export.train.command import prepare_corpus
+from hearaudiomlp_export.train.corpus import HELD_OUT, Plan, load_part
+from hearaudiomlp_export.train.evaluate import CONDITIONS, windows_of
+
+NAMES = {
+    "voices-espeak": "held-out voices of eSpeak NG",
+    "voices-festival": "held-out voice of Festival",
+    "engine-pico": "held-out engine, SVOX Pico",
+}
+_SEED = 4711
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", type=Path)
+    parser.add_argument("--corpus", type=Path, default=Path("training/corpus"))
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    options = parser.parse_args()
+    prepare_corpus(options.corpus, HELD_OUT)
+    parts = {name: load_part(options.corpus, name, Plan()) for name in HELD_OUT}
+    backgrounds = Backgrounds(list(parts.values()), _SEED)
+    models = {str(path): load_model(path, device="cpu") for path in options.checkpoints}
+    figures: dict[str, dict[str, float]] = {}
+    print("| words of | condition | windows | " + " | ".join(models) + " |")
+    print("| --- | --- | ---: |" + " ---: |" * len(models))
+    for name, part in parts.items():
+        for condition in CONDITIONS:
+            windows, labels = windows_of(part, condition, backgrounds)
+            shares = {}
+            for path, model in models.items():
+                named = model.keyword_logits(windows).argmax(-1)
+                shares[path] = float(np.mean(named == labels))
+            figures[f"{name}, {condition}"] = shares
+            cells = " | ".join(f"{100 * share:.1f} %" for share in shares.values())
+            print(f"| {NAMES[name]} | {condition} | {len(labels)} | {cells} |", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

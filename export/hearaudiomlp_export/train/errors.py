@@ -1,0 +1,18 @@
+"""Errors of training."""
+
+from hearaudiomlp import HearAudioMLPError
+
+
+class SynthesizerMissingError(HearAudioMLPError, FileNotFoundError):
+    """A speech synthesizer that the recipe needs isn't installed."""
+
+    def __init__(self, name: str, package: str) -> None:
+        super().__init__(f"{name} is missing: apt-get install {package}")
+
+
+class CorpusError(HearAudioMLPError, ValueError):
+    """The corpus on disk can't be used."""
+
+
+class TrainingStateError(HearAudioMLPError, ValueError):
+    """A saved training state belongs to other settings, or is damaged."""

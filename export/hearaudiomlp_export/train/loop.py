@@ -1,0 +1,239 @@
+"""The training loop: batches made ahead, a state that a run goes on from, a log to plot."""
+
+import contextlib
+import copy
+import json
+import math
+import pickle
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hearaudiomlp.files import replacing
+from hearaudiomlp_export.train.augment import Augmenter
+from hearaudiomlp_export.train.errors import TrainingStateError
+from hearaudiomlp_export.train.recipe import Recipe
+
+LOG_EVERY = 25
+SAVE_EVERY = 250
+
+Shown = Callable[[int, dict[str, float]], None]
+
+
+class Task(nn.Module, ABC):
+    """A network and what it is trained for."""
+
+    @abstractmethod
+    def loss(
+        self, windows: Tensor, labels: Tensor, rng: np.random.Generator, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss, and a figure of merit that is shown beside it."""
+
+    @abstractmethod
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Return the weights under their published names."""
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Tell whether ``device`` multiplies bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _rate(recipe: Recipe, step: int) -> float:
+    if step < recipe.warm_up:
+        return recipe.learning_rate * (step + 1) / recipe.warm_up
+    done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _decayed_and_not(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Biases and the scales of LayerNorms are not decayed."""
+    matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event; the second one interrupts as always.
+
+    Raised in the middle of a step, it would leave some weights updated and others not.
+    """
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Batches:
+    """Batches in order, the next one made while the present one is used."""
+
+    def __init__(self, augmenter: Augmenter, recipe: Recipe) -> None:
+        self._augmenter = augmenter
+        self._recipe = recipe
+
+    def make(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return batch ``number``."""
+        recipe = self._recipe
+        return self._augmenter.batch(number, recipe.batch, recipe.negatives, recipe.sounds)
+
+    def iterate(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches from ``start`` to before ``stop``."""
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(self.make, start)
+            for number in range(start, stop):
+                batch = coming.result()
+                if number + 1 < stop:
+                    coming = pool.submit(self.make, number + 1)
+                yield batch
+
+
+class Run:
+    """One training run in its folder: ``state.pt`` to go on from, ``log.jsonl`` to plot."""
+
+    def __init__(self, task: Task, batches: Batches, recipe: Recipe, folder: Path) -> None:
+        """Prepare, or take up what an interrupted run left in ``folder``.
+
+        Raises:
+            TrainingStateError: the folder holds another recipe's run, or a damaged state.
+        """
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.task = task.to(self.device).train()
+        self.average = copy.deepcopy(self.task)
+        self.step = 0
+        self._batches = batches
+        self._recipe = recipe
+        self._folder = folder
+        groups = _decayed_and_not(self.task, recipe.weight_decay)
+        self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self._half = fast_bfloat16(self.device)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._state.exists():
+            self._resume()
+        else:
+            self._log.unlink(missing_ok=True)  # of a run that never came to be saved
+
+    @property
+    def _state(self) -> Path:
+        return self._folder / "state.pt"
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log.jsonl"
+
+    def _resume(self) -> None:
+        try:
+            state = torch.load(self._state, map_location=self.device, weights_only=True)
+            recipe = json.loads(state["recipe"])
+            self.task.load_state_dict(state["task"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step = int(state["step"])
+        except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError) as problem:
+            raise TrainingStateError(f"{self._state} is no training state: {problem}") from problem
+        if recipe != json.loads(json.dumps(self._recipe.as_dict())):
+            raise TrainingStateError(
+                f"{self._folder} holds a run with other settings; name another folder"
+            )
+        # What was logged after the last saved state is done again.
+        if self._log.exists():
+            lines = self._log.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+            with replacing(self._log) as file:
+                file.write("".join(kept).encode())
+
+    def _save(self) -> None:
+        with replacing(self._state) as file:
+            torch.save(
+                {
+                    "recipe": json.dumps(self._recipe.as_dict()),
+                    "task": self.task.state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimizer": self._optimizer.state_dict(),
+                    "step": self.step,
+                },
+                file,
+            )
+
+    def run(self, shown: Shown) -> None:
+        """Train to the recipe's last step.
+
+        Args:
+            shown: called with the step and its figures, every ``LOG_EVERY`` steps.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C; the step under way has been finished and saved.
+        """
+        recipe = self._recipe
+        started, cpu = time.monotonic(), time.process_time()
+        sums, counted = torch.zeros(2), 0
+        with _deferred_interrupt() as interrupted:
+            for windows, labels in self._batches.iterate(self.step, recipe.steps):
+                sums += self._advance(windows, labels)
+                counted += 1
+                if self.step % LOG_EVERY == 0:
+                    figures = {
+                        "loss": float(sums[0]) / counted,
+                        "merit": float(sums[1]) / counted,
+                        "learning_rate": _rate(recipe, self.step),
+                        "seconds": round(time.monotonic() - started, 1),
+                        "cpu_seconds": round(time.process_time() - cpu, 1),
+                    }
+                    sums, counted = torch.zeros(2), 0
+                    with self._log.open("a") as log:
+                        log.write(json.dumps({"step": self.step, **figures}) + "\n")
+                    shown(self.step, figures)
+                if interrupted.is_set():
+                    self._save()
+                    raise KeyboardInterrupt
+                if self.step % SAVE_EVERY == 0:
+                    self._save()
+        self._save()
+
+    def _advance(self, windows: Tensor, labels: Tensor) -> Tensor:
+        rng = np.random.default_rng([self._recipe.seed, 8, self.step])
+        for group in self._optimizer.param_groups:
+            group["lr"] = _rate(self._recipe, self.step)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            loss, merit = self.task.loss(
+                windows.to(self.device),
+                labels.to(self.device),
+                rng,
+                self.step / self._recipe.steps,
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.task.parameters(), 1.0)
+        self._optimizer.step()
+        self.step += 1
+        decay = min(self._recipe.averaging, self.step / (self.step + 9))
+        with torch.no_grad():
+            averaged: list[Tensor] = list(self.average.parameters())
+            latest: list[Tensor] = list(self.task.parameters())
+            torch._foreach_lerp_(averaged, latest, 1 - decay)
+        return torch.stack([loss.detach(), merit.detach()]).float().cpu()

@@ -1,0 +1,67 @@
+"""The figures of both recipes."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hearaudiomlp_export.train.augment import Strength
+from hearaudiomlp_export.train.corpus import Plan
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run, besides the machine."""
+
+    name: str
+    """``kwmlp`` or ``audiomae``."""
+
+    steps: int
+    seed: int = 0
+    batch: int = 128
+    learning_rate: float = 2e-3
+    """At the end of the warm-up; it falls to nothing along half a cosine."""
+
+    weight_decay: float = 0.1
+    warm_up: int = 300
+    averaging: float = 0.998
+    """Of the exponential moving average of the weights, which is what is saved."""
+
+    label_smoothing: float = 0.1
+    survival: tuple[float, float] = (0.9, 0.95)
+    """Probability that a block is not skipped (stochastic depth, Huang et al. 2016), at the first
+    and at the last step."""
+
+    warp: float = 1.18
+    """Widest vocal-tract-length factor."""
+
+    negatives: float = 0.06
+    """Share of windows with a word that is no keyword."""
+
+    sounds: float = 0.04
+    """Share of windows with no word."""
+
+    shares: tuple[float, float, float, float] = (0.3, 0.15, 0.35, 0.2)
+    """Of eSpeak, accented eSpeak, Flite and Festival in a batch."""
+
+    strength: Strength = field(default_factory=Strength)
+    plan: Plan = field(default_factory=Plan)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures, for JSON."""
+        return asdict(self)
+
+
+RECIPES = {
+    "kwmlp": Recipe("kwmlp", steps=5000),
+    "audiomae": Recipe(
+        "audiomae",
+        steps=1200,
+        negatives=0.15,
+        sounds=0.5,
+        warp=1.1,
+        survival=(1.0, 1.0),
+        weight_decay=0.05,
+        learning_rate=3e-3,
+        warm_up=250,
+    ),
+}
+"""What ``hearaudiomlp-export train`` runs unless told otherwise."""
