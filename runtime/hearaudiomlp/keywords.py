@@ -12,7 +12,7 @@ alike.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 Floats = npt.NDArray[np.float32]
 
-HOP_S = 0.1
+HOP_S = 0.25
 """Seconds from one window to the next, unless said otherwise."""
 
 THRESHOLD = 0.6
@@ -55,6 +55,10 @@ class Hit:
 
     probability: float
     """The highest averaged probability, from the threshold to 1."""
+
+    def within(self, duration: float) -> "Hit":
+        """Return it, ending with the sound that has ``duration`` seconds at the latest."""
+        return replace(self, start=min(self.start, duration), end=min(self.end, duration))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -169,7 +173,7 @@ class HitFinder:
             self._settled -= 1
         near = [row for time, row in self._rows if time <= start + self._reach]
         self._settled += 1
-        average = np.mean(near, axis=0, dtype=np.float64)
+        average = np.asarray(near, np.float64).mean(axis=0)
         word = int(average.argmax())
         probability = float(average[word])
         run = self._run
