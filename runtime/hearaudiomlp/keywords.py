@@ -29,7 +29,7 @@ THRESHOLD = 0.6
 """Averaged probability from which on a word counts as said."""
 
 SMOOTHING_S = 0.5
-"""Seconds of window starts over which probabilities are averaged."""
+"""Seconds over which probabilities are averaged: full width at half weight."""
 
 MERGE_S = 0.3
 """Seconds between hits of one word that are bridged."""
@@ -108,11 +108,12 @@ class _Run:
 class HitFinder:
     """Finds hits in the probabilities of windows that come in order, in pieces of any size.
 
-    A window says the word that is most probable on average over the windows up to ``smoothing / 2``
-    before and after it (those that there are), if that reaches ``threshold``. Windows that say the
-    same word, no more than ``merge`` seconds apart and with no other word between them, are one
-    hit. So a word that is repeated at once, without a second's pause, is one longer hit. What is
-    found doesn't depend on how the windows are split into pieces.
+    A window says the word that is most probable on average, if that reaches ``threshold``. The
+    average is over the windows less than ``smoothing`` seconds before and after it (those that
+    there are), and a window weighs the less the farther it is: 1 for the window itself, 0 at
+    ``smoothing``. Windows that say the same word, no more than ``merge`` seconds apart and with no
+    other word between them, are one hit. So a word that is repeated at once, without a second's
+    pause, is one longer hit. What is found doesn't depend on how the windows are split into pieces.
     """
 
     def __init__(
@@ -140,7 +141,8 @@ class HitFinder:
             raise OptionError("smoothing and merge are seconds, not negative")
         self._labels = tuple(labels)
         self._threshold, self._merge = threshold, merge + _SLACK
-        self._reach = smoothing / 2 + _SLACK
+        self._smoothing = smoothing
+        self._reach = max(0.0, smoothing - _SLACK)  # a window that far away would weigh nothing
         self._rows: deque[tuple[float, Floats]] = deque()  # those within reach of what is to come
         self._settled = 0  # of these rows
         self._run: _Run | None = None
@@ -171,9 +173,10 @@ class HitFinder:
         while self._rows[0][0] < start - self._reach:
             self._rows.popleft()
             self._settled -= 1
-        near = [row for time, row in self._rows if time <= start + self._reach]
+        near = [row for row in self._rows if row[0] <= start + self._reach]
         self._settled += 1
-        average = np.asarray(near, np.float64).mean(axis=0)
+        weights = [1.0 - abs(time - start) / (self._smoothing or 1.0) for time, _ in near]
+        average = np.average([row for _, row in near], axis=0, weights=weights)
         word = int(average.argmax())
         probability = float(average[word])
         run = self._run

@@ -95,7 +95,7 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
         ModelFileError: the published checkpoint is of another encoder than ``name``.
         CacheError: there is no home folder to have a cache in.
     """
-    if model is None or model == "":  # noqa: PLC1901 - an empty bytes or list is no path
+    if model is None or model == "":
         return Weights(bundled(name or DEFAULT), "bundled")
     if isinstance(model, str) and model in PUBLISHED:
         if name is not None and model != name:
@@ -119,10 +119,10 @@ def pulled(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: ``HEARAUDIOMLP_CACHE``, or the platform's for this package.
+    r"""Return the folder for downloads: ``HEARAUDIOMLP_CACHE``, or the platform's for this package.
 
     That is ``~/.cache/hearaudiomlp``, ``~/Library/Caches/hearaudiomlp`` on macOS, or
-    ``%LOCALAPPDATA%\\hearaudiomlp\\Cache`` on Windows; under ``XDG_CACHE_HOME`` where that is set.
+    ``%LOCALAPPDATA%\hearaudiomlp\Cache`` on Windows; under ``XDG_CACHE_HOME`` where that is set.
     It is the folder that platformdirs gives, found without it, because loading needs no extra.
 
     Raises:

@@ -2,8 +2,13 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from hearaudiomlp.commands.common import add_model_arguments, load, say, tell
+
+if TYPE_CHECKING:
+    from hearaudiomlp import Model
+    from hearaudiomlp.keywordfiles import Spotted
 
 NAME = "keywords"
 HELP = "Tell which of 35 words are said in audio files, and when."
@@ -79,28 +84,39 @@ def run(options: argparse.Namespace) -> int:
             if options.json:
                 tell(json.dumps({"path": file.path, "error": str(file.problem)}))
         elif options.json:
-            hits = [
-                {
-                    "word": hit.word,
-                    "start": round(hit.start, 3),
-                    "end": round(hit.end, 3),
-                    "probability": round(hit.probability, 4),
-                }
-                for hit in file.hits
-            ]
-            facts = {"path": file.path, "duration": round(file.duration, 3)}
-            made_by = {key: model.metadata[key] for key in ("model", "checkpoint_sha256")}
-            tell(json.dumps(facts | made_by | {"keywords": hits}))
+            tell(_json(file, model))
         elif options.labels:
             for hit in file.hits:
                 tell(f"{hit.start:.3f}\t{hit.end:.3f}\t{hit.word}")
         else:
-            words = "1 keyword" if len(file.hits) == 1 else f"{len(file.hits)} keywords"
-            tell(f"{file.path}: {file.duration:.2f} s, {words}")
-            if file.hits:
-                tell(f"{'start':>9s} {'end':>9s}  {'word':10s} {'probability':>11s}")
-            for hit in file.hits:
-                tell(f"{hit.start:9.2f} {hit.end:9.2f}  {hit.word:10s} {hit.probability:11.2f}")
+            tell(_table(file))
     if failed and len(options.files) > 1:
         say(f"{failed} of {len(options.files)} files failed")
     return 1 if failed else 0
+
+
+def _json(file: "Spotted", model: "Model") -> str:
+    hits = [
+        {
+            "word": hit.word,
+            "start": round(hit.start, 3),
+            "end": round(hit.end, 3),
+            "probability": round(hit.probability, 4),
+        }
+        for hit in file.hits
+    ]
+    facts = {"path": file.path, "duration": round(file.duration, 3)}
+    made_by = {key: model.metadata[key] for key in ("model", "checkpoint_sha256")}
+    return json.dumps(facts | made_by | {"keywords": hits})
+
+
+def _table(file: "Spotted") -> str:
+    words = "1 keyword" if len(file.hits) == 1 else f"{len(file.hits)} keywords"
+    lines = [f"{file.path}: {file.duration:.2f} s, {words}"]
+    if file.hits:
+        lines.append(f"{'start':>9s} {'end':>9s}  {'word':10s} {'probability':>11s}")
+    lines += [
+        f"{hit.start:9.2f} {hit.end:9.2f}  {hit.word:10s} {hit.probability:11.2f}"
+        for hit in file.hits
+    ]
+    return "\n".join(lines)
