@@ -23,6 +23,8 @@ from hearaudiomlp.files import replacing
 from hearaudiomlp.published import PublishedCheckpoint
 from hearaudiomlp.weights import cache_folder
 
+_CHUNK = 256  # bytes; the sink looks at the clock when so many have come, however long that takes
+
 Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes that there will be."""
 
@@ -72,7 +74,7 @@ def pull(
             with _told(checkpoint, requests):
                 downloaders.HTTPDownloader(
                     timeout=stalled_after,
-                    chunk_size=1 << 14,
+                    chunk_size=_CHUNK,
                     hooks={"response": _stay_on_the_host},
                 )(checkpoint.url, sink, None)
             sink.check()
