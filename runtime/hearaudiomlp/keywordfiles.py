@@ -202,11 +202,15 @@ def _spot(  # noqa: PLR0917 - of spot_files alone, which checks them
             batch.append((file, window))
             if len(batch) == model.block * model.threads:
                 compute()
-        while waiting and waiting[0].complete:
-            yield waiting.popleft().result()
+                yield from _complete(waiting)
+        yield from _complete(waiting)
     compute()
-    for file in waiting:
-        yield file.result()
+    yield from _complete(waiting)
+
+
+def _complete(waiting: deque[_File]) -> Iterator[Spotted | Failed]:
+    while waiting and waiting[0].complete:
+        yield waiting.popleft().result()
 
 
 def _probabilities(model: Model, windows: Floats, quiet: float) -> Floats:
