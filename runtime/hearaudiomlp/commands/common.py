@@ -39,11 +39,10 @@ MODEL_HELP = (
 """What names a model, wherever one is named."""
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model`` and what goes with it, for every command that runs a model."""
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, for commands that run a model; either encoder's, with the next one."""
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
-    add_encoder_argument(parser)
-    add_running_arguments(parser)
+    parser.set_defaults(encoder=None)
 
 
 def add_encoder_argument(parser: argparse.ArgumentParser) -> None:

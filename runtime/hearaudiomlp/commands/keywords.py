@@ -4,7 +4,13 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from hearaudiomlp.commands.common import add_model_arguments, load, say, tell
+from hearaudiomlp.commands.common import (
+    add_model_argument,
+    add_running_arguments,
+    load,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from hearaudiomlp import Model
@@ -18,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     from hearaudiomlp.keywords import HOP_S, QUIET_DB, SMOOTHING_S, THRESHOLD
 
-    add_model_arguments(parser)
+    add_model_argument(parser)
+    add_running_arguments(parser)
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="audio of any rate and channel count"
     )
