@@ -188,7 +188,7 @@ def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, c
         (["embed", "a.wav", "--model", "m.pth", "-o", "out.txt"], "has to end in .npz"),
         (["embed", "a.wav", "--model", "m.pth", "-o", "o.npz", "--threads", "0"], "at least 1"),
         (["embed", "--model", "m.pth", "-o", "o.npz"], "FILE"),
-        (["embed", "a.wav", "-o", "o.npz"], "--model"),
+        (["embed", "a.wav", "-o", "o.npz", "--encoder", "no"], "--encoder"),
         ([], "COMMAND"),
         (["sing"], "invalid choice"),
     ],

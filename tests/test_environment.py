@@ -1,8 +1,11 @@
 """What a user has who installed ``[cpu]`` and nothing else: ``pytest -m environment``."""
 
+import hashlib
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,54 @@ def test_it_runs_without_any_network(slim: Environment, script: Path) -> None:
     if subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may not make network namespaces")
     slim.run(str(script), prefix=("unshare", "-rn"))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of a copy of the working tree, so that nothing left by other builds gets in."""
+    if not (ROOT / "checkpoints" / "kwmlp.pth").exists():
+        pytest.skip("the weights of our own aren't in checkpoints/ yet")
+    tree, folder = tmp_path_factory.mktemp("tree") / "tree", tmp_path_factory.mktemp("wheel")
+    left_out = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, tree, ignore=left_out)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(tree)]
+    subprocess.run(pip, check=True)
+    [path] = folder.glob("*.whl")
+    return path
+
+
+def test_wheel_carries_the_weights_once(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name: hashlib.sha256(archive.read(name)).hexdigest()
+            for name in archive.namelist()
+            if name.endswith(".pth")
+        }
+    assert found == {
+        f"hearaudiomlp/checkpoints/{name}.pth": hashlib.sha256(
+            (ROOT / "checkpoints" / f"{name}.pth").read_bytes()
+        ).hexdigest()
+        for name in ("kwmlp", "audiomae")
+    }
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
+def test_installed_wheel_works_without_network(wheel: Path, tmp_path: Path) -> None:
+    """The README's first command, from a wheel, where no network can be reached."""
+    if subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not make network namespaces")
+    environment = Environment(tmp_path / "env", f"{wheel}[cpu,audio]")
+    sample, offline = str(ROOT / "samples" / "words.flac"), ("unshare", "-rn")
+    command = ("-m", "hearaudiomlp")
+    told = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
+    assert "words.npz: 1 file, kwmlp on cpu" in told
+    assert (environment.folder / "words.npz").stat().st_size > 100_000
+    told = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
+    assert [line.split("\t")[2] for line in told.splitlines()] == [
+        "marvin", "seven", "happy", "stop",
+    ]  # fmt: skip
+    told = environment.run(*command, "info", "--encoder", "audiomae", prefix=offline)
+    assert "bundled with this installation" in told
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")

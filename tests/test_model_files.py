@@ -79,12 +79,6 @@ def test_paths_that_are_none(path: object) -> None:
         load_model(path)
 
 
-@pytest.mark.parametrize("nothing", [None, ""])
-def test_no_path_says_what_to_give(nothing: str | None) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"checkpoints/kwmlp\.pth"):
-        load_model(nothing)
-
-
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04" + bytes(100), b"RIFF", b"{}"])
 def test_other_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)

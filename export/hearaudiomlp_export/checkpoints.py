@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from hearaudiomlp.checkpoint import Weights, read_checkpoint
-from hearaudiomlp.published import find_published
 from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp.weights import provenance
 from hearaudiomlp_export.networks import build, expected_tensors
 
 
@@ -33,8 +33,8 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
 
     Args:
         path: a ``.pth`` file with ``model_state_dict`` in it.
-        licence: of the weights; known for the published ones.
-        source: where the weights come from; known for the published ones.
+        licence: of the weights; known for the published and the bundled ones.
+        source: where the weights come from; known for the published and the bundled ones.
 
     Raises:
         OSError: the file can't be read.
@@ -44,10 +44,8 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
     sha256 = hashlib.sha256(data).hexdigest()
     shapes = {encoder: expected_tensors(encoder) for encoder in ENCODERS}
     name, weights = read_checkpoint(data, shapes)
-    published = find_published(sha256)
-    if published:
-        licence, source = licence or published.licence, source or published.source
-    return Checkpoint(name, weights, sha256, licence or "unknown", source or "unknown")
+    known_licence, known_source = provenance(sha256)
+    return Checkpoint(name, weights, sha256, licence or known_licence, source or known_source)
 
 
 def random_checkpoint(name: str, seed: int = 0) -> Checkpoint:

@@ -19,5 +19,8 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> Model:
-    """Load AudioMAE; the file and the options are those of :func:`hearaudiomlp.load_model`."""
+    """Load AudioMAE, without a file the bundled weights of it.
+
+    The file and the options are those of :func:`hearaudiomlp.load_model`.
+    """
     return _load_model(model_file_path, name="audiomae", **options)

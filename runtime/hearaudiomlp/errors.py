@@ -67,3 +67,25 @@ class AudioFileError(HearAudioMLPError, ValueError):
 
 class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
     """There is no audio file at the path."""
+
+
+class CacheError(HearAudioMLPError, OSError):
+    """The folder that downloads are kept in can't be found, made or written to."""
+
+
+class DownloadError(HearAudioMLPError, OSError):
+    """A download that failed: no network, no such host, a connection cut off, a server's refusal.
+
+    Nothing of it was kept.
+    """
+
+
+class DownloadTimeoutError(DownloadError, TimeoutError):
+    """A server that doesn't answer, or stopped in the middle. Nothing of it was kept."""
+
+
+class WrongDownloadError(DownloadError, ValueError):
+    """A download that isn't the file that was pinned: another size, or another SHA-256.
+
+    Nothing of it was kept.
+    """

@@ -1,10 +1,15 @@
 """What a model file consists of, as text."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 from hearaudiomlp.model import Model
+from hearaudiomlp.weights import Weights
+
+_KINDS = {
+    "bundled": "bundled with this installation",
+    "published": "the published checkpoint, pulled",
+    "file": "a file of your own",
+}
 
 
 def _shape(name: str, shape: tuple[int | str, ...]) -> str:
@@ -16,13 +21,14 @@ def _operators(operators: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts)
 
 
-def describe(path: str | os.PathLike[str], model: Model) -> dict[str, str]:
-    """Return what there is to say of a loaded model, one line a fact."""
+def describe(weights: Weights, model: Model) -> dict[str, str]:
+    """Return what there is to say of a model loaded from ``weights``, one line a fact."""
     outline, card = model.outline(), model.metadata
     macs, encoder = int(card["macs_per_window"]), int(card["encoder_macs_per_window"])
     step = 1000 * int(card["hop"]) // model.sample_rate
     return {
-        "model": f"{model.name} ({path}, {Path(path).stat().st_size:,} bytes)",
+        "model": f"{model.name} ({weights.path}, {weights.path.stat().st_size:,} bytes)",
+        "weights": _KINDS[weights.kind],
         "parameters": f"{int(card['parameters']):,}",
         "per second": f"{macs:,} multiply-accumulates ({2e-9 * macs:.3f} GFLOP): "
         f"front end {macs - encoder:,}, encoder {encoder:,}",

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,7 +16,6 @@ from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import (
     AudioValueError,
     ModelFileError,
-    ModelNotFoundError,
     OptionError,
 )
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
@@ -26,6 +24,7 @@ from hearaudiomlp.session import Provider, Session
 from hearaudiomlp.source import Source, read_source
 from hearaudiomlp.spec import ENCODERS, FRAMES, WINDOW
 from hearaudiomlp.tensors import take_audio
+from hearaudiomlp.weights import locate
 
 Floats = npt.NDArray[np.float32]
 Audio = TypeVar("Audio")
@@ -284,7 +283,11 @@ def load_model(
     Args:
         model_file_path: a model exported by ``hearaudiomlp-export`` (.onnx), or a checkpoint of
             the published system (.pth), which is read without torch and without running its pickle.
-        name: ``kwmlp`` or ``audiomae``, where only that one will do.
+            None: the weights that come with this package. The strings ``"kwmlp"`` and
+            ``"audiomae"``: the published checkpoint that ``hearaudiomlp pull`` has downloaded; a
+            file that is really called so is ``"./kwmlp"`` or ``Path("kwmlp")``.
+        name: ``kwmlp`` or ``audiomae``, where only that one will do. Without a file, the bundled
+            weights of that one are loaded; those of ``kwmlp``, if it isn't given either.
         device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA where it works, else the CPU,
             which is said once.
         providers: ONNX Runtime's names of providers in the place of a device.
@@ -294,7 +297,7 @@ def load_model(
         The model.
 
     Raises:
-        ModelNotFoundError: there is no such file.
+        ModelNotFoundError: there is no such file, or the published checkpoint wasn't pulled.
         ModelFileError: it isn't a model of this package, or is damaged; in particular
             CheckpointMismatchError for another architecture and UnsafeCheckpointError for a
             checkpoint that asks to run code.
@@ -304,22 +307,10 @@ def load_model(
     """
     if name is not None and name not in ENCODERS:
         raise OptionError(f"name is one of {', '.join(ENCODERS)}, not {name!r}")
-    if not model_file_path:
-        raise ModelNotFoundError(
-            "no weights come with this version: give the path of a checkpoint "
-            "(checkpoints/kwmlp.pth of the published system) or of an exported model"
-        )
-    try:
-        path = Path(model_file_path)
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelNotFoundError(f"there is no model file {path}") from None
-    except (TypeError, ValueError) as problem:
-        raise OptionError(f"model_file_path is no path: {problem}") from None
-    except OSError as problem:
-        raise ModelFileError(f"can't read {path}: {problem.strerror}") from problem
+    weights = locate(model_file_path, name)
+    data = weights.read()
     try:
         return Model(read_source(data, name), device=device, providers=providers, threads=threads)
     except ModelFileError as problem:
-        problem.args = (f"{path}: {problem}",)
+        problem.args = (f"{weights.path}: {problem}",)
         raise

@@ -25,23 +25,27 @@ class PublishedCheckpoint:
     size: int
     """Bytes."""
 
+    url: str
+    """Where the file is."""
+
     licence: str = LICENCE
     source: str = "ID56/HEAR-2021-Audio-MLP at 292c77c"
-
-    @property
-    def url(self) -> str:
-        """Where the file is."""
-        return f"{_URL}{self.name}.pth"
 
 
 PUBLISHED = {
     checkpoint.name: checkpoint
     for checkpoint in (
         PublishedCheckpoint(
-            "kwmlp", "bfb3c2b1da7f723bba8fd1ad96f5be9b25fa79de48af80ce0235e4871613c016", 1_743_045
+            "kwmlp",
+            "bfb3c2b1da7f723bba8fd1ad96f5be9b25fa79de48af80ce0235e4871613c016",
+            1_743_045,
+            f"{_URL}kwmlp.pth",
         ),
         PublishedCheckpoint(
-            "audiomae", "7bb9f183f41f9d388da5d68380a3dc1579a2c251af01fcfc636b6310e9a9ab5e", 874_213
+            "audiomae",
+            "7bb9f183f41f9d388da5d68380a3dc1579a2c251af01fcfc636b6310e9a9ab5e",
+            874_213,
+            f"{_URL}audiomae.pth",
         ),
     )
 }

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
-from hearaudiomlp.published import find_published
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
 
 FORMAT = "1"
@@ -109,18 +108,15 @@ def _bind_checkpoint(data: bytes, name: str | None) -> Source:
     import hashlib
 
     from hearaudiomlp.checkpoint import read_checkpoint
+    from hearaudiomlp.weights import provenance
 
     shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
     name, weights = read_checkpoint(data, shapes, name)
     graph, summary = packaged_graph(name)
     sha256 = hashlib.sha256(data).hexdigest()
-    published = find_published(sha256)
-    provenance = {
-        "checkpoint_sha256": sha256,
-        "licence": published.licence if published else "unknown",
-        "source": published.source if published else "unknown",
-    }
-    return Source(graph, weights, summary.metadata | provenance)
+    licence, origin = provenance(sha256)
+    facts = {"checkpoint_sha256": sha256, "licence": licence, "source": origin}
+    return Source(graph, weights, summary.metadata | facts)
 
 
 def read_source(data: bytes, name: str | None = None) -> Source:

@@ -66,7 +66,9 @@ class AutoencoderTask(Task):
         self.decoder = Decoder(self.network.spec.timestamp_embedding_size)
         open_gates(self.network)
         open_gates(self.decoder)
-        nn.init.zeros_(self.network.to_patch_embed[1].bias)
+        patch = self.network.to_patch_embed[1]
+        assert isinstance(patch, nn.Linear)
+        nn.init.zeros_(patch.bias)
         self.mel = WarpedPowerMel(recipe.warp)
         mel = self.mel(examples)
         loud = mel.square().mean((0, 1)).sqrt()

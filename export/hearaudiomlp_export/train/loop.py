@@ -46,8 +46,8 @@ class Task(nn.Module, ABC):
 def fast_bfloat16(device: torch.device) -> bool:
     """Tell whether ``device`` multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_avx512_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())  # type: ignore[no-untyped-call]
 
 
 def _rate(recipe: Recipe, step: int) -> float:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from hearaudiomlp import Model, load_model
+from hearaudiomlp.spec import ENCODERS
 
 
 def say(message: object) -> None:
@@ -25,7 +26,33 @@ def tell(message: str) -> None:
 
 def load(options: argparse.Namespace) -> Model:
     """Load the model that the options name, on the device that they name."""
-    return load_model(options.model, device=options.device, threads=options.threads)
+    return load_model(
+        options.model, name=options.encoder, device=options.device, threads=options.threads
+    )
+
+
+MODEL_HELP = (
+    "an exported .onnx or a checkpoint (.pth); or the words kwmlp or audiomae, for the published "
+    "checkpoint that `hearaudiomlp pull` has downloaded (a file that is called so is ./kwmlp); "
+    "default: the weights that come with this package"
+)
+"""What names a model, wherever one is named."""
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, for commands that run a model; either encoder's, with the next one."""
+    parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
+    parser.set_defaults(encoder=None)
+
+
+def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--encoder``, which tells whose bundled weights are meant."""
+    parser.add_argument(
+        "--encoder",
+        choices=tuple(ENCODERS),
+        help="whose bundled weights, where no model is given (default: kwmlp); where one is given, "
+        "refuse it if it is of the other encoder",
+    )
 
 
 def add_running_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from hearaudiomlp.commands.common import add_running_arguments, load, say, tell
+from hearaudiomlp.commands.common import (
+    add_encoder_argument,
+    add_model_argument,
+    add_running_arguments,
+    load,
+    say,
+    tell,
+)
 
 NAME = "embed"
 HELP = "Embed audio files into one .npz."
@@ -11,14 +18,13 @@ HELP = "Embed audio files into one .npz."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    add_model_argument(parser)
+    add_encoder_argument(parser)
     add_running_arguments(parser)
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="audio of any rate and channel count"
     )
     parser.add_argument("-o", "--output", type=_npz, required=True, metavar="OUT.npz")
-    parser.add_argument(
-        "--model", required=True, metavar="FILE", help="an exported .onnx or a published .pth"
-    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,7 +2,13 @@
 
 import argparse
 
-from hearaudiomlp.commands.common import add_running_arguments, load, tell
+from hearaudiomlp.commands.common import (
+    MODEL_HELP,
+    add_encoder_argument,
+    add_running_arguments,
+    load,
+    tell,
+)
 
 NAME = "info"
 HELP = "Tell what a model file consists of."
@@ -11,13 +17,16 @@ HELP = "Tell what a model file consists of."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_running_arguments(parser)
-    parser.add_argument("model", metavar="MODEL", help="an exported .onnx or a published .pth")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help=MODEL_HELP)
+    add_encoder_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one fact a line."""
     from hearaudiomlp.info import describe
+    from hearaudiomlp.weights import locate
 
-    for name, fact in describe(options.model, load(options)).items():
+    weights = locate(options.model, options.encoder)
+    for name, fact in describe(weights, load(options)).items():
         tell(f"{name:12s} {fact}")
     return 0

@@ -10,5 +10,8 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> TorchModel:
-    """Load AudioMAE; the file and the options are those of :func:`hearaudiomlp.load_model`."""
+    """Load AudioMAE, without a file the bundled weights of it.
+
+    The file and the options are those of :func:`hearaudiomlp.load_model`.
+    """
     return TorchModel(audiomlp.load_model(model_file_path, **options))

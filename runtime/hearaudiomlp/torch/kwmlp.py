@@ -10,5 +10,8 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> TorchModel:
-    """Load KW-MLP; the file and the options are those of :func:`hearaudiomlp.load_model`."""
+    """Load KW-MLP, without a file the bundled weights of it.
+
+    The file and the options are those of :func:`hearaudiomlp.load_model`.
+    """
     return TorchModel(kwmlp.load_model(model_file_path, **options))
