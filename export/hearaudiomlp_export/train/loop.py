@@ -47,7 +47,7 @@ def fast_bfloat16(device: torch.device) -> bool:
     """Tell whether ``device`` multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())  # type: ignore[no-untyped-call]
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _rate(recipe: Recipe, step: int) -> float:
