@@ -1,0 +1,211 @@
+"""Keyword spotting: from the probabilities of windows to what was said, and when.
+
+KW-MLP tells 35 words apart in windows of one second, and always names one of them: it knows no
+"none of these". Three things keep it from naming words that nobody said. Windows that are too quiet
+count as silence (:func:`silence_quiet`). Probabilities are averaged over neighbouring windows,
+because a word is whole in several windows and a chance likeness, half of a longer word say, only
+in one. And what is left has to reach a threshold (:class:`HitFinder`).
+
+Everything here is numpy and knows neither files nor models, so it serves recordings and live audio
+alike.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import OptionError
+from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+
+Floats = npt.NDArray[np.float32]
+
+HOP_S = 0.1
+"""Seconds from one window to the next, unless said otherwise."""
+
+THRESHOLD = 0.6
+"""Averaged probability from which on a word counts as said."""
+
+SMOOTHING_S = 0.5
+"""Seconds of window starts over which probabilities are averaged."""
+
+MERGE_S = 0.3
+"""Seconds between hits of one word that are bridged."""
+
+QUIET_DB = -60.0
+"""Level of a window, in dB below full scale (RMS), under which it counts as silence."""
+
+_WINDOW_S = WINDOW / SAMPLE_RATE
+_SHORTEST_S = 0.5  # of a hit; words last about as long
+_SLACK = 1e-6  # seconds; times are sums of decimal fractions
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A word that was said."""
+
+    word: str
+    start: float
+    """Seconds, about where the word begins."""
+
+    end: float
+    """Seconds, about where it ends."""
+
+    probability: float
+    """The highest averaged probability, from the threshold to 1."""
+
+
+def softmax(logits: Floats) -> Floats:
+    """Turn keyword logits into probabilities [shape=(n, n_words)] that add up to one."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def levels(windows: Floats) -> npt.NDArray[np.float64]:
+    """Return the RMS levels of windows [shape=(n, n_samples)] in dB below full scale.
+
+    Digital silence has -infinity; a sine from -1 to 1 has -3.
+    """
+    power = np.mean(np.square(windows, dtype=np.float64), axis=1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(10.0 * np.log10(power))
+
+
+def silence_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float) -> Floats:
+    """Return the probabilities with zeros for the windows whose level is under ``quiet`` dB."""
+    loud = np.asarray(window_levels) >= quiet
+    silenced: Floats = probabilities * loud[:, None].astype(np.float32)
+    return silenced
+
+
+@dataclass
+class _Run:
+    """Windows that hear one word."""
+
+    word: int
+    first: float
+    last: float
+    probability: float
+
+    def hit(self, labels: Sequence[str]) -> Hit:
+        # All windows of the run hold the word, so it lies in what they have in common, around the
+        # middle. Windows that hold only most of it hear it too, which makes that too short; and
+        # a run of more than a window's length is a word said again.
+        middle = (self.first + self.last + _WINDOW_S) / 2
+        length = self.last - self.first
+        said = max(_SHORTEST_S, _WINDOW_S - length) + max(0.0, length - _WINDOW_S)
+        start = max(0.0, middle - said / 2)
+        return Hit(labels[self.word], start, middle + said / 2, self.probability)
+
+
+class HitFinder:
+    """Finds hits in the probabilities of windows that come in order, in pieces of any size.
+
+    A window says the word that is most probable on average over the windows up to ``smoothing / 2``
+    before and after it (those that there are), if that reaches ``threshold``. Windows that say the
+    same word, no more than ``merge`` seconds apart and with no other word between them, are one
+    hit. So a word that is repeated at once, without a second's pause, is one longer hit. What is
+    found doesn't depend on how the windows are split into pieces.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        threshold: float = THRESHOLD,
+        smoothing: float = SMOOTHING_S,
+        merge: float = MERGE_S,
+    ) -> None:
+        """Begin before the first window.
+
+        Args:
+            labels: the words, in the order of the probabilities.
+            threshold: over 0, at most 1.
+            smoothing: seconds; 0 takes each window as it is.
+            merge: seconds.
+
+        Raises:
+            OptionError: an option has a value that it can't have.
+        """
+        if not 0.0 < threshold <= 1.0:
+            raise OptionError(f"threshold has to be over 0 and at most 1, not {threshold!r}")
+        if not (0.0 <= smoothing < np.inf and 0.0 <= merge < np.inf):
+            raise OptionError("smoothing and merge are seconds, not negative")
+        self._labels = tuple(labels)
+        self._threshold, self._merge = threshold, merge + _SLACK
+        self._reach = smoothing / 2 + _SLACK
+        self._rows: deque[tuple[float, Floats]] = deque()  # those within reach of what is to come
+        self._settled = 0  # of these rows
+        self._run: _Run | None = None
+
+    def push(self, starts: Sequence[float], probabilities: Floats) -> Iterator[Hit]:
+        """Take the next windows; give the hits that are over.
+
+        Args:
+            starts: where the windows start, in seconds, ascending.
+            probabilities: of the words [shape=(n, n_labels)]; zeros for silence.
+        """
+        for start, row in zip(starts, probabilities, strict=True):
+            self._rows.append((float(start), row))
+            while self._rows[self._settled][0] + self._reach < start:
+                yield from self._settle()
+
+    def finish(self) -> Iterator[Hit]:
+        """Give the hits that the end of the sound ends. The next push begins another sound."""
+        while self._settled < len(self._rows):
+            yield from self._settle()
+        yield from self._end_run()
+        self._rows.clear()
+        self._settled = 0
+
+    def _settle(self) -> Iterator[Hit]:
+        """Decide on the first window that isn't settled yet."""
+        start = self._rows[self._settled][0]
+        while self._rows[0][0] < start - self._reach:
+            self._rows.popleft()
+            self._settled -= 1
+        near = [row for time, row in self._rows if time <= start + self._reach]
+        self._settled += 1
+        average = np.mean(near, axis=0, dtype=np.float64)
+        word = int(average.argmax())
+        probability = float(average[word])
+        run = self._run
+        if probability < self._threshold:
+            if run is not None and start - run.last > self._merge:
+                yield from self._end_run()
+        elif run is not None and word == run.word and start - run.last <= self._merge:
+            run.last, run.probability = start, max(run.probability, probability)
+        else:
+            yield from self._end_run()
+            self._run = _Run(word, start, start, probability)
+
+    def _end_run(self) -> Iterator[Hit]:
+        run, self._run = self._run, None
+        if run is not None:
+            yield run.hit(self._labels)
+
+
+def find_hits(
+    starts: Sequence[float],
+    probabilities: Floats,
+    labels: Sequence[str],
+    *,
+    threshold: float = THRESHOLD,
+    smoothing: float = SMOOTHING_S,
+    merge: float = MERGE_S,
+) -> list[Hit]:
+    """Return the hits in the probabilities of all windows of a sound; see :class:`HitFinder`.
+
+    Args:
+        starts: where the windows start, in seconds, ascending.
+        probabilities: of the words [shape=(n, n_labels)]; zeros for silence.
+        labels: the words.
+        threshold: averaged probability from which on a word counts as said.
+        smoothing: seconds over which probabilities are averaged.
+        merge: seconds between hits of one word that are bridged.
+    """
+    finder = HitFinder(labels, threshold=threshold, smoothing=smoothing, merge=merge)
+    return [*finder.push(starts, probabilities), *finder.finish()]
