@@ -1,0 +1,151 @@
+"""Windows of one second that overlap, of a sound whose samples come in pieces.
+
+Keyword spotting takes bare windows at every hop. Each frame of the spectrogram is computed once,
+whichever windows it is in (:mod:`hearaudiomlp.halves`).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import AudioValueError, OptionError
+from hearaudiomlp.halves import BANDS, FRAME, count_frames
+from hearaudiomlp.model import Model
+from hearaudiomlp.spec import FRAMES, HOP, SAMPLE_RATE, WINDOW
+from hearaudiomlp.tensors import Restore, take_audio
+
+Floats = npt.NDArray[np.float32]
+
+_PIECE = 8 * WINDOW  # samples that are taken in at a time, so that memory is bounded
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive windows and what the model makes of them."""
+
+    starts: npt.NDArray[np.float64]
+    """Where the windows start, in seconds [shape=(n,)]."""
+
+    windows: Floats
+    """Their samples [shape=(n, 16000)]."""
+
+    outputs: dict[str, Floats]
+    """Those of :meth:`Model.encode <hearaudiomlp.model.Model.encode>`, by name."""
+
+
+def take_samples(samples: Any) -> tuple[Floats, Restore]:
+    """Check one sound's samples and convert them to float32; see :func:`take_audio`.
+
+    Raises:
+        AudioTypeError: they are no array of floating-point numbers.
+        AudioValueError: they aren't one-dimensional, or have NaN or infinity in them.
+    """
+    shape = getattr(samples, "shape", None)
+    if shape is not None and len(shape) != 1:
+        raise AudioValueError(
+            f"a stream takes samples of the shape (n_samples,), one sound, not {tuple(shape)}"
+        )
+    sounds, restore = take_audio(samples if shape is None else samples[None])
+    return sounds[0], restore
+
+
+def hop_samples(hop: float) -> int:
+    """Return a hop in samples.
+
+    Raises:
+        OptionError: it isn't a multiple of 10 ms, from 10 ms to a second.
+    """
+    frames = round(hop * SAMPLE_RATE / HOP) if math.isfinite(hop) else 0
+    if not 1 <= frames <= WINDOW // HOP or abs(frames * HOP / SAMPLE_RATE - hop) > 1e-9:
+        raise OptionError(f"hop is a multiple of 0.01 s, from 0.01 s to 1 s, not {hop!r}")
+    return frames * HOP
+
+
+class SlidingWindows:
+    """Windows at every hop, each computed as soon as its last sample is there.
+
+    What comes out doesn't depend on how the sound is split into pieces, and is to the bit what
+    :meth:`Model.encode <hearaudiomlp.model.Model.encode>` gives for the same windows.
+    """
+
+    def __init__(self, model: Model, hop: float = 0.25) -> None:
+        """Begin before the first sample.
+
+        Args:
+            model: of either encoder.
+            hop: seconds from one window to the next, a multiple of 0.01.
+
+        Raises:
+            OptionError: hop has a value that it can't have.
+        """
+        self._hop = hop_samples(hop)
+        self._block = model.block
+        self._halves = model.halves()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of another sound."""
+        self._samples = np.zeros(0, np.float32)  # from the start of the next window on
+        self._mel = np.zeros((0, BANDS), np.float32)  # likewise
+        self._given = 0
+        self.n_samples = 0
+        """Samples taken so far."""
+
+    def push(self, samples: Floats) -> Iterator[Block]:
+        """Take the next samples; give the windows that they complete, in blocks.
+
+        Args:
+            samples: mono at 16 kHz, float32 [shape=(n,)]. They are taken in while the blocks are
+                gone through, to the end.
+
+        Raises:
+            AudioValueError: they are so loud that float32 overflows; :meth:`reset` is due then.
+        """
+        for at in range(0, len(samples), _PIECE):
+            piece = samples[at : at + _PIECE]
+            self.n_samples += len(piece)
+            self._take(piece)
+            yield from self._blocks()
+
+    def flush(self) -> Iterator[Block]:
+        """Give the windows that only zeros complete, so that all samples were in some window.
+
+        Then begin anew, as :meth:`reset` does.
+        """
+        covered = (self._given - 1) * self._hop + WINDOW if self._given else 0
+        missing = self.n_samples - covered
+        if missing > 0:
+            more = -(-missing // self._hop) if self._given else 1
+            more = max(more, 1 + -(-(self.n_samples - WINDOW) // self._hop) - self._given)
+            stop = (self._given + more - 1) * self._hop + WINDOW
+            self._take(np.zeros(stop - self.n_samples, np.float32))
+            yield from self._blocks()
+        self.reset()
+
+    def _take(self, samples: Floats) -> None:
+        self._samples = np.concatenate([self._samples, samples])
+        done = len(self._mel)
+        if count_frames(len(self._samples)) > done:
+            new = self._halves.power_mel(self._samples[done * HOP :])
+            self._mel = np.concatenate([self._mel, new])
+
+    def _blocks(self) -> Iterator[Block]:
+        while len(self._samples) >= WINDOW:
+            n = min(self._block, (len(self._samples) - WINDOW) // self._hop + 1)
+            at = np.arange(n)
+            windows = np.lib.stride_tricks.sliding_window_view(self._samples, WINDOW)
+            mels = np.lib.stride_tricks.sliding_window_view(self._mel, FRAMES, axis=0)
+            mel = mels[at * (self._hop // HOP)].transpose(0, 2, 1)
+            block = Block(
+                (self._given + at) * (self._hop / SAMPLE_RATE),
+                windows[at * self._hop],
+                self._halves.encode(np.ascontiguousarray(mel)),
+            )
+            self._given += n
+            self._samples = self._samples[n * self._hop :]
+            self._mel = self._mel[n * self._hop // HOP :]
+            yield block
