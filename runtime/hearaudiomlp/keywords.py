@@ -12,7 +12,7 @@ alike.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,14 @@ from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 Floats = npt.NDArray[np.float32]
 
-HOP_S = 0.1
+HOP_S = 0.25
 """Seconds from one window to the next, unless said otherwise."""
 
 THRESHOLD = 0.6
 """Averaged probability from which on a word counts as said."""
 
 SMOOTHING_S = 0.5
-"""Seconds of window starts over which probabilities are averaged."""
+"""Seconds over which probabilities are averaged: full width at half weight."""
 
 MERGE_S = 0.3
 """Seconds between hits of one word that are bridged."""
@@ -55,6 +55,10 @@ class Hit:
 
     probability: float
     """The highest averaged probability, from the threshold to 1."""
+
+    def within(self, duration: float) -> "Hit":
+        """Return it, ending with the sound that has ``duration`` seconds at the latest."""
+        return replace(self, start=min(self.start, duration), end=min(self.end, duration))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -104,11 +108,12 @@ class _Run:
 class HitFinder:
     """Finds hits in the probabilities of windows that come in order, in pieces of any size.
 
-    A window says the word that is most probable on average over the windows up to ``smoothing / 2``
-    before and after it (those that there are), if that reaches ``threshold``. Windows that say the
-    same word, no more than ``merge`` seconds apart and with no other word between them, are one
-    hit. So a word that is repeated at once, without a second's pause, is one longer hit. What is
-    found doesn't depend on how the windows are split into pieces.
+    A window says the word that is most probable on average, if that reaches ``threshold``. The
+    average is over the windows less than ``smoothing`` seconds before and after it (those that
+    there are), and a window weighs the less the farther it is: 1 for the window itself, 0 at
+    ``smoothing``. Windows that say the same word, no more than ``merge`` seconds apart and with no
+    other word between them, are one hit. So a word that is repeated at once, without a second's
+    pause, is one longer hit. What is found doesn't depend on how the windows are split into pieces.
     """
 
     def __init__(
@@ -136,7 +141,8 @@ class HitFinder:
             raise OptionError("smoothing and merge are seconds, not negative")
         self._labels = tuple(labels)
         self._threshold, self._merge = threshold, merge + _SLACK
-        self._reach = smoothing / 2 + _SLACK
+        self._smoothing = smoothing
+        self._reach = max(0.0, smoothing - _SLACK)  # a window that far away would weigh nothing
         self._rows: deque[tuple[float, Floats]] = deque()  # those within reach of what is to come
         self._settled = 0  # of these rows
         self._run: _Run | None = None
@@ -167,9 +173,10 @@ class HitFinder:
         while self._rows[0][0] < start - self._reach:
             self._rows.popleft()
             self._settled -= 1
-        near = [row for time, row in self._rows if time <= start + self._reach]
+        near = [row for row in self._rows if row[0] <= start + self._reach]
         self._settled += 1
-        average = np.mean(near, axis=0, dtype=np.float64)
+        weights = [1.0 - abs(time - start) / (self._smoothing or 1.0) for time, _ in near]
+        average = np.average([row for _, row in near], axis=0, weights=weights)
         word = int(average.argmax())
         probability = float(average[word])
         run = self._run

@@ -116,12 +116,9 @@ class SlidingWindows:
 
         Then begin anew, as :meth:`reset` does.
         """
-        covered = (self._given - 1) * self._hop + WINDOW if self._given else 0
-        missing = self.n_samples - covered
-        if missing > 0:
-            more = -(-missing // self._hop) if self._given else 1
-            more = max(more, 1 + -(-(self.n_samples - WINDOW) // self._hop) - self._given)
-            stop = (self._given + more - 1) * self._hop + WINDOW
+        if self.n_samples:
+            windows = 1 + -(-max(0, self.n_samples - WINDOW) // self._hop)
+            stop = (windows - 1) * self._hop + WINDOW
             self._take(np.zeros(stop - self.n_samples, np.float32))
             yield from self._blocks()
         self.reset()
@@ -141,7 +138,7 @@ class SlidingWindows:
             mels = np.lib.stride_tricks.sliding_window_view(self._mel, FRAMES, axis=0)
             mel = mels[at * (self._hop // HOP)].transpose(0, 2, 1)
             block = Block(
-                (self._given + at) * (self._hop / SAMPLE_RATE),
+                (self._given + at) * self._hop / SAMPLE_RATE,
                 windows[at * self._hop],
                 self._halves.encode(np.ascontiguousarray(mel)),
             )

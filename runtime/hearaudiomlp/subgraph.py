@@ -62,7 +62,7 @@ class Graph:
         self._nodes = [message_of(value) for number, value in self._graph if number == _NODE]
 
     def find_partner(self, factor: str) -> str:
-        """Return the name of what the graph's constant ``factor`` meets in the one node that uses it.
+        """Return the name of what a constant is combined with in the one node that uses it.
 
         Raises:
             ModelFileError: no node uses it, or several do.
