@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.errors import AudioValueError, OptionError
-from hearaudiomlp.halves import BANDS, FRAME, count_frames
+from hearaudiomlp.halves import BANDS, count_frames
 from hearaudiomlp.model import Model
 from hearaudiomlp.spec import FRAMES, HOP, SAMPLE_RATE, WINDOW
 from hearaudiomlp.tensors import Restore, take_audio

@@ -137,9 +137,12 @@ class Spotter:
         self._trigger: Trigger
         if mode == "words":
             self._trigger = Words(model.labels, threshold, smoothing, refractory)
-        elif mode in MODES:
-            kinds = {"all": AllWindows, "best": BestWindow, "vote": Vote}
-            self._trigger = kinds[mode](model.labels, threshold)
+        elif mode == "all":
+            self._trigger = AllWindows(model.labels, threshold)
+        elif mode == "best":
+            self._trigger = BestWindow(model.labels, threshold)
+        elif mode == "vote":
+            self._trigger = Vote(model.labels, threshold)
         else:
             raise OptionError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         self._windows = KeywordWindows(model, hop, quiet)
@@ -151,7 +154,9 @@ class Spotter:
 
     def _decide(self, windows: Iterator[Windows]) -> list[Hit]:
         try:
-            return [hit for starts, rows in windows for hit in self._trigger.push(starts, rows)]
+            return [
+                hit for starts, rows in windows for hit in self._trigger.push(starts.tolist(), rows)
+            ]
         except BaseException:
             self.reset()
             raise

@@ -35,9 +35,9 @@ class Stream:
     """Timestamp embeddings as the samples come.
 
     All that is pushed up to :meth:`flush` is one sound. Its frames, laid end to end, are to the bit
-    those of ``model.timestamp_embeddings(sound)``, however the sound was split. What is kept is less
-    than one window, however long the sound. A stream is for one thread at a time; many streams may
-    share one model.
+    those of ``model.timestamp_embeddings(sound)``, however the sound was split. A stream keeps less
+    than one window, however long the sound. It is for one thread at a time; many streams may share
+    one model.
 
     Example:
         >>> stream = Stream(load_model("kwmlp.pth"))

@@ -23,6 +23,7 @@ REFRACTORY_S = 1.0
 """Seconds after a word in which it isn't announced again, unless said otherwise."""
 
 _WINDOW_S = WINDOW / SAMPLE_RATE
+_WORD_S = 0.5
 
 
 class Trigger(Protocol):
@@ -57,10 +58,12 @@ class _Onsets(HitFinder):
         run = self._run
         if run is not None and run is not self._seen:
             self._seen = run
-            hit = run.hit(self._labels)
-            if run.first - self._announced.get(hit.word, -np.inf) >= self._refractory:
-                self._announced[hit.word] = run.first
-                self.begun.append(hit)
+            word = self._labels[run.word]
+            if run.first - self._announced.get(word, -np.inf) >= self._refractory:
+                self._announced[word] = run.first
+                # It is first heard in a window that ends about when the word does.
+                end = run.first + _WINDOW_S
+                self.begun.append(Hit(word, end - _WORD_S, end, run.probability))
 
     def forget(self) -> None:
         self._announced.clear()
@@ -69,7 +72,7 @@ class _Onsets(HitFinder):
 class Words:
     """Announces each hit of :class:`~hearaudiomlp.keywords.HitFinder` as soon as it begins.
 
-    A hit's end isn't known then, so the times are those of a word of ordinary length.
+    A hit's end isn't known then, so the times are those of a word of half a second.
     """
 
     def __init__(
