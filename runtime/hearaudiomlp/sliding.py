@@ -125,12 +125,17 @@ class SlidingWindows:
 
     def _take(self, samples: Floats) -> None:
         self._samples = np.concatenate([self._samples, samples])
+
+    def _complete_mel(self) -> None:
+        """Compute the frames that aren't yet; all at once is cheaper than as they come."""
         done = len(self._mel)
         if count_frames(len(self._samples)) > done:
             new = self._halves.power_mel(self._samples[done * HOP :])
             self._mel = np.concatenate([self._mel, new])
 
     def _blocks(self) -> Iterator[Block]:
+        if len(self._samples) >= WINDOW:
+            self._complete_mel()
         while len(self._samples) >= WINDOW:
             n = min(self._block, (len(self._samples) - WINDOW) // self._hop + 1)
             at = np.arange(n)
