@@ -25,6 +25,9 @@ BANDS = 40
 """Mel bands in a frame."""
 
 
+assert FRAME % HOP == 0
+
+
 def count_frames(n_samples: int) -> int:
     """Return how many frames lie wholly inside ``n_samples``."""
     return max(0, (n_samples - FRAME) // HOP + 1)
@@ -65,11 +68,14 @@ class Halves:
         Returns:
             [shape=(n_frames, 40)], one frame every 160 samples.
         """
-        frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
-        if len(frames) > 1:
-            return self._front.run(np.ascontiguousarray(frames.T))[self._rows]
-        # Products with a single row are summed in another order, so there are always two.
-        return self._front.run(np.repeat(frames.T, 2, axis=1))[self._rows][:1]
+        n = count_frames(len(samples))
+        # A frame is three hops. Products with a single row are summed in another order than those
+        # with several, so that there are always two.
+        hops = samples[: HOP * (n + 2)].reshape(n + 2, HOP).T
+        columns = [hops[:, first : first + n] for first in range(FRAME // HOP)]
+        if n == 1:
+            columns = [np.repeat(column, 2, axis=1) for column in columns]
+        return self._front.run(np.concatenate(columns))[self._rows][:n]
 
     def encode(self, power_mel: Floats) -> dict[str, Floats]:
         """Encode the power mels of windows.

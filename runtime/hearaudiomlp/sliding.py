@@ -138,14 +138,13 @@ class SlidingWindows:
             self._complete_mel()
         while len(self._samples) >= WINDOW:
             n = min(self._block, (len(self._samples) - WINDOW) // self._hop + 1)
-            at = np.arange(n)
-            windows = np.lib.stride_tricks.sliding_window_view(self._samples, WINDOW)
-            mels = np.lib.stride_tricks.sliding_window_view(self._mel, FRAMES, axis=0)
-            mel = mels[at * (self._hop // HOP)].transpose(0, 2, 1)
+            starts = range(0, n * self._hop, self._hop)
+            mels = [self._mel[start // HOP : start // HOP + FRAMES] for start in starts]
+            windows = [self._samples[start : start + WINDOW] for start in starts]
             block = Block(
-                (self._given + at) * self._hop / SAMPLE_RATE,
-                windows[at * self._hop],
-                self._halves.encode(np.ascontiguousarray(mel)),
+                (self._given + np.arange(n)) * self._hop / SAMPLE_RATE,
+                np.stack(windows),
+                self._halves.encode(np.stack(mels)),
             )
             self._given += n
             self._samples = self._samples[n * self._hop :]
