@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import hearaudiomlp
 from hearaudiomlp.errors import AudioTypeError, AudioValueError, OptionError
-from hearaudiomlp.sliding import SlidingWindows
+from hearaudiomlp.sliding import Block, SlidingWindows
 from hearaudiomlp.stream import Stream
 
 SAMPLES = 40_000
@@ -182,25 +182,23 @@ def test_memory_is_constant(model: Any) -> None:
     assert growth(lambda one: list(sliding.push(one))) < 8_000
 
 
-def slid(sliding: SlidingWindows, parts: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    blocks = [block for part in parts for block in sliding.push(part)]
-    blocks += sliding.flush()
-    names = blocks[0].outputs
-    return (
-        np.concatenate([block.starts for block in blocks]),
-        np.concatenate([block.windows for block in blocks]),
-        *(np.concatenate([block.outputs[name] for block in blocks]) for name in names),
-    )
+def slid(sliding: SlidingWindows, parts: list[np.ndarray]) -> list[np.ndarray]:
+    def rows(block: Block) -> list[np.ndarray]:
+        return [block.starts, block.windows.copy(), *block.outputs.values()]
+
+    found = [rows(block) for part in parts for block in sliding.push(part)]
+    found += [rows(block) for block in sliding.flush()]
+    return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
-def alone(model: Any, sound: np.ndarray, hop: int) -> tuple[np.ndarray, ...]:
+def alone(model: Any, sound: np.ndarray, hop: int) -> list[np.ndarray]:
     """The same windows, each cut by itself and computed from its samples."""
     starts = [0]
     while starts[-1] + 16_000 < len(sound):
         starts.append(starts[-1] + hop)
     padded = np.pad(sound, (0, 16_000))
     windows = np.stack([padded[start : start + 16_000] for start in starts])
-    return np.array(starts) / 16_000, windows, *model.encode(windows).values()
+    return [np.array(starts) / 16_000, windows, *model.encode(windows).values()]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=FIXTURES)

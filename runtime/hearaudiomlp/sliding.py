@@ -20,7 +20,7 @@ from hearaudiomlp.tensors import Restore, take_audio
 
 Floats = npt.NDArray[np.float32]
 
-_PIECE = 8 * WINDOW  # samples that are taken in at a time, so that memory is bounded
+_PIECE = 4 * WINDOW  # samples that are taken in at a time, so that memory is bounded
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Block:
     """Where the windows start, in seconds [shape=(n,)]."""
 
     windows: Floats
-    """Their samples [shape=(n, 16000)]."""
+    """Their samples [shape=(n, 16000)]: a view of memory that is used again for the next block."""
 
     outputs: dict[str, Floats]
     """Those of :meth:`Model.encode <hearaudiomlp.model.Model.encode>`, by name."""
@@ -89,8 +89,10 @@ class SlidingWindows:
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first of another sound."""
-        self._samples = np.zeros(0, np.float32)  # from the start of the next window on
-        self._mel = np.zeros((0, BANDS), np.float32)  # likewise
+        # One buffer for good: fresh memory for every push would cost more than is saved.
+        self._buffer = np.empty(WINDOW + _PIECE, np.float32)
+        self._first = self._last = 0  # in the buffer: the next window's first sample, and the end
+        self._mel = np.zeros((0, BANDS), np.float32)  # from the next window's first frame on
         self._given = 0
         self.n_samples = 0
         """Samples taken so far."""
@@ -124,29 +126,40 @@ class SlidingWindows:
         self.reset()
 
     def _take(self, samples: Floats) -> None:
-        self._samples = np.concatenate([self._samples, samples])
+        if self._last + len(samples) > len(self._buffer):
+            kept = self._buffer[self._first : self._last].copy()
+            self._first, self._last = 0, len(kept)
+            self._buffer[: len(kept)] = kept
+        self._buffer[self._last : self._last + len(samples)] = samples
+        self._last += len(samples)
 
     def _complete_mel(self) -> None:
         """Compute the frames that aren't yet; all at once is cheaper than as they come."""
-        done = len(self._mel)
-        if count_frames(len(self._samples)) > done:
-            new = self._halves.power_mel(self._samples[done * HOP :])
+        done = self._first + len(self._mel) * HOP
+        if count_frames(self._last - done):
+            new = self._halves.power_mel(self._buffer[done : self._last])
             self._mel = np.concatenate([self._mel, new])
 
     def _blocks(self) -> Iterator[Block]:
-        if len(self._samples) >= WINDOW:
+        if self._last - self._first >= WINDOW:
             self._complete_mel()
-        while len(self._samples) >= WINDOW:
-            n = min(self._block, (len(self._samples) - WINDOW) // self._hop + 1)
-            starts = range(0, n * self._hop, self._hop)
-            mels = [self._mel[start // HOP : start // HOP + FRAMES] for start in starts]
-            windows = [self._samples[start : start + WINDOW] for start in starts]
+        while (room := self._last - self._first - WINDOW) >= 0:
+            n = min(self._block, room // self._hop + 1)
+            step = self._hop // HOP
+            mels = [self._mel[first : first + FRAMES] for first in range(0, n * step, step)]
+            size = self._buffer.itemsize
             block = Block(
                 (self._given + np.arange(n)) * self._hop / SAMPLE_RATE,
-                np.stack(windows),
+                np.ndarray(
+                    (n, WINDOW),
+                    np.float32,
+                    self._buffer,
+                    self._first * size,
+                    (self._hop * size, size),
+                ),
                 self._halves.encode(np.stack(mels)),
             )
             self._given += n
-            self._samples = self._samples[n * self._hop :]
-            self._mel = self._mel[n * self._hop // HOP :]
+            self._first += n * self._hop
+            self._mel = self._mel[n * step :]
             yield block
