@@ -67,3 +67,7 @@ class AudioFileError(HearAudioMLPError, ValueError):
 
 class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
     """There is no audio file at the path."""
+
+
+class EmbeddingFileError(HearAudioMLPError, ValueError):
+    """A file from which no embeddings could be read."""
