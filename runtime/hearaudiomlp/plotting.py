@@ -172,12 +172,13 @@ def draw(hearing: Hearing, model: Model, title: str = "") -> Any:
     duration = len(hearing.samples) / SAMPLE_RATE
     _draw_wave(axes["wave"], hearing, duration)
     mel = hearing.mel
+    lowest = float(mel.min())
     if not model.labels:  # power, whose range no colours have
         mel = np.asarray(10.0 * np.log10(np.maximum(mel, _LEAST)), np.float32)
-    loudest = float(mel.max())
+        lowest = float(mel.max()) - _TOP_DB
     # A frame is centred on its timestamp, and the first has that of 10 ms.
     extent = (0.005, 0.005 + mel.shape[1] * HOP / SAMPLE_RATE)
-    _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", loudest - _TOP_DB, loudest))
+    _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", lowest, float(mel.max())))
     if hearing.mfcc is not None:  # the first is the loudness, far from all others
         scale = _Scale.without_outliers("MFCC", "dB", hearing.mfcc[1:])
         _draw_rows(axes["mfcc"], hearing.mfcc, extent, scale)
