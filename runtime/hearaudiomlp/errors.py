@@ -89,3 +89,7 @@ class WrongDownloadError(DownloadError, ValueError):
 
     Nothing of it was kept.
     """
+
+
+class EmbeddingFileError(HearAudioMLPError, ValueError):
+    """A file from which no embeddings could be read."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,11 @@ from hearaudiomlp.schedule import BLOCK, Team, split
 from hearaudiomlp.session import Provider, Session
 from hearaudiomlp.source import Source, read_source
 from hearaudiomlp.spec import ENCODERS, FRAMES, WINDOW
-from hearaudiomlp.tensors import take_audio
+from hearaudiomlp.tensors import refuse_overflow, take_audio
 from hearaudiomlp.weights import locate
+
+if TYPE_CHECKING:
+    from hearaudiomlp.halves import Halves
 
 Floats = npt.NDArray[np.float32]
 Audio = TypeVar("Audio")
@@ -148,11 +151,17 @@ class Model:
                 f"shape {audio_windows.shape}"
             )
         outputs = self._current_session().run(audio_windows)
-        if not np.isfinite(outputs["frame_embeddings"].sum(dtype=np.float64)):
-            raise AudioValueError(
-                "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
-            )
+        refuse_overflow(outputs["frame_embeddings"])
         return outputs
+
+    def halves(self) -> "Halves":
+        """Open front end and encoder apart, for windows that have frames in common."""
+        from hearaudiomlp.halves import Halves
+
+        options = dict(self._options)
+        if options["providers"] is None:
+            options["device"] = self.device  # the one that "auto" came to
+        return Halves(self._source, **options)
 
     def _frames(self, audio: Floats) -> Floats:
         """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""

@@ -14,7 +14,8 @@ from hearaudiomlp.errors import ModelFileError
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 
-_Message = list[tuple[int, int | memoryview]]
+Message = list[tuple[int, int | memoryview]]
+"""Numbers of the fields of a message, and their values."""
 
 
 @dataclass
@@ -43,7 +44,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than ten bytes")
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Return the number and the value of each field of a message."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -64,38 +66,39 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
-def _message(value: int | memoryview) -> _Message:
+def message_of(value: int | memoryview) -> Message:
+    """Return the fields of a value that is a message itself."""
     if isinstance(value, int):
         raise ValueError("a number in the place of a message")
-    return list(_fields(value))
+    return list(fields(value))
 
 
-def _last(message: _Message, number: int) -> int | memoryview | None:
+def _last(message: Message, number: int) -> int | memoryview | None:
     return next((value for key, value in reversed(message) if key == number), None)
 
 
-def _text(message: _Message, number: int) -> str:
+def _text(message: Message, number: int) -> str:
     value = _last(message, number)
     return "" if value is None or isinstance(value, int) else bytes(value).decode()
 
 
-def _shape(value_info: _Message) -> tuple[int | str, ...]:
-    shape: _Message = value_info
+def _shape(value_info: Message) -> tuple[int | str, ...]:
+    shape: Message = value_info
     for number in (2, 1, 2):  # type, tensor_type, shape
         inner = _last(shape, number)
         if inner is None:
             return ()
-        shape = _message(inner)
+        shape = message_of(inner)
     dimensions: list[int | str] = []
     for number, value in shape:
         if number == 1:
-            dimension = _message(value)
+            dimension = message_of(value)
             fixed = _last(dimension, 1)
             dimensions.append(fixed if isinstance(fixed, int) else _text(dimension, 2))
     return tuple(dimensions)
 
 
-def _dims(tensor: _Message) -> tuple[int, ...]:
+def _dims(tensor: Message) -> tuple[int, ...]:
     dims: list[int] = []
     for number, value in tensor:
         if number == 1 and isinstance(value, int):
@@ -108,27 +111,28 @@ def _dims(tensor: _Message) -> tuple[int, ...]:
     return tuple(dims)
 
 
-def _names(message: _Message, number: int) -> set[bytes]:
+def names_in(message: Message, number: int) -> set[bytes]:
+    """Return the texts in the fields of one number."""
     return {bytes(value) for key, value in message if key == number and not isinstance(value, int)}
 
 
 def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
-    nodes: list[_Message] = []
-    for number, value in _fields(graph):
+    nodes: list[Message] = []
+    for number, value in fields(graph):
         if number == 1:  # node
-            nodes.append(_message(value))
+            nodes.append(message_of(value))
         elif number == 5:  # initializer
-            tensor = _message(value)
+            tensor = message_of(value)
             if _last(tensor, 14) == _EXTERNAL:
                 summary.external[_text(tensor, 8)] = _dims(tensor)
         elif number in (11, 12):  # input, output
-            info = _message(value)
+            info = message_of(value)
             signature = summary.inputs if number == 11 else summary.outputs
             signature[_text(info, 1)] = _shape(info)
     reached = {name.encode() for name in summary.inputs}
     for node in nodes:  # in topological order, as ONNX demands
-        if reached & _names(node, 1):
-            reached |= _names(node, 2)
+        if reached & names_in(node, 1):
+            reached |= names_in(node, 2)
             domain = _text(node, 7)
             summary.operators[f"{domain}.{_text(node, 4)}" if domain else _text(node, 4)] += 1
 
@@ -142,17 +146,17 @@ def summarize(data: bytes) -> OnnxSummary:
     summary = OnnxSummary()
     has_graph = False
     try:
-        for number, value in _fields(memoryview(data)):
+        for number, value in fields(memoryview(data)):
             if number == 7 and isinstance(value, memoryview):  # graph
                 has_graph = True
                 _read_graph(value, summary)
             elif number == 8:  # opset_import
-                opset = _message(value)
+                opset = message_of(value)
                 version = _last(opset, 2)
                 if not _text(opset, 1) and isinstance(version, int):
                     summary.opset = version
             elif number == 14:  # metadata_props
-                entry = _message(value)
+                entry = message_of(value)
                 summary.metadata[_text(entry, 1)] = _text(entry, 2)
     except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
         raise ModelFileError(f"not an ONNX file, or one that was cut off ({problem})") from None

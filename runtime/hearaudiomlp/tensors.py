@@ -135,6 +135,14 @@ def warn_if_loud(peak: float) -> None:
         )
 
 
+def refuse_overflow(embeddings: Floats) -> None:
+    """Raise an AudioValueError where embeddings show that float32 has overflowed."""
+    if not np.isfinite(embeddings.sum(dtype=np.float64)):
+        raise AudioValueError(
+            "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
+        )
+
+
 def take_audio(audio: Any) -> tuple[Floats, Restore]:
     """Check audio and convert it to float32.
 

@@ -1,0 +1,126 @@
+"""Raw PCM, as it comes through a pipe, into mono float32 at 16 kHz."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import AudioFileError, MissingPackageError, OptionError
+from hearaudiomlp.spec import SAMPLE_RATE
+
+Floats = npt.NDArray[np.float32]
+
+_DTYPES = {"u8": "u1", "s16le": "<i2", "s32le": "<i4", "f32le": "<f4", "f64le": "<f8"}
+
+FORMATS = ("u8", "s16le", "s24le", "s32le", "f32le", "f64le")
+"""Formats of a sample, as ffmpeg calls them."""
+
+_MOST = 1 << 16  # bytes that are read at a time
+
+
+def decode(data: bytes, sample_format: str) -> Floats:
+    """Turn bytes of whole samples into numbers in [-1, 1] [shape=(n,)]."""
+    if sample_format == "s24le":
+        wide = np.zeros((len(data) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return np.asarray(wide.view("<i4")[:, 0] / 2.0**31, np.float32)
+    values = np.frombuffer(data, _DTYPES[sample_format])
+    if sample_format == "u8":
+        return np.asarray((values - 128.0) / 128.0, np.float32)
+    if values.dtype.kind == "i":
+        return np.asarray(values / 2.0 ** (8 * values.itemsize - 1), np.float32)
+    return np.asarray(values, np.float32)
+
+
+class ToModelRate:
+    """Averages channels and resamples to 16 kHz, piece by piece."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        """Begin before the first sample.
+
+        Args:
+            rate: samples per second and channel.
+            channels: samples of all of which follow one another.
+
+        Raises:
+            OptionError: one of them can't be.
+            MissingPackageError: another rate than 16 kHz needs soxr, from the extra ``[live]``.
+        """
+        if not 1_000 <= rate <= 2_000_000:
+            raise OptionError(f"rate is samples per second, from 1000 to 2000000, not {rate}")
+        if not 1 <= channels <= 1024:
+            raise OptionError(f"channels has to be from 1 to 1024, not {channels}")
+        self._channels = channels
+        self._resampler = None
+        if rate != SAMPLE_RATE:
+            try:
+                import soxr
+            except ImportError as problem:
+                raise MissingPackageError(
+                    f"audio at {rate} Hz needs soxr ({problem}): pip install 'hearaudiomlp[live]', "
+                    f"or give audio at {SAMPLE_RATE} Hz"
+                ) from problem
+            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+
+    def convert(self, samples: Floats, *, last: bool = False) -> Floats:
+        """Take the next samples [shape=(n * channels,)]; return what is ready [shape=(m,)]."""
+        mono: Floats = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
+        if self._resampler is None:
+            return mono
+        resampled: Floats = self._resampler.resample_chunk(mono, last=last)
+        return resampled
+
+
+class PcmReader:
+    """Samples out of a pipe or file, as soon as they are there."""
+
+    def __init__(
+        self, descriptor: int, *, rate: int = SAMPLE_RATE, channels: int = 1, sample_format: str
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            descriptor: of an open file.
+            rate: samples per second and channel.
+            channels: samples of all of which follow one another.
+            sample_format: one of :data:`FORMATS`.
+
+        Raises:
+            OptionError: one of them can't be.
+            MissingPackageError: as for :class:`ToModelRate`.
+        """
+        if sample_format not in FORMATS:
+            raise OptionError(f"format is one of {', '.join(FORMATS)}, not {sample_format!r}")
+        self._descriptor, self._format = descriptor, sample_format
+        width = 3 if sample_format == "s24le" else np.dtype(_DTYPES[sample_format]).itemsize
+        self._frame = channels * width
+        self._converter = ToModelRate(rate, channels)
+
+    def chunks(self) -> Iterator[Floats]:
+        """Read to the end: mono at 16 kHz in pieces [shape=(n,)] of any length.
+
+        Raises:
+            AudioFileError: it ends in the middle of a sample, or has NaN or infinity in it.
+        """
+        rest = b""
+        while data := os.read(self._descriptor, _MOST):
+            data = rest + data
+            whole = len(data) - len(data) % self._frame
+            rest = data[whole:]
+            if whole:
+                yield self._convert(data[:whole])
+        if rest:
+            raise AudioFileError(
+                f"the audio ends {len(rest)} bytes into a frame of {self._frame}: "
+                "are the format and the number of channels right?"
+            )
+        yield self._convert(b"", last=True)
+
+    def _convert(self, data: bytes, *, last: bool = False) -> Floats:
+        samples = decode(data, self._format)
+        if not np.isfinite(samples).all():
+            raise AudioFileError(
+                f"the audio has NaN or infinity in it: is its format {self._format}?"
+            )
+        return self._converter.convert(samples, last=last)

@@ -1,0 +1,120 @@
+"""Live audio: embeddings of a sound whose samples come in pieces, equal to those of the whole.
+
+The windows of the embeddings follow one another without an overlap, so a second of audio costs what
+it costs offline. For windows that overlap see :mod:`hearaudiomlp.spotter`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp import windows
+from hearaudiomlp.model import Model
+from hearaudiomlp.sliding import take_samples
+from hearaudiomlp.tensors import Restore
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Consecutive timestamp embeddings of a sound: those of one window."""
+
+    embeddings: Any
+    """[shape=(n, timestamp_embedding_size)], float32, of the kind of array that was pushed."""
+
+    timestamps: Any
+    """Milliseconds since the sound's first sample [shape=(n,)], float32, likewise."""
+
+
+class Stream:
+    """Timestamp embeddings as the samples come.
+
+    All that is pushed up to :meth:`flush` is one sound. Its frames, laid end to end, are to the bit
+    those of ``model.timestamp_embeddings(sound)``, however the sound was split. A stream keeps less
+    than one window, however long the sound. It is for one thread at a time; many streams may share
+    one model.
+
+    Example:
+        >>> stream = Stream(load_model("kwmlp.pth"))
+        >>> for samples in microphone():
+        ...     for frames in stream.push(samples):
+        ...         use(frames.embeddings, frames.timestamps)
+        >>> rest = stream.flush()
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Begin before the first sample.
+
+        Args:
+            model: of either encoder.
+        """
+        self._model = model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of another sound."""
+        self._cutter = windows.Cutter()
+        self._given = 0
+        self._restore: Restore = np.asarray
+
+    @property
+    def n_samples(self) -> int:
+        """Samples taken so far."""
+        return self._cutter.n_samples
+
+    def push(self, samples: Any) -> list[Frames]:
+        """Take the next samples, any number; return the frames of the windows that they complete.
+
+        Args:
+            samples: mono in [-1, 1] at 16 kHz [shape=(n_samples,)], of a floating-point dtype;
+                numpy or a tensor of another framework.
+
+        Returns:
+            99 frames for the sound's first window, 100 for each of the others.
+
+        Raises:
+            AudioTypeError: samples are no array of floating-point numbers.
+            AudioValueError: their shape is another one, they have NaN or infinity in them, or they
+                are so loud that float32 overflows. Of the last, the stream knows nothing any more:
+                it has been reset. After the others it is as before.
+        """
+        checked, self._restore = take_samples(samples)
+        return self._encode(self._cutter.push(checked))
+
+    def flush(self) -> list[Frames]:
+        """End the sound; return the frames that are left, those up to its last 10 ms.
+
+        The next sample is the first of another sound.
+
+        Raises:
+            AudioValueError: as for :meth:`push`.
+        """
+        frames = self._encode(self._cutter.finish())
+        self.reset()
+        return frames
+
+    def _encode(self, complete: Iterator[Floats]) -> list[Frames]:
+        found = []
+        try:
+            while block := list(islice(complete, self._model.block)):
+                encoded = self._model.encode(np.stack(block))["frame_embeddings"]
+                found += [self._next(rows) for rows in windows.repeat_edges(encoded)]
+        except BaseException:
+            self.reset()
+            raise
+        return [frames for frames in found if len(frames.timestamps)]
+
+    def _next(self, rows: Floats) -> Frames:
+        """Return those of a window's 100 frames that belong to the sound."""
+        if not self._given:
+            rows = rows[1:]
+        start, self._given = self._given, self._given + len(rows)
+        stop = min(self._given, windows.count_timestamps(self.n_samples))
+        rows = rows[: max(0, stop - start)].copy()
+        centres = windows.frame_centres(stop, start)
+        return Frames(self._restore(rows), self._restore(centres))

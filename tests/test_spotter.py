@@ -1,0 +1,166 @@
+"""The live spotter against windows computed offline, and against the modes' own definitions."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hearaudiomlp
+from hearaudiomlp.errors import AudioValueError, OptionError
+from hearaudiomlp.keywords import find_hits, levels, silence_quiet, softmax
+from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp.spotter import KeywordWindows, Spotter
+from hearaudiomlp.triggers import AllWindows, BestWindow, Vote, Words
+
+LABELS = ENCODERS["kwmlp"].labels
+HOP = 4_000
+
+
+def random_rows(seed: int, n: int) -> np.ndarray:
+    """Probabilities in which a few words last for some windows each."""
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal((n, len(LABELS)))
+    for _ in range(n // 4):
+        at, word = rng.integers(n), rng.integers(4)
+        logits[at : at + rng.integers(1, 6), word] += 8
+    return softmax(logits.astype(np.float32))
+
+
+def in_pieces(trigger: Any, rows: np.ndarray, sizes: list[int]) -> list[Any]:
+    found, at = [], 0
+    for size in [*sizes, len(rows)]:
+        starts = (0.25 * np.arange(at, min(at + size, len(rows)))).tolist()
+        found += trigger.push(starts, rows[at : at + size])
+        at = min(at + size, len(rows))
+    return found + trigger.finish()
+
+
+def test_live_probabilities_are_those_of_windows_computed_offline(kwmlp: Any) -> None:
+    sound = 0.1 * np.random.default_rng(3).standard_normal(100_100).astype(np.float32)
+    sound[30_000:60_000] *= 1e-4  # quiet enough to count as silence
+    live = KeywordWindows(kwmlp, quiet=-40.0)
+    pieces = [sound[at : at + 777] for at in range(0, len(sound), 777)]
+    blocks = [block for piece in pieces for block in live.push(piece)] + list(live.flush())
+    found = np.concatenate([rows for _, rows in blocks])
+    windows = np.stack([
+        np.pad(sound, (0, 16_000))[start : start + 16_000]
+        for start in range(0, 84_100 + HOP, HOP)
+    ])  # fmt: skip
+    offline = softmax(kwmlp.keyword_logits(windows))
+    silent = levels(windows) < -40.0
+    assert silent.any()
+    assert not silent.all()
+    assert found.tobytes() == silence_quiet(offline, levels(windows), -40.0).tobytes()
+    assert not found[silent].any()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 999), sizes=st.lists(st.integers(0, 20), max_size=6))
+def test_words_are_announced_once_for_each_hit_and_before_it_is_over(
+    seed: int, sizes: list[int]
+) -> None:
+    rows = random_rows(seed, 60)
+    starts = (0.25 * np.arange(60)).tolist()
+    announced = in_pieces(Words(LABELS, 0.6, 0.5, 0.0), rows, sizes)
+    hits = find_hits(starts, rows, LABELS, threshold=0.6, smoothing=0.5)
+    assert [hit.word for hit in announced] == [hit.word for hit in hits]
+    for one, hit in zip(announced, hits, strict=True):
+        assert one.probability <= hit.probability
+        assert one.start <= hit.end
+
+
+def test_a_word_is_announced_before_the_windows_that_end_it() -> None:
+    rows = np.full((12, len(LABELS)), 0.001, np.float32)
+    rows[3:7, 5] = 0.95
+    words = Words(LABELS, 0.6, 0.5, 1.0)
+    when = [n for n in range(12) if words.push([0.25 * n], rows[n : n + 1])]
+    assert when == [5]  # the third window averages .71, and is settled two windows later
+    assert words.finish() == []
+
+
+def test_refractory_time_passes_between_announcements_of_one_word() -> None:
+    rows = np.full((40, len(LABELS)), 0.001, np.float32)
+    rows[4:8, 5] = rows[12:16, 5] = rows[10:12, 7] = 0.95
+    often = in_pieces(Words(LABELS, 0.6, 0.0, 0.0), rows, [])
+    seldom = in_pieces(Words(LABELS, 0.6, 0.0, 3.0), rows, [])
+    assert [hit.word for hit in often] == [LABELS[5], LABELS[7], LABELS[5]]
+    assert [hit.word for hit in seldom] == [LABELS[5], LABELS[7]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), sizes=st.lists(st.integers(0, 20), max_size=6))
+def test_modes_of_the_paper(seed: int, sizes: list[int]) -> None:
+    rows = random_rows(seed, 40)
+    over = [n for n in range(40) if rows[n].max() >= 0.85]
+    told = [(LABELS[rows[n].argmax()], 0.25 * n, 0.25 * n + 1, float(rows[n].max())) for n in over]
+    found = in_pieces(AllWindows(LABELS, 0.85), rows, sizes)
+    assert [(h.word, h.start, h.end, h.probability) for h in found] == told
+    best = in_pieces(BestWindow(LABELS, 0.85), rows, sizes)
+    assert [hit.word for hit in best] == [max(told, key=lambda one: one[3])[0]] * bool(told)
+    vote = in_pieces(Vote(LABELS, 0.85), rows, sizes)
+    counts = np.bincount(rows[over].argmax(axis=1), minlength=len(LABELS)) if over else None
+    assert [hit.word for hit in vote] == ([] if counts is None else [LABELS[counts.argmax()]])
+
+
+@pytest.mark.parametrize("mode", ["words", "all", "best", "vote"])
+def test_what_is_found_does_not_depend_on_the_pieces(kwmlp: Any, noise: Any, mode: str) -> None:
+    sound = noise(52_345)
+    whole = Spotter(kwmlp, mode=mode, threshold=0.01)
+    expected = whole.push(sound) + whole.flush()
+    pieces = Spotter(kwmlp, mode=mode, threshold=0.01)
+    found = [hit for at in range(0, 52_345, 999) for hit in pieces.push(sound[at : at + 999])]
+    assert expected
+    assert found + pieces.flush() == expected
+    assert pieces.n_samples == 0
+    assert all(hit.end <= 52_345 / 16_000 + 1 for hit in expected)
+
+
+def test_words_of_a_recording_are_spotted(shared: Any) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    del soundfile
+    from conftest import ROOT
+
+    from hearaudiomlp.audio import read_audio
+
+    model = hearaudiomlp.load_model(shared / "checkpoints" / "kwmlp.pth", device="cpu")
+    spotter = Spotter(model, threshold=0.7)
+    hits = spotter.push(read_audio(ROOT / "samples" / "words.flac").samples) + spotter.flush()
+    words = [hit.word for hit in hits]
+    assert [word for word in words if word in ("marvin", "seven", "happy", "stop")] == [
+        "marvin", "seven", "happy", "stop",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "other"},
+        {"hop": 0.3333},
+        {"threshold": 0.0},
+        {"threshold": 1.1, "mode": "vote"},
+        {"smoothing": -1.0},
+        {"refractory": -1.0},
+        {"quiet": float("nan")},
+    ],
+)
+def test_options_that_cannot_be_meant(kwmlp: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        Spotter(kwmlp, **options)
+
+
+def test_audiomae_knows_no_words(checkpoints: Any) -> None:
+    model = hearaudiomlp.load_model(checkpoints["audiomae"], device="cpu")
+    with pytest.raises(OptionError, match="no keyword head"):
+        Spotter(model)
+
+
+@pytest.mark.filterwarnings("ignore:audio reaches")
+def test_an_overflow_resets_the_spotter(kwmlp: Any, noise: Any) -> None:
+    spotter = Spotter(kwmlp, threshold=0.01, mode="all")
+    with pytest.raises(AudioValueError, match="so loud"):
+        spotter.push(np.float32(1e30) * noise(20_000))
+    assert spotter.n_samples == 0
+    first = spotter.push(noise(20_000)) + spotter.flush()
+    assert first == Spotter(kwmlp, threshold=0.01, mode="all").push(noise(20_000))[:2] + first[2:]
