@@ -39,7 +39,7 @@ function say(text) {
 }
 
 function complain(problem) {
-  if (!(problem instanceof HearAudioMLPError)) console.error(problem);
+  if (problem !== null && !(problem instanceof HearAudioMLPError)) console.error(problem);
   $("problem").textContent = problem === null ? "" : `${problem.message}.`;
   $("problem").hidden = problem === null;
 }

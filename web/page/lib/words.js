@@ -4,7 +4,7 @@
  */
 
 /** Probability from which on a window is taken as one with a word in it. */
-export const THRESHOLD = 0.7;
+export const THRESHOLD = 0.75;
 
 /** Windows that have to say so, one after the other: the edge of a long word is often a short one. */
 export const HITS = 2;

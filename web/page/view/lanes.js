@@ -1,7 +1,7 @@
 import { fit } from "./raster.js";
 
 const LANE_HEIGHT = 25; // CSS pixels that a lane takes at least
-const SEEN = 0.15; // probability from which on a word gets a lane
+const SEEN = 0.3; // probability from which on a word gets a lane
 
 /**
  * Draws probabilities over time, one lane a word. Words are told apart by place and name, not by
@@ -75,13 +75,12 @@ export class Lanes {
       this.#name(context, labels[label], 6, floor - lane / 2 + 2, colour);
       for (const { word, start, end: stop } of words) {
         if (word !== labels[label]) continue;
-        const text = `${word}`;
-        const half = context.measureText(text).width / 2;
+        const half = context.measureText(word).width / 2;
         const centre = x((start + stop) / 2);
         if (centre + half < 0 || centre - half > width) continue;
-        // Where it would cover the lane's own name, that name says it already.
-        if (centre - half < 12 + 2 * half) continue;
-        this.#name(context, text, centre - half, floor - lane / 2 + 2, colour);
+        // Near the lane's own name, that name says it already.
+        if (centre - half < 2 * half + 40) continue;
+        this.#name(context, word, centre - half, floor - lane / 2 + 2, colour);
       }
     }
   }
@@ -95,16 +94,22 @@ export class Lanes {
     context.fillText(text, x, y);
   }
 
-  /** Give each word that is in view a lane, the most probable ones first. */
+  /** Give the most probable words in view a lane each, in the order in which they were said. */
   #assign(track, first, end, room) {
     const largest = new Float32Array(track.size);
+    const when = new Float32Array(track.size);
     for (let row = first; row < end; row++) {
-      track.row(row).forEach((p, i) => (largest[i] = Math.max(largest[i], p)));
+      track.row(row).forEach((p, i) => {
+        if (p <= largest[i]) return;
+        largest[i] = p;
+        when[i] = row;
+      });
     }
     const wanted = [...largest.keys()]
       .filter((i) => largest[i] >= SEEN)
       .sort((a, b) => largest[b] - largest[a])
-      .slice(0, room);
+      .slice(0, room)
+      .sort((a, b) => when[a] - when[b]);
     this.#lanes = Array.from({ length: room }, (_, i) => {
       const label = this.#lanes[i] ?? null;
       return label !== null && wanted.includes(label) ? label : null;

@@ -18,9 +18,12 @@ export class WordList {
     name.textContent = word;
     const note = document.createElement("span");
     const time = Math.max(0, (start + end) / 2).toFixed(1);
-    note.textContent = ` ${time} s, ${Math.round(100 * probability)} %`;
+    note.textContent = ` ${time} s`;
+    const certainty = document.createElement("span");
+    certainty.className = "certainty";
+    certainty.textContent = `, ${Math.round(100 * probability)} %`;
     item.dataset.word = word;
-    item.append(name, note);
+    item.append(name, note, certainty);
     this.#list.append(item);
     this.#list.scrollTop = this.#list.scrollHeight;
   }
