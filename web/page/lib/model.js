@@ -12,11 +12,10 @@ import { findWords, HITS } from "./words.js";
 const WINDOW = 16_000; // samples in the windows that the graph cuts
 const HOP = 160; // samples from frame to frame
 const FRAMES = 100; // of a window, after its first and last one are repeated
-const PAD_RIGHT = 240; // zeros that the graph puts behind a sound
-const PADDING = 80 + PAD_RIGHT;
+const PADDING = 320; // zeros that the graph puts around a sound
 
-/** Windows that one run of the graph is given: memory stays constant, activations stay in cache. */
-const BLOCK = 8;
+/** Windows that one run of the graph is for, so that memory stays constant however long a sound is. */
+const BLOCK = 16;
 
 const INPUT = "audio";
 const OUTPUTS = ["timestamp_embeddings", "scene_embeddings"];
@@ -172,21 +171,20 @@ export class HearModel {
     const labels = this.labels.length;
     const logits = new Float32Array(Math.ceil(samples.length / WINDOW) * labels);
     for (let first = 0; first < windows; first += BLOCK) {
-      // The graph pads what it is given, so a block's first window is right only in the first
-      // block; every other one takes a second before it along, and drops its frames.
+      // The graph pads what it is given at both ends. So a block takes a second before it along,
+      // and ends with a whole second, whose own padding falls into a window more; the frames of
+      // both are dropped.
       const lead = first === 0 ? 0 : 1;
       const last = Math.min(windows, first + BLOCK);
-      const from = (first - lead) * WINDOW;
-      const block = await this.run(piece(samples, from, last * WINDOW - PADDING));
-      const dropped = lead === 0 ? 0 : FRAMES - 1;
+      const end = last < windows ? last * WINDOW : last * WINDOW - PADDING;
+      const block = await this.run(piece(samples, (first - lead) * WINDOW, end));
+      const from = lead === 0 ? 0 : FRAMES - 1;
       const at = lead === 0 ? 0 : FRAMES * first - 1;
-      all.set(block.embeddings.subarray(dropped * size), at * size);
-      // A window's last frame is the one before it, repeated; the graph drops a sound's last one.
-      const end = FRAMES * last - 2;
-      if (last < windows) all.copyWithin(end * size, (end - 1) * size, end * size);
-      // The last second of a block lacks its padding, so the next block's first one overwrites it.
-      const room = logits.subarray((first - lead) * labels);
-      room.set(block.logits.subarray(0, Math.min(block.logits.length, room.length)));
+      const count = Math.min(FRAMES * last - 1, FRAMES * windows - 2) - at;
+      all.set(block.embeddings.subarray(from * size, (from + count) * size), at * size);
+      const room = logits.subarray(first * labels);
+      const fresh = block.logits.subarray(lead * labels);
+      room.set(fresh.subarray(0, Math.min(fresh.length, room.length)));
       progress(last / windows);
     }
     return {
