@@ -24,7 +24,7 @@ const timeline = new Timeline({
   axis: $("axis"),
 });
 const words = new WordList($("words"));
-let engine = null;
+const engine = new Engine(RUNTIME);
 let model = null;
 let live = null; // while the microphone is on
 let microphone = null;
@@ -89,11 +89,7 @@ async function fetchModel(url) {
 async function useModel(bytes, from) {
   const size = bytes.length;
   const begin = performance.now();
-  engine ??= new Engine();
-  const runtime = Object.fromEntries(
-    Object.entries(RUNTIME).map(([key, url]) => [key, new URL(url, import.meta.url).href]),
-  );
-  model = await engine.load(bytes, runtime);
+  model = await engine.load(bytes);
   document.documentElement.dataset.model = model.name;
   const spots = model.labels.length > 0;
   $("keywords-figure").hidden = !spots;

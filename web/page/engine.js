@@ -19,7 +19,10 @@ export class Engine {
   #waiting = new Map();
   #next = 0;
 
-  constructor() {
+  #prepared;
+
+  /** @param {{script: string, wasm: string}} runtime ONNX Runtime's files, relative to the page */
+  constructor({ script, wasm }) {
     this.#worker.onmessage = ({ data: { id, result, problem, progress } }) => {
       const waiting = this.#waiting.get(id);
       if (progress !== undefined) {
@@ -35,6 +38,9 @@ export class Engine {
       for (const waiting of this.#waiting.values()) waiting.reject(problem);
       this.#waiting.clear();
     };
+    const full = (path) => new URL(path, import.meta.url).href;
+    this.#prepared = this.#call("prepare", { script: full(script), wasm: full(wasm) });
+    this.#prepared.catch(() => {}); // load() tells of it
   }
 
   #call(call, argument, { transfer = [], progress } = {}) {
@@ -47,10 +53,11 @@ export class Engine {
 
   /**
    * @param {Uint8Array} bytes of the model; they are handed over
-   * @param {{script: string, wasm: string}} runtime addresses of ONNX Runtime's files
+   * @returns {Promise<object>} what the model says of itself
    */
-  load(bytes, { script, wasm }) {
-    return this.#call("load", { bytes, script, wasm }, { transfer: [bytes.buffer] });
+  async load(bytes) {
+    await this.#prepared;
+    return this.#call("load", { bytes }, { transfer: [bytes.buffer] });
   }
 
   /** Run the graph once; see HearModel.run. */

@@ -3,17 +3,28 @@
  * `{id, call, ...}`; the answer is `{id, result}` or `{id, problem}`, or `{id, progress}` before it.
  */
 
+import { HearAudioMLPError } from "./lib/errors.js";
 import { HearModel } from "./lib/model.js";
 
 let model = null;
 let runtime = null;
 
-async function load({ bytes, script, wasm }) {
-  if (runtime === null) {
+async function prepare({ script, wasm }) {
+  try {
     runtime = await import(script);
-    runtime.env.wasm.wasmPaths = { wasm };
-    runtime.env.wasm.numThreads = 1; // more need headers that a static host doesn't send
+  } catch (problem) {
+    throw new HearAudioMLPError(
+      "runtime",
+      `ONNX Runtime is not at ${script} (${problem.message}); npm install in web/ puts it there`,
+      { cause: problem },
+    );
   }
+  runtime.env.wasm.wasmPaths = { wasm };
+  runtime.env.wasm.numThreads = 1; // more need headers that a static host doesn't send
+  return {};
+}
+
+async function load({ bytes }) {
   const loaded = await HearModel.create(runtime, bytes);
   await model?.close();
   model = loaded;
@@ -22,6 +33,7 @@ async function load({ bytes, script, wasm }) {
 }
 
 const CALLS = {
+  prepare,
   load,
   run: ({ samples }) => model.run(samples),
   async embed({ samples, options }, progress) {

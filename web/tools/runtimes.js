@@ -22,12 +22,9 @@ async function inChromium(file) {
   await page.evaluate(async () => {
     const { Engine } = await import("./engine.js");
     const { RUNTIME } = await import("./config.js");
-    const runtime = Object.fromEntries(
-      Object.entries(RUNTIME).map(([key, path]) => [key, new URL(path, document.baseURI).href]),
-    );
     const response = await fetch("models/under-test.onnx");
-    globalThis.engine = new Engine();
-    await globalThis.engine.load(new Uint8Array(await response.arrayBuffer()), runtime);
+    globalThis.engine = new Engine(RUNTIME);
+    await globalThis.engine.load(new Uint8Array(await response.arrayBuffer()));
   });
   const embed = async (samples, options) => {
     const answer = await page.evaluate(
