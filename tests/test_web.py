@@ -49,7 +49,10 @@ def installed() -> None:
     """Install what package-lock.json pins; the runtime's own downloads (CUDA) are left out."""
     if shutil.which("npm") is None:
         pytest.skip("there is no npm")
-    run("npm", "ci", "--no-audit", "--no-fund", ONNXRUNTIME_NODE_INSTALL="skip")
+    done, pinned = WEB / "node_modules" / ".package-lock.json", WEB / "package-lock.json"
+    if not done.exists() or done.stat().st_mtime < pinned.stat().st_mtime:
+        run("npm", "ci", ONNXRUNTIME_NODE_INSTALL="skip")
+    run("npm", "run", "prepare")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,9 @@ def test_what_node_tests(models: Path, shared_or_none: Path | None, tmp_path: Pa
     }
     if shared_or_none or "HEARAUDIOMLP_WEB_MODELS" in os.environ:  # random weights find no words
         environment["HEARAUDIOMLP_WEB_WORDS"] = os.environ.get("HEARAUDIOMLP_WEB_WORDS", WORDS)
-    printed = run("node", "--test", "--test-reporter=tap", "test/", **environment)
+    printed = run(
+        "node", "--test", "--test-concurrency=1", "--test-reporter=tap", "test/", **environment
+    )
     counts = dict(re.findall(r"^# (pass|fail|skipped) (\d+)$", printed, re.MULTILINE))
     assert int(counts["pass"]) > 60, printed
     if Path(CHROMIUM).exists():
