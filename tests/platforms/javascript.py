@@ -55,7 +55,7 @@ class JavaScriptModel:
         """End the process."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=300)
 
 
 def load_model(model_file_path: str) -> JavaScriptModel:

@@ -230,6 +230,7 @@ async function listen() {
   microphone = opened;
   recording = live = new Live(engine, model.labels, { threshold: Number($("threshold").value) }, {
     window(begin, result, probabilities) {
+      if (live !== recording) return; // it came after the end
       firstResult ??= performance.now();
       document.documentElement.dataset.firstResult = String(firstResult);
       // Until all is computed at the end: the newest frames of this window.
@@ -241,6 +242,7 @@ async function listen() {
       }
     },
     word(word) {
+      if (live !== recording) return;
       timeline.words.push(word);
       words.add(word);
     },
@@ -257,6 +259,7 @@ async function listen() {
 async function stopListening() {
   if (live === null) return;
   const { samples, late } = live;
+  live.stop();
   live = null;
   $("microphone").setAttribute("aria-pressed", "false");
   $("microphone-text").textContent = "Microphone";

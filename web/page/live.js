@@ -8,14 +8,18 @@ export const HOP = 0.25;
 /** Longest recording that is kept, in seconds. */
 export const LONGEST = 600;
 
+/** Windows that may wait for the model: two seconds of them. */
+const QUEUE = 8;
+
 /**
- * A recording that grows: runs the model on its last second four times a second, as long as the
- * model keeps up, and finds words in what it says.
+ * A recording that grows: runs the model on the second before each quarter of a second, and finds
+ * words in what it says. A device that stalls catches up; one that is too slow leaves windows out.
  */
 export class Live {
   #samples = new Float32Array(60 * WINDOW);
   #length = 0;
   #due = HOP * WINDOW;
+  #queue = []; // samples at which the waiting windows end
   #busy = false;
 
   /**
@@ -30,7 +34,7 @@ export class Live {
     this.labels = labels;
     this.finder = new WordFinder(labels, settings);
     this.listeners = listeners;
-    this.late = 0; // windows left out because the model was busy
+    this.late = 0; // windows left out because the model was too slow
   }
 
   /** All samples so far. */
@@ -51,16 +55,23 @@ export class Live {
     }
     this.#samples.set(samples, this.#length);
     this.#length += samples.length;
-    if (this.#length >= this.#due) this.#run(this.#due);
+    for (; this.#length >= this.#due; this.#due += HOP * WINDOW) this.#queue.push(this.#due);
+    for (; this.#queue.length > QUEUE; this.late += 1) this.#queue.shift();
+    if (!this.#busy) this.#work();
+  }
+
+  /** Forget the windows that wait. */
+  stop() {
+    this.#queue = [];
+  }
+
+  async #work() {
+    this.#busy = true;
+    while (this.#queue.length > 0) await this.#run(this.#queue.shift());
+    this.#busy = false;
   }
 
   async #run(end) {
-    this.#due += HOP * WINDOW;
-    if (this.#busy) {
-      this.late += 1;
-      return;
-    }
-    this.#busy = true;
     try {
       const window = new Float32Array(WINDOW); // silence before the beginning
       window.set(this.#samples.subarray(Math.max(0, end - WINDOW), end), Math.max(0, WINDOW - end));
@@ -74,8 +85,6 @@ export class Live {
       }
     } catch (problem) {
       this.listeners.problem(problem);
-    } finally {
-      this.#busy = false;
     }
   }
 }

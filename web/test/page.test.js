@@ -275,16 +275,20 @@ test("the microphone's sound arrives at 16 kHz", { skip }, async () => {
       await opened.close();
       return got;
     });
-    // The pitch that zero crossings give, and the share of the power that a 440 Hz tone explains.
-    const part = samples.slice(16_000, 48_000);
-    let [re, im, power] = [0, 0, 0];
-    part.forEach((sample, i) => {
-      re += sample * Math.cos((2 * Math.PI * 440 * i) / 16_000);
-      im += sample * Math.sin((2 * Math.PI * 440 * i) / 16_000);
-      power += sample * sample;
-    });
-    const share = (2 * (re * re + im * im)) / (part.length * power);
-    assert.ok(share > 0.98, `440 Hz explains ${share} of the power`);
+    // The share of the power that a 440 Hz tone explains, in pieces of a tenth of a second: on a
+    // busy machine the fake microphone skips, which spoils the pieces with a skip in them only.
+    const shares = [];
+    for (let begin = 16_000; begin < 48_000; begin += 1_600) {
+      let [re, im, power] = [0, 0, 0];
+      samples.slice(begin, begin + 1_600).forEach((sample, i) => {
+        re += sample * Math.cos((2 * Math.PI * 440 * i) / 16_000);
+        im += sample * Math.sin((2 * Math.PI * 440 * i) / 16_000);
+        power += sample * sample;
+      });
+      shares.push((2 * (re * re + im * im)) / (1_600 * power));
+    }
+    const median = shares.sort((a, b) => a - b)[shares.length >> 1];
+    assert.ok(median > 0.999, `440 Hz explains ${median} of the power`);
   } finally {
     await leave();
     rmSync(folder, { recursive: true });
