@@ -1,0 +1,13 @@
+/** What this copy of the page offers. All addresses are relative to the page. */
+
+/** Models to choose from; the first one is loaded with the page. */
+export const MODELS = [
+  { url: "models/kwmlp-hear-float16.onnx", title: "KW-MLP: 35 keywords, 64 values every 10 ms" },
+  { url: "models/audiomae-hear-float16.onnx", title: "AudioMAE: 8 values every 10 ms" },
+];
+
+/** Where `npm install` put ONNX Runtime. */
+export const RUNTIME = {
+  script: "vendor/ort.wasm.bundle.min.mjs",
+  wasm: "vendor/ort-wasm-simd-threaded.wasm",
+};

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { recordedRate } from "../page/lib/audiofile.js";
+import { readMetadata } from "../page/lib/onnxfile.js";
+import { npz } from "../page/save.js";
+
+function bytes(...parts) {
+  return Uint8Array.from(
+    parts.flatMap((part) => (typeof part === "string" ? [...part].map((c) => c.charCodeAt(0)) : part)),
+  );
+}
+
+const little = (value) => [value & 255, (value >> 8) & 255, (value >> 16) & 255, 0];
+
+test("sample rates of file headers", () => {
+  const wav = bytes("RIFF", little(99), "WAVEJUNK", little(4), "abcdfmt ", little(16), [1, 0, 1, 0], little(22_050));
+  assert.equal(recordedRate(wav), 22_050);
+  const flac = bytes("fLaC", [0, 0, 0, 34], Array(10).fill(0), [0x0a, 0xc4, 0x42, 0xf0]);
+  assert.equal(recordedRate(flac), 44_100);
+  const vorbis = bytes("OggS", Array(24).fill(0), "\x01vorbis", [0, 0, 0, 0, 2], little(32_000));
+  assert.equal(recordedRate(vorbis), 32_000);
+  const opus = bytes("OggS", Array(24).fill(0), "OpusHead", [1, 2, 0, 0], little(8_000));
+  assert.equal(recordedRate(opus), 48_000); // whatever the header says, Opus decodes to that
+  assert.equal(recordedRate(bytes([0xff, 0xfb, 0x90, 0])), 44_100);
+  assert.equal(recordedRate(bytes([0xff, 0xf3, 0x94, 0])), 24_000);
+  assert.equal(recordedRate(bytes("ID3", [4, 0, 0, 0, 0, 0, 2, 9, 9], [0xff, 0xfb, 0x98, 0])), 32_000);
+});
+
+test("headers that are cut or unknown", () => {
+  for (const start of ["RIFF", "fLaC", "OggS", "ID3", "", "abcdefgh"]) {
+    assert.equal(recordedRate(bytes(start)), 48_000);
+  }
+});
+
+test("metadata of an ONNX file", () => {
+  const entry = (key, value) => {
+    const inside = bytes([10, key.length], key, [18, value.length], value);
+    return bytes([0x72, inside.length], [...inside]);
+  };
+  const file = bytes([8, 10], [0x12, 2], "xy", [...entry("model", "kwmlp")], [...entry("n", "")]);
+  assert.deepEqual(readMetadata(file), { model: "kwmlp", n: "" });
+  assert.deepEqual(readMetadata(bytes([])), {});
+});
+
+test("what isn't an ONNX file is refused", () => {
+  for (const file of ["RIFF....WAVE", "PK\x03\x04rest", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]) {
+    assert.throws(() => readMetadata(bytes(file)), { name: "HearAudioMLPError", code: "model" });
+  }
+});
+
+test("an .npz has the bytes of zip and npy", async () => {
+  const blob = npz({ a: { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 2] } });
+  const file = new Uint8Array(await blob.arrayBuffer());
+  const text = Buffer.from(file).toString("latin1");
+  assert.ok(text.startsWith("PK\x03\x04"));
+  assert.ok(text.includes("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }"));
+  assert.equal((text.indexOf("\n") + 1 - text.indexOf("\x93NUMPY")) % 64, 0);
+  assert.equal(text.indexOf("PK\x01\x02"), new DataView(file.buffer).getUint32(file.length - 6, true));
+});

@@ -1,0 +1,166 @@
+/**
+ * The model class on exported graphs: kwmlp.onnx and audiomae.onnx in the folder that
+ * HEARAUDIOMLP_WEB_MODELS names. Any weights will do.
+ */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { embed, HearAudioMLPError, loadModel } from "../index.js";
+
+const models = process.env.HEARAUDIOMLP_WEB_MODELS;
+const skip = models ? false : "HEARAUDIOMLP_WEB_MODELS names no folder with models";
+
+function noise(length) {
+  let seed = 7;
+  return Float32Array.from({ length }, () => {
+    seed = (seed * 48_271) % 0x7fffffff;
+    return (seed / 0x7fffffff - 0.5) / 5;
+  });
+}
+
+function distance(a, b) {
+  assert.equal(a.length, b.length);
+  let largest = 0;
+  let size = 1;
+  for (let i = 0; i < a.length; i++) {
+    largest = Math.max(largest, Math.abs(a[i] - b[i]));
+    size = Math.max(size, Math.abs(b[i]));
+  }
+  return largest / size;
+}
+
+for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
+  for (const [name, size, scene, words] of [["kwmlp", 64, 1024, 35], ["audiomae", 8, 1584, 0]]) {
+    describe(`${name} on ${runtime}`, { skip }, () => {
+      let model;
+      before(async () => {
+        model = await loadModel(join(models, `${name}.onnx`), { runtime });
+      });
+      after(() => model.close());
+
+      test("what it says of itself", () => {
+        assert.equal(model.name, name);
+        assert.equal(model.timestampEmbeddingSize, size);
+        assert.equal(model.sceneEmbeddingSize, scene);
+        assert.equal(model.labels.length, words);
+      });
+
+      test("shapes for every length", async () => {
+        for (const length of [0, 1, 159, 160, 15_680, 15_681, 16_000, 40_001]) {
+          const result = await model.embed(noise(length));
+          const frames = Math.floor(length / 160);
+          assert.equal(result.embeddings.length, frames * size);
+          assert.equal(result.timestamps.length, frames);
+          assert.equal(result.scene.length, scene);
+          assert.equal(result.logits.length, result.logitTimes.length * words);
+          if (frames > 1) assert.deepEqual([...result.timestamps.slice(0, 2)], [10, 20]);
+          for (const values of [result.embeddings, result.scene, result.logits]) {
+            assert.ok(values.every(Number.isFinite));
+          }
+        }
+      });
+
+      test("blocks of windows give what one run gives", async () => {
+        // One window more than a block, ends that fall into the padding, and several blocks.
+        for (const length of [255_681, 255_900, 17 * 16_000, 40 * 16_000 + 777]) {
+          const sound = noise(length);
+          const whole = await model.run(sound);
+          const blocks = await model.embed(sound, { hop: 1 });
+          assert.ok(distance(blocks.embeddings, whole.embeddings) < 1e-5);
+          assert.ok(distance(blocks.scene, whole.scene) < 1e-5);
+          const inside = blocks.logits.length; // not those that begin in the last half second
+          assert.ok(whole.logits.length - inside <= words);
+          assert.ok(distance(blocks.logits, whole.logits.subarray(0, inside)) < 1e-5);
+        }
+      });
+
+      test("every keyword window is the bare second of sound at its time", async () => {
+        if (words === 0) return;
+        const sound = noise(10 * 16_000 + 123);
+        for (const hop of [0.25, 0.2, 0.5]) {
+          const { logits, logitTimes } = await model.embed(sound, { hop });
+          assert.equal(logitTimes[0], Math.fround(-Math.floor(0.5 / hop) * hop));
+          assert.ok(Math.abs(logitTimes.at(-1) - 9.5) < hop);
+          for (const i of [0, 1, 2, 7, 11, logitTimes.length - 1]) {
+            const begin = Math.round(logitTimes[i] * 16_000);
+            const bare = new Float32Array(16_000);
+            bare.set(sound.subarray(Math.max(0, begin), begin + 16_000), Math.max(0, -begin));
+            const alone = await model.run(bare);
+            const row = logits.subarray(i * words, (i + 1) * words);
+            assert.ok(distance(row, alone.logits) < 1e-5, `window ${i} at ${logitTimes[i]} s`);
+          }
+        }
+      });
+
+      test("other kinds of numbers, and the input stays as it was", async () => {
+        const sound = noise(5_000);
+        const copy = sound.slice();
+        const expected = await model.embed(sound);
+        assert.deepEqual(sound, copy);
+        for (const other of [[...sound], Float64Array.from(sound)]) {
+          assert.deepEqual((await model.embed(other)).scene, expected.scene);
+        }
+      });
+
+      test("progress reaches the end", async () => {
+        const shares = [];
+        await model.embed(noise(40 * 16_000), { progress: (share) => shares.push(share) });
+        assert.ok(shares.length >= 3);
+        assert.deepEqual(shares, [...shares].sort((a, b) => a - b));
+        assert.equal(shares.at(-1), 1);
+      });
+
+      test("audio that is none is refused", async () => {
+        const broken = [
+          Int16Array.of(1, 2),
+          "sound",
+          undefined,
+          Float32Array.of(0, NaN),
+          Float32Array.of(Infinity),
+        ];
+        for (const audio of broken) {
+          await assert.rejects(model.embed(audio), { name: "HearAudioMLPError", code: "audio" });
+        }
+        for (const hop of [0, 0.3, 2, -1, NaN]) {
+          await assert.rejects(model.embed(noise(10), { hop }), { code: "audio" });
+        }
+      });
+
+      test("audio that wasn't scaled is computed, with a warning", async () => {
+        const warnings = [];
+        const loud = noise(1_000).map((sample) => 30_000 * sample);
+        await model.embed(loud, { warn: (message) => warnings.push(message) });
+        assert.equal(warnings.length, 1);
+        assert.match(warnings[0], /32768/);
+      });
+    });
+  }
+}
+
+test("embed loads a file for one call", { skip }, async () => {
+  const file = join(models, "kwmlp.onnx");
+  const sound = noise(3_000);
+  const first = await embed(sound, { model: file });
+  const second = await embed(sound, { model: new Uint8Array(readFileSync(file)) });
+  assert.deepEqual(first.scene, second.scene);
+  const model = await loadModel(file);
+  const third = await embed(sound, { model });
+  await model.close();
+  assert.deepEqual(third.scene, first.scene);
+});
+
+test("models and runtimes that are none", async () => {
+  await assert.rejects(embed(noise(10)), { code: "model" });
+  await assert.rejects(loadModel("no/such/file.onnx"), { name: "HearAudioMLPError", code: "file" });
+  await assert.rejects(loadModel(new Uint8Array([1, 2, 3])), { code: "model" });
+  await assert.rejects(loadModel(new Uint8Array(0)), { code: "model" });
+  await assert.rejects(loadModel(new Uint8Array(0), { runtime: "none" }), { code: "runtime" });
+  assert.ok(new HearAudioMLPError("audio", "x") instanceof Error);
+});
+
+test("a graph of single windows is refused by name", { skip: !process.env.HEARAUDIOMLP_WEB_WINDOWS }, async () => {
+  await assert.rejects(loadModel(process.env.HEARAUDIOMLP_WEB_WINDOWS), /--interface hear/);
+});
