@@ -17,6 +17,12 @@ from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
 FORMAT = "1"
 """Version of the metadata in model files."""
 
+INTERFACES = ("windows", "hear")
+"""What a model file takes: bare windows, or whole sounds (docs/format.md). Windows, if unsaid."""
+
+PRECISIONS = ("float32", "float16")
+"""What the weights of a model file may be stored as; float32, if unsaid. All are computed so."""
+
 _REQUIRED = (
     "model",
     "sample_rate",
