@@ -43,7 +43,13 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than ten bytes")
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Read a message; give the number and the value of each of its fields.
+
+    Raises:
+        ValueError: it is no message.
+        IndexError: it was cut off.
+    """
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -64,17 +70,31 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
-def _message(value: int | memoryview) -> _Message:
+def encode_field(number: int, value: int | bytes | memoryview) -> bytes:
+    """Return one field as a message has it, the reverse of :func:`fields`."""
+
+    def varint(rest: int) -> bytes:
+        low = bytes([rest & 0x7F | (0x80 if rest > 0x7F else 0)])
+        return low + varint(rest >> 7) if rest > 0x7F else low
+
+    if isinstance(value, int):
+        return varint(number << 3 | _VARINT) + varint(value)
+    return b"".join([varint(number << 3 | _BYTES), varint(len(value)), value])
+
+
+def message(value: int | memoryview) -> _Message:
+    """Return the fields of a message inside another; a number there is a ValueError."""
     if isinstance(value, int):
         raise ValueError("a number in the place of a message")
-    return list(_fields(value))
+    return list(fields(value))
 
 
 def _last(message: _Message, number: int) -> int | memoryview | None:
     return next((value for key, value in reversed(message) if key == number), None)
 
 
-def _text(message: _Message, number: int) -> str:
+def text(message: _Message, number: int) -> str:
+    """Return a message's text field, empty if it isn't there."""
     value = _last(message, number)
     return "" if value is None or isinstance(value, int) else bytes(value).decode()
 
@@ -85,13 +105,13 @@ def _shape(value_info: _Message) -> tuple[int | str, ...]:
         inner = _last(shape, number)
         if inner is None:
             return ()
-        shape = _message(inner)
+        shape = message(inner)
     dimensions: list[int | str] = []
     for number, value in shape:
         if number == 1:
-            dimension = _message(value)
+            dimension = message(value)
             fixed = _last(dimension, 1)
-            dimensions.append(fixed if isinstance(fixed, int) else _text(dimension, 2))
+            dimensions.append(fixed if isinstance(fixed, int) else text(dimension, 2))
     return tuple(dimensions)
 
 
@@ -114,23 +134,23 @@ def _names(message: _Message, number: int) -> set[bytes]:
 
 def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
     nodes: list[_Message] = []
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == 1:  # node
-            nodes.append(_message(value))
+            nodes.append(message(value))
         elif number == 5:  # initializer
-            tensor = _message(value)
+            tensor = message(value)
             if _last(tensor, 14) == _EXTERNAL:
-                summary.external[_text(tensor, 8)] = _dims(tensor)
+                summary.external[text(tensor, 8)] = _dims(tensor)
         elif number in (11, 12):  # input, output
-            info = _message(value)
+            info = message(value)
             signature = summary.inputs if number == 11 else summary.outputs
-            signature[_text(info, 1)] = _shape(info)
+            signature[text(info, 1)] = _shape(info)
     reached = {name.encode() for name in summary.inputs}
     for node in nodes:  # in topological order, as ONNX demands
         if reached & _names(node, 1):
             reached |= _names(node, 2)
-            domain = _text(node, 7)
-            summary.operators[f"{domain}.{_text(node, 4)}" if domain else _text(node, 4)] += 1
+            domain = text(node, 7)
+            summary.operators[f"{domain}.{text(node, 4)}" if domain else text(node, 4)] += 1
 
 
 def summarize(data: bytes) -> OnnxSummary:
@@ -142,18 +162,18 @@ def summarize(data: bytes) -> OnnxSummary:
     summary = OnnxSummary()
     has_graph = False
     try:
-        for number, value in _fields(memoryview(data)):
+        for number, value in fields(memoryview(data)):
             if number == 7 and isinstance(value, memoryview):  # graph
                 has_graph = True
                 _read_graph(value, summary)
             elif number == 8:  # opset_import
-                opset = _message(value)
+                opset = message(value)
                 version = _last(opset, 2)
-                if not _text(opset, 1) and isinstance(version, int):
+                if not text(opset, 1) and isinstance(version, int):
                     summary.opset = version
             elif number == 14:  # metadata_props
-                entry = _message(value)
-                summary.metadata[_text(entry, 1)] = _text(entry, 2)
+                entry = message(value)
+                summary.metadata[text(entry, 1)] = text(entry, 2)
     except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
         raise ModelFileError(f"not an ONNX file, or one that was cut off ({problem})") from None
     if not has_graph or not summary.opset:
