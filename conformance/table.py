@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the table of largest errors, from the figures that ``run.py --json`` left.
 
-    python conformance/table.py [RESULTS_FOLDER] [-o RESULTS.md]
+python conformance/table.py [RESULTS_FOLDER] [-o RESULTS.md]
 """
 
 import argparse

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
+from hearaudiomlp_export.macs import depending
 from hearaudiomlp_export.trace import ALLOWED_OPERATORS, OPSET
 
 PREFIX = "hear."
@@ -22,8 +23,11 @@ PREFIX = "hear."
 WINDOW_LOGITS = "window_logits"
 """The encoder's logits inside the graph, where ``keyword_logits`` is the output of the whole."""
 
+BLOCK = 8
+"""Windows that the encoder takes at a time, at most: its values stay in the processor's cache."""
+
 HEAR_OPERATORS = ALLOWED_OPERATORS | set(
-    "Cast Constant Div Expand Gather GreaterOrEqual Loop Min Pad Range Shape Squeeze Sub".split()
+    "Cast Constant Div Expand Gather GreaterOrEqual Identity Loop Min Pad Range Shape Squeeze Sub".split()
 )
 """Operators that this graph may use: none is outside the standard, and Loop is the only control."""
 
@@ -47,7 +51,7 @@ _LENGTHS = f"""
 """
 
 _EMBEDDINGS_ALONE = """
-    windows = Reshape (padded, to_windows)
+    all_windows = Reshape (padded, to_windows)
 """
 
 # The windows of the keywords are cut without the padding, so they are others than those of the
@@ -63,17 +67,38 @@ _WITH_KEYWORDS = f"""
     keyword_pads = Concat <axis = 0> (zero, zero, zero, keyword_pad_right)
     bare = Pad (audio, keyword_pads)
     keyword_windows = Reshape (bare, to_windows)
-    windows = Concat <axis = 0> (embedding_windows, keyword_windows)
+    all_windows = Concat <axis = 0> (embedding_windows, keyword_windows)
+"""
+
+# Blocks of equal size, so that their outputs lie end to end: as few as there can be of at most
+# eight, each as small as that allows. The last one is filled up with silent windows.
+_BLOCKS = f"""
+    block_most = Constant <value_ints = [{BLOCK}]> ()
+    block_round_up = Constant <value_ints = [{BLOCK - 1}]> ()
+    n_all = Shape <start = 0, end = 1> (all_windows)
+    n_all_rounded_up = Add (n_all, block_round_up)
+    n_blocks = Div (n_all_rounded_up, block_most)
+    n_all_and_blocks = Add (n_all, n_blocks)
+    n_all_ready_to_divide = Sub (n_all_and_blocks, one)
+    block = Div (n_all_ready_to_divide, n_blocks)
+    n_computed = Mul (n_blocks, block)
+    n_silent = Sub (n_computed, n_all)
+    silent = Concat <axis = 0> (zero, zero, n_silent, zero)
+    computed_windows = Pad (all_windows, silent)
+    blocks_shape = Concat <axis = 0> (n_blocks, block, window)
+    blocks = Reshape (computed_windows, blocks_shape)
+    n_blocks_scalar = Squeeze (n_blocks)
+    always = Constant <value = bool {{1}}> ()
 """
 
 _SPLIT = f"""
+    flat_logits = Constant <value_ints = [-1, %d]> ()
+    computed_logits = Reshape (block_logits, flat_logits)
     n_embedding_windows = Mul (n_windows, n_sounds)
-    all_windows = Shape <start = 0, end = 1> (windows)
-    embedding_frames = Slice (frame_embeddings, zero, n_embedding_windows, zero)
-    logits = Slice ({WINDOW_LOGITS}, n_embedding_windows, all_windows, zero)
+    asked_logits = Slice (computed_logits, n_embedding_windows, n_all, zero)
     n_labels = Constant <value_ints = [%d]> ()
     logits_shape = Concat <axis = 0> (n_sounds, n_keyword_windows, n_labels)
-    keyword_logits = Reshape (logits, logits_shape)
+    keyword_logits = Reshape (asked_logits, logits_shape)
 """
 
 # The factor from a frame's number to its position before halving, float32(old - 1) / float32(new - 1)
@@ -125,10 +150,14 @@ _RESIZE = """
 """
 
 _AFTER = """
-    edges_twice = Constant <value_ints = [{edges_twice}]> ()
-    hundred = Gather <axis = 1> ({frames}, edges_twice)
-    minus_one = Constant <value_ints = [-1]> ()
     size = Constant <value_ints = [{size}]> ()
+    flat_frames = Constant <value_ints = [-1, {frames}, {size}]> ()
+    computed_frames = Reshape (block_frames, flat_frames)
+    n_frame_windows = Mul (n_windows, n_sounds)
+    embedding_frames = Slice (computed_frames, zero, n_frame_windows, zero)
+    edges_twice = Constant <value_ints = [{edges_twice}]> ()
+    hundred = Gather <axis = 1> (embedding_frames, edges_twice)
+    minus_one = Constant <value_ints = [-1]> ()
     sounds_shape = Concat <axis = 0> (n_sounds, minus_one, size)
     laid_end_to_end = Reshape (hundred, sounds_shape)
     stitched = Slice (laid_end_to_end, one, minus_one, one)
@@ -189,12 +218,14 @@ def _text(name: str) -> str:
         f"float[n_sounds, {spec.scene_embedding_size}] scene_embeddings",
     ]
     inner = [f"float[n, {FRAMES}, {size}] frame_embeddings"]
+    outer = ["block_frames"]
     if labels:
         outputs.append(f"float[n_sounds, n_keyword_windows, {labels}] keyword_logits")
         inner.append(f"float[n, {labels}] {WINDOW_LOGITS}")
+        outer.append("block_logits")
     after = _AFTER.format(
         edges_twice=", ".join(map(str, [0, *range(FRAMES), FRAMES - 1])),
-        frames="embedding_frames" if labels else "frame_embeddings",
+        frames=FRAMES,
         size=size,
         hop=HOP,
         step=f"{1000 * HOP / SAMPLE_RATE:.1f}",
@@ -207,10 +238,14 @@ def _text(name: str) -> str:
     )
     return f"""<ir_version: 10, opset_import: ["": {OPSET}]>
 {name} (float[n_sounds, n_samples] audio) => ({", ".join(outputs)})
-<float[n, {WINDOW}] windows, {", ".join(inner)}> {{
-{_LENGTHS}{_WITH_KEYWORDS if labels else _EMBEDDINGS_ALONE}
-    frame_embeddings{f", {WINDOW_LOGITS}" if labels else ""} = Encoder (windows)
-{_SPLIT % labels if labels else ""}{after}}}
+{{
+{_LENGTHS}{_WITH_KEYWORDS if labels else _EMBEDDINGS_ALONE}{_BLOCKS}
+    {", ".join(outer)} = Loop <body = encoding (int64 index, bool go_on)
+        => (bool go_on_out, {", ".join(inner)}) <float[n, {WINDOW}] windows> {{
+        windows = Gather <axis = 0> (blocks, index)
+        go_on_out = Identity (go_on)
+    }}> (n_blocks_scalar, always)
+{_SPLIT % (labels, labels) if labels else ""}{after}}}
 """
 
 
@@ -229,24 +264,32 @@ def hear_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
         up with zeros; at least one.
     """
     whole = onnx.parser.parse_model(_text(encoder.graph.name))
-    outer = list(whole.graph.node)
-    [place] = [index for index, node in enumerate(outer) if node.op_type == "Encoder"]
     inner = onnx.GraphProto()
     inner.CopyFrom(encoder.graph)
     for node in inner.node:
         for names in (node.input, node.output):
             names[:] = [WINDOW_LOGITS if one == "keyword_logits" else one for one in names]
         node.name = node.output[0]
-    for node in outer:
+    for node in whole.graph.node:
         node.name = PREFIX + node.output[0]
+    [loop] = [node for node in whole.graph.node if node.output[0] == "block_frames"]
+    body = loop.attribute[0].g
+    for node in body.node:
+        node.name = PREFIX + node.output[0]
+    # What depends on nothing but weights stays outside of the loop: it is computed once.
+    names = [node.output[0] for node in depending(encoder, ["windows"])]
+    repeated = {WINDOW_LOGITS if one == "keyword_logits" else one for one in names}
+    body.node.extend(node for node in inner.node if node.output[0] in repeated)
+    outer = list(whole.graph.node)
     del whole.graph.node[:]
-    whole.graph.node.extend([*outer[:place], *inner.node, *outer[place + 1 :]])
+    whole.graph.node.extend(node for node in inner.node if node.output[0] not in repeated)
+    whole.graph.node.extend(outer)
     whole.graph.initializer.extend(inner.initializer)
     whole.ir_version = encoder.ir_version
     whole.producer_name, whole.producer_version = encoder.producer_name, encoder.producer_version
     whole.metadata_props.extend(encoder.metadata_props)
-    outputs = [name for node in whole.graph.node for name in node.output]
+    outputs = [name for node in (*whole.graph.node, *body.node) for name in node.output]
     assert len(outputs) == len(set(outputs)), "a name is taken twice"
-    unknown = {node.op_type for node in whole.graph.node} - HEAR_OPERATORS
+    unknown = {node.op_type for node in (*whole.graph.node, *body.node)} - HEAR_OPERATORS
     assert not unknown, unknown
     return whole

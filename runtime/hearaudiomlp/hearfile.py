@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from hearaudiomlp.onnxfile import encode_field, fields, message, text
 
 _PREFIX = "hear."
-_NODE, _INPUT, _OUTPUT, _VALUE_INFO = 1, 11, 12, 13  # of GraphProto
 _GRAPH = 7  # of ModelProto
+_NODE, _INPUT, _OUTPUT, _VALUE_INFO = 1, 11, 12, 13  # of GraphProto
+_LOOP = "hear.block_frames"
 _INNER_LOGITS, _LOGITS = "window_logits", "keyword_logits"
+
+
+def _is_around(node: memoryview) -> bool:
+    return text(message(node), 3).startswith(_PREFIX)
 
 
 def _renamed(value_info: memoryview, name: str) -> bytes:
@@ -22,22 +27,32 @@ def _renamed(value_info: memoryview, name: str) -> bytes:
     return encode_field(1, name.encode()) + b"".join(encode_field(*one) for one in kept)
 
 
-def _cut_graph(graph: memoryview) -> Iterator[bytes]:
-    for number, value in fields(graph):
-        if number in (_INPUT, _OUTPUT):
+def _body(loop: memoryview) -> Iterator[bytes]:
+    """Give the encoder's nodes and ends, out of the loop that runs it on blocks of windows."""
+    [attribute] = [value for number, value in fields(loop) if number == 5]
+    [graph] = [value for number, value in message(attribute) if number == 6]
+    for number, value in message(graph):
+        if isinstance(value, int):
             continue
-        if number == _NODE and text(message(value), 3).startswith(_PREFIX):
-            continue
-        if number != _VALUE_INFO or isinstance(value, int):
-            yield encode_field(number, value)
-            continue
-        name = text(message(value), 1)
-        if name == _INNER_LOGITS:
+        if number == _NODE and not _is_around(value):
+            yield encode_field(_NODE, value)
+        elif number == _VALUE_INFO and text(message(value), 1) == "windows":
+            yield encode_field(_INPUT, value)
+        elif number == _OUTPUT and text(message(value), 1) == _INNER_LOGITS:
             node = ((1, _INNER_LOGITS), (2, _LOGITS), (4, "Identity"))
             yield encode_field(_NODE, b"".join(encode_field(n, t.encode()) for n, t in node))
             yield encode_field(_OUTPUT, _renamed(value, _LOGITS))
-        else:
-            yield encode_field(_INPUT if name == "windows" else _OUTPUT, value)
+        elif number == _OUTPUT and text(message(value), 1) == "frame_embeddings":
+            yield encode_field(_OUTPUT, value)
+
+
+def _cut_graph(graph: memoryview) -> Iterator[bytes]:
+    for number, value in fields(graph):
+        if number == _NODE and not isinstance(value, int) and _is_around(value):
+            if text(message(value), 3) == _LOOP:
+                yield from _body(value)
+        elif number not in (_INPUT, _OUTPUT, _VALUE_INFO):
+            yield encode_field(number, value)
 
 
 def cut_encoder(data: bytes) -> bytes:
