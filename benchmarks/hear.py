@@ -4,9 +4,9 @@
     python benchmarks/hear.py HEAR.onnx [--seconds 1 10 60 600 3600]
 
 Both take the same file: the graph in one call on one thread, as a program without this package runs
-it, and ``Model.embeddings``, which takes the encoder out of it, on one thread too. Each in a process
-of its own; CPU seconds are of the second call of two. kwmlp's graph also computes the keyword
-logits of every second, which costs as much again as a second of embeddings.
+it, and ``Model.embeddings``, which takes the encoder out of it, on one thread too. Each in a
+process of its own; CPU seconds are of the second call of two. kwmlp's graph also computes the
+keyword logits of every second, which costs as much again as a second of embeddings.
 """
 
 import argparse

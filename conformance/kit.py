@@ -29,13 +29,17 @@ class Case:
 
 
 def allowed(model: str, output: str, expected: Floats) -> float:
-    """Return the tolerance of an output of one case."""
+    """Return the tolerance of an output of one case of the kit.
+
+    Engines differ by up to 1e-5 (kwmlp) and 1e-6 (audiomae) on these sounds; positions in float64,
+    or a factor that is off by one bit, by more than this in the minute's scene embedding.
+    """
     if output == "timestamps":
         return 0.0
     if output == "keyword_logits":
         return 1e-3
     largest = float(np.abs(expected).max(initial=0.0))
-    return 1.5e-4 if model == "kwmlp" else 2e-5 + 2e-6 * largest
+    return 5e-5 if model == "kwmlp" else 5e-6 + 2e-6 * largest
 
 
 def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[Case]:
@@ -51,8 +55,8 @@ def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[
     ] or [None]
     if chosen is None or chosen["checkpoint_sha256"] != sha256:
         raise ValueError(
-            f"this kit isn't of {model} with {precision} weights of the checkpoint {sha256[:12]}...: "
-            "make one with conformance/make.py"
+            f"this kit isn't of {model} with {precision} weights of the checkpoint {sha256[:12]}"
+            "...: make one with conformance/make.py"
         )
     for sound in kit["sounds"]:
         entries = {

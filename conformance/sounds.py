@@ -1,8 +1,8 @@
-"""The sounds of the kit, made from nothing but arithmetic and a seed: lengths are what they are for.
+"""The sounds of the kit, made from nothing but arithmetic and a seed.
 
-Every length is there at which something in the pipeline changes: no sample at all, fewer than a
-timestamp needs, exactly one timestamp, the sample with which a second window begins, two sounds at
-a time, one with a half-filled last window, and, by repetition, a minute.
+Their lengths are what they are for: something in the pipeline changes at each. There is no sample
+at all, fewer than a timestamp needs, exactly one timestamp, the sample with which a second window
+begins, two sounds at a time, a half-filled last window, and, by repetition, a minute.
 """
 
 from dataclasses import dataclass

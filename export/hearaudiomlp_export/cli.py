@@ -132,10 +132,8 @@ def _missing_package(problem: ImportError) -> str | None:
     return None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse options that don't go together."""
     if options.graph_only and options.checkpoint not in ENCODERS:
         parser.error(f"--graph-only takes {' or '.join(ENCODERS)}, not {options.checkpoint}")
     if options.graph_only and (options.licence or options.source):
@@ -147,6 +145,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     if options.output.suffix != ".onnx":
         parser.error(f"the output has to end in .onnx: {options.output}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
     try:
         holds = export(
             options.checkpoint,

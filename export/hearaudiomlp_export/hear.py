@@ -26,9 +26,10 @@ WINDOW_LOGITS = "window_logits"
 BLOCK = 8
 """Windows that the encoder takes at a time, at most: its values stay in the processor's cache."""
 
-HEAR_OPERATORS = ALLOWED_OPERATORS | set(
-    "Cast Constant Div Expand Gather GreaterOrEqual Identity Loop Min Pad Range Shape Squeeze Sub".split()
+_AROUND = (
+    "Cast Constant Div Expand Gather GreaterOrEqual Identity Loop Min Pad Range Shape Squeeze Sub"
 )
+HEAR_OPERATORS = ALLOWED_OPERATORS | frozenset(_AROUND.split())
 """Operators that this graph may use: none is outside the standard, and Loop is the only control."""
 
 _LENGTHS = f"""
@@ -91,7 +92,7 @@ _BLOCKS = f"""
     always = Constant <value = bool {{1}}> ()
 """
 
-_SPLIT = f"""
+_SPLIT = """
     flat_logits = Constant <value_ints = [-1, %d]> ()
     computed_logits = Reshape (block_logits, flat_logits)
     n_embedding_windows = Mul (n_windows, n_sounds)
@@ -101,7 +102,7 @@ _SPLIT = f"""
     keyword_logits = Reshape (asked_logits, logits_shape)
 """
 
-# The factor from a frame's number to its position before halving, float32(old - 1) / float32(new - 1)
+# The factor from a frame's number to its position before halving, (old - 1) / (new - 1) as float32,
 # rounded once. With old = 2 new + odd it is 2 + (1 + odd) / (new - 1), and that comes to the same
 # float32 for all new < 2 ** 23 even on engines that multiply by a reciprocal in the place of
 # dividing (OpenVINO): 1 + odd is a power of two, and the sum's rounding swallows the quotient's.
@@ -188,7 +189,8 @@ _AFTER = """
     half_of_all = Div (at_least, two)
     halve_vector = GreaterOrEqual (half_of_all, scene_steps)
     halve = Squeeze (halve_vector)
-    halved = Loop <body = halving (int64 number, bool halve_in, float[n_sounds, before, {size}] whole_in)
+    halved = Loop <body = halving
+        (int64 number, bool halve_in, float[n_sounds, before, {size}] whole_in)
         => (bool halve_out, float[n_sounds, after, {size}] half_out) {{
 {halving}
         quarter = Div (half, two)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hearaudiomlp.model import Model
 
-
 _INTERFACES = {
     "windows": "windows",
     "hear": "hear: whole sounds in, embeddings out; what is below is of the encoder inside, "

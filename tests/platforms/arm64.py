@@ -3,10 +3,10 @@
 
     arm64.py FOLDER SCRIPT.py ARGUMENTS ...
 
-FOLDER is filled on first use (300 MB): Debian's Python for arm64 and its libraries, unpacked and not
-installed, the wheels of numpy and onnxruntime of the versions that this Python has, and QEMU's user
-mode emulator. Needs Debian (apt-get, dpkg) and no rights. This repository's runtime is importable
-in the command. Files are those of this machine, under the same paths.
+FOLDER is filled on first use: Debian's Python for arm64 and its libraries, unpacked and not
+installed, the wheels of numpy and onnxruntime of the versions that this Python has, and QEMU's
+user mode emulator. Needs Debian (apt-get, dpkg) and no rights. This repository's runtime is
+importable in the command. Files are those of this machine, under the same paths.
 
 The emulated processor is a Cortex-A72, that of a Raspberry Pi 4. ONNX Runtime reads /proc/cpuinfo
 and crashes on that of another architecture, so the emulated machine has one of its own.
