@@ -3,7 +3,6 @@
 import platform
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -118,5 +117,4 @@ ENGINES: dict[str, Callable[[Path, Path | None], tuple[str, Run]]] = {
 
 def this_platform() -> str:
     """Return processor and system, ``x86_64 Linux`` say."""
-    emulated = " (emulated)" if Path("/proc/emulated").exists() else ""
-    return f"{platform.machine()} {platform.system()}{emulated}, Python {sys.version.split()[0]}"
+    return f"{platform.machine()} {platform.system()}"

@@ -19,7 +19,8 @@ _HEAD = """\
 # One file, everywhere
 
 Largest error of each output, relative to max(1, largest expected value) of its case, and the cases
-within tolerance. Written by `table.py` from `results/*.json`, which `run.py --json` left.
+within tolerance; aarch64 is a Cortex-A72 emulated by QEMU. Written by `table.py` from
+`results/*.json`, which `run.py --json` left.
 """
 _SETS = {
     "reference": "The published system's reference arrays, published weights: 76 inputs, and for "
