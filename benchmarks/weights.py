@@ -3,8 +3,8 @@
 
     python benchmarks/weights.py CHECKPOINT [--reference FOLDER]
 
-float16 is what ``hearaudiomlp-export --precision float16`` stores. int8 is weights alone, one scale for
-each row of a matrix, computed in float32 like the others, so that results don't depend on how a
+float16 is what ``hearaudiomlp-export --precision float16`` stores. int8 is weights alone, one scale
+for each row of a matrix, computed in float32 like the others, so that results don't depend on how a
 platform multiplies bytes. Speech is synthetic (the samples of this repository) and, with the
 reference arrays, 40 real spoken digits. Cosines are of frames with what float32 weights give.
 """
