@@ -7,10 +7,12 @@ from pathlib import Path
 
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp.files import replacing
+from hearaudiomlp.source import INTERFACES, PRECISIONS
 from hearaudiomlp.spec import ENCODERS
 
 _DESCRIPTION = """\
-Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out.
+Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out; or,
+with --interface hear, sounds of any length in, HEAR embeddings (and keyword logits) out.
 Every export is proved stage by stage against librosa and torch before the file is put in place;
 the figures go into a .report.md beside it.
 
@@ -33,6 +35,20 @@ def _parser() -> argparse.ArgumentParser:
         help="write the graph without weights, for the runtime to bind checkpoints to; "
         "it is proved with random weights",
     )
+    parser.add_argument(
+        "--interface",
+        choices=INTERFACES,
+        default="windows",
+        help="windows (the default): for programs that cut and stitch themselves, with bounded "
+        "memory, as this package does; hear: the whole pipeline, for programs without this package",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="what the weights are stored as (default float32); float16 is half the size, and "
+        "computed in float32 all the same",
+    )
     parser.add_argument("--licence", help="licence of the weights (known for the published ones)")
     parser.add_argument(
         "--source", help="where the weights come from (known for the published ones)"
@@ -51,6 +67,8 @@ def export(
     output: Path,
     *,
     graph_only: bool = False,
+    interface: str = "windows",
+    precision: str = "float32",
     licence: str | None = None,
     source: str | None = None,
 ) -> bool:
@@ -60,6 +78,8 @@ def export(
         checkpoint: path of a checkpoint; with ``graph_only`` the name of an encoder.
         output: the ONNX file to write; the report goes beside it, as ``.report.md``.
         graph_only: leave the weights out.
+        interface: ``windows`` or ``hear``, docs/format.md describes both.
+        precision: what the weights are stored as, ``float32`` or ``float16``.
         licence: of the weights.
         source: where the weights come from.
 
@@ -72,24 +92,36 @@ def export(
     """
     from hearaudiomlp_export.card import describe, write_card
     from hearaudiomlp_export.checkpoints import load_checkpoint, random_checkpoint
+    from hearaudiomlp_export.hear import hear_graph
+    from hearaudiomlp_export.precision import store_as_float16, stored
     from hearaudiomlp_export.prove import prove, report
+    from hearaudiomlp_export.prove_hear import prove_float16, prove_hear
     from hearaudiomlp_export.trace import embed_weights, trace
 
     if graph_only:
         weights = random_checkpoint(checkpoint)
     else:
         weights = load_checkpoint(Path(checkpoint), licence, source)
-    graph = trace(weights.name)
+    traced = graph = trace(weights.name)
     card = describe(graph)
     if not graph_only:
         graph = embed_weights(graph, weights.weights)
+        if precision == "float16":
+            store_as_float16(graph, weights.weights)
         card |= {
+            "interface": interface,
+            "precision": precision,
             "checkpoint_sha256": weights.sha256,
             "licence": weights.licence,
             "source": weights.source,
         }
     write_card(graph, card)
-    findings = prove(graph, weights.weights)
+    findings = prove(graph, stored(weights.weights, precision))
+    if precision == "float16":
+        findings += prove_float16(graph, traced, weights.weights)
+    if interface == "hear":
+        encoder, graph = graph, hear_graph(graph)
+        findings += prove_hear(graph, encoder)
     holds = all(finding.passed for finding in findings)
     if holds:
         _write(output, graph.SerializeToString(deterministic=True))
@@ -106,6 +138,21 @@ def _missing_package(problem: ImportError) -> str | None:
     return None
 
 
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse options that don't go together."""
+    if options.graph_only and options.checkpoint not in ENCODERS:
+        parser.error(f"--graph-only takes {' or '.join(ENCODERS)}, not {options.checkpoint}")
+    if options.graph_only and (options.licence or options.source):
+        parser.error("--licence and --source tell of weights, and --graph-only leaves them out")
+    if options.graph_only and (options.interface, options.precision) != ("windows", "float32"):
+        parser.error(
+            "--graph-only writes the graph that the runtime binds checkpoints to: "
+            "neither --interface nor --precision go with it"
+        )
+    if options.output.suffix != ".onnx":
+        parser.error(f"the output has to end in .onnx: {options.output}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -119,17 +166,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.graph_only and options.checkpoint not in ENCODERS:
-        parser.error(f"--graph-only takes {' or '.join(ENCODERS)}, not {options.checkpoint}")
-    if options.graph_only and (options.licence or options.source):
-        parser.error("--licence and --source tell of weights, and --graph-only leaves them out")
-    if options.output.suffix != ".onnx":
-        parser.error(f"the output has to end in .onnx: {options.output}")
+    _check(parser, options)
     try:
         holds = export(
             options.checkpoint,
             options.output,
             graph_only=options.graph_only,
+            interface=options.interface,
+            precision=options.precision,
             licence=options.licence,
             source=options.source,
         )

@@ -11,6 +11,12 @@ _KINDS = {
     "file": "a file of your own",
 }
 
+_INTERFACES = {
+    "windows": "windows",
+    "hear": "hear: whole sounds in, embeddings out; what is below is of the encoder inside, "
+    "which this package runs",
+}
+
 
 def _shape(name: str, shape: tuple[int | str, ...]) -> str:
     return f"{name} [{', '.join(str(size) for size in shape)}]"
@@ -26,10 +32,13 @@ def describe(weights: Weights, model: Model) -> dict[str, str]:
     outline, card = model.outline(), model.metadata
     macs, encoder = int(card["macs_per_window"]), int(card["encoder_macs_per_window"])
     step = 1000 * int(card["hop"]) // model.sample_rate
+    stored = card.get("precision", "float32")
     return {
         "model": f"{model.name} ({weights.path}, {weights.path.stat().st_size:,} bytes)",
         "weights": _KINDS[weights.kind],
         "parameters": f"{int(card['parameters']):,}",
+        "weights": "float32" if stored == "float32" else f"stored as {stored}, computed as float32",
+        "interface": _INTERFACES[card.get("interface", "windows")],
         "per second": f"{macs:,} multiply-accumulates ({2e-9 * macs:.3f} GFLOP): "
         f"front end {macs - encoder:,}, encoder {encoder:,}",
         "audio": f"{model.sample_rate} Hz, mono",

@@ -45,7 +45,12 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Return the number and the value of each field of a message."""
+    """Read a message; give the number and the value of each of its fields.
+
+    Raises:
+        ValueError: it is no message.
+        IndexError: it was cut off.
+    """
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -66,6 +71,18 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
+def encode_field(number: int, value: int | bytes | memoryview) -> bytes:
+    """Return one field as a message has it, the reverse of :func:`fields`."""
+
+    def varint(rest: int) -> bytes:
+        low = bytes([rest & 0x7F | (0x80 if rest > 0x7F else 0)])
+        return low + varint(rest >> 7) if rest > 0x7F else low
+
+    if isinstance(value, int):
+        return varint(number << 3 | _VARINT) + varint(value)
+    return b"".join([varint(number << 3 | _BYTES), varint(len(value)), value])
+
+
 def message_of(value: int | memoryview) -> Message:
     """Return the fields of a value that is a message itself."""
     if isinstance(value, int):
@@ -77,7 +94,8 @@ def _last(message: Message, number: int) -> int | memoryview | None:
     return next((value for key, value in reversed(message) if key == number), None)
 
 
-def _text(message: Message, number: int) -> str:
+def text(message: Message, number: int) -> str:
+    """Return a message's text field, empty if it isn't there."""
     value = _last(message, number)
     return "" if value is None or isinstance(value, int) else bytes(value).decode()
 
@@ -94,7 +112,7 @@ def _shape(value_info: Message) -> tuple[int | str, ...]:
         if number == 1:
             dimension = message_of(value)
             fixed = _last(dimension, 1)
-            dimensions.append(fixed if isinstance(fixed, int) else _text(dimension, 2))
+            dimensions.append(fixed if isinstance(fixed, int) else text(dimension, 2))
     return tuple(dimensions)
 
 
@@ -124,17 +142,17 @@ def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
         elif number == 5:  # initializer
             tensor = message_of(value)
             if _last(tensor, 14) == _EXTERNAL:
-                summary.external[_text(tensor, 8)] = _dims(tensor)
+                summary.external[text(tensor, 8)] = _dims(tensor)
         elif number in (11, 12):  # input, output
             info = message_of(value)
             signature = summary.inputs if number == 11 else summary.outputs
-            signature[_text(info, 1)] = _shape(info)
+            signature[text(info, 1)] = _shape(info)
     reached = {name.encode() for name in summary.inputs}
     for node in nodes:  # in topological order, as ONNX demands
         if reached & names_in(node, 1):
             reached |= names_in(node, 2)
-            domain = _text(node, 7)
-            summary.operators[f"{domain}.{_text(node, 4)}" if domain else _text(node, 4)] += 1
+            domain = text(node, 7)
+            summary.operators[f"{domain}.{text(node, 4)}" if domain else text(node, 4)] += 1
 
 
 def summarize(data: bytes) -> OnnxSummary:
@@ -153,11 +171,11 @@ def summarize(data: bytes) -> OnnxSummary:
             elif number == 8:  # opset_import
                 opset = message_of(value)
                 version = _last(opset, 2)
-                if not _text(opset, 1) and isinstance(version, int):
+                if not text(opset, 1) and isinstance(version, int):
                     summary.opset = version
             elif number == 14:  # metadata_props
                 entry = message_of(value)
-                summary.metadata[_text(entry, 1)] = _text(entry, 2)
+                summary.metadata[text(entry, 1)] = text(entry, 2)
     except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
         raise ModelFileError(f"not an ONNX file, or one that was cut off ({problem})") from None
     if not has_graph or not summary.opset:

@@ -10,11 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.errors import ModelFileError
+from hearaudiomlp.hearfile import cut_encoder
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
 
 FORMAT = "1"
 """Version of the metadata in model files."""
+
+INTERFACES = ("windows", "hear")
+"""What a model file takes: bare windows, or whole sounds (docs/format.md). Windows, if unsaid."""
+
+PRECISIONS = ("float32", "float16")
+"""What the weights of a model file may be stored as; float32, if unsaid. All are computed so."""
 
 _REQUIRED = (
     "model",
@@ -98,6 +105,9 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     for name, (found, expected) in facts.items():
         if found != expected:
             raise ValueError(f"{name}: {found}, not {expected}")
+    for key, known in (("interface", INTERFACES), ("precision", PRECISIONS)):
+        if card.get(key, known[0]) not in known:
+            raise ValueError(f"{key}: {card[key]}, not {' or '.join(known)}")
     for number in ("parameters", "macs_per_window", "encoder_macs_per_window"):
         int(card[number])
 
@@ -139,6 +149,12 @@ def read_source(data: bytes, name: str | None = None) -> Source:
         summary = summarize(data)
     except ModelFileError as problem:
         raise ModelFileError(f"no torch checkpoint, and {problem}") from None
+    if summary.metadata.get("interface") == "hear":
+        try:
+            data = cut_encoder(data)
+        except (ValueError, IndexError) as problem:
+            raise ModelFileError(f"an ONNX file that is damaged ({problem})") from None
+        summary = summarize(data)
     _check_card(summary)
     found = summary.metadata["model"]
     if name is not None and found != name:
