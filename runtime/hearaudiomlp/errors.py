@@ -67,3 +67,19 @@ class AudioFileError(HearAudioMLPError, ValueError):
 
 class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
     """There is no audio file at the path."""
+
+
+class AudioFileChangedError(AudioFileError):
+    """An audio file that was changed between being found and being embedded."""
+
+
+class RunChangedError(HearAudioMLPError, ValueError):
+    """An interrupted run that can't be continued: its files, model or options were others."""
+
+
+class TaskFolderError(HearAudioMLPError, ValueError):
+    """A folder that isn't a HEAR task, or one for another sample rate."""
+
+
+class ClusterError(HearAudioMLPError, RuntimeError):
+    """Workers that can't be reached, or that died again and again."""
