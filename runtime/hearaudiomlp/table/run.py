@@ -178,8 +178,8 @@ class Run:
     def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
         """Find out what is there; return whether it is all."""
         job, store = self.job, self._store
-        if isinstance(store, LocalStore):
-            store.remove_leftovers(job.name)
+        store.remove_leftovers(job.name)
+        store.remove_leftovers(job.parts)
         before = self._read(self._run_name)
         if before is not None:
             if not resume:
@@ -265,6 +265,7 @@ class Run:
             return self._earlier_report()
         assert len(self.done) == len(self.units)
         done = Done(self.job, self._store, len(self.units))
+        self._store.remove_leftovers(self.job.parts)  # a worker of a cluster may have died
         if done.embedded:
             self._format.publish(done, self._store)
         failed = [failure for account in done.accounts() for failure in account.failed]

@@ -50,11 +50,15 @@ class Passed:
     folders: list[str] = field(default_factory=list)
     """Folders that may not be read."""
 
+    empty: list[str] = field(default_factory=list)
+    """Folders that were given and have no sound file in them."""
+
     def __str__(self) -> str:
         """Tell it in one line; nothing, where nothing was passed over."""
         most = [f"{ending or 'none'} {count:,}" for ending, count in self.endings.most_common(5)]
         told = [f"files whose ending isn't that of a sound file: {', '.join(most)}"] if most else []
         told += [f"a folder that can't be read: {folder}" for folder in self.folders[:5]]
+        told += [f"no sound file in {folder}" for folder in self.empty[:5]]
         return "; ".join(told)
 
 
@@ -173,7 +177,12 @@ def _one(argument: str, passed: Passed) -> Iterator[Entry]:
         return
     path = local_path(argument)
     if os.path.isdir(path):  # noqa: PTH112
-        yield from _walk(path, passed)
+        found = False
+        for entry in _walk(path, passed):
+            found = True
+            yield entry
+        if not found:
+            passed.empty.append(path)
     elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _matches(path)
     else:

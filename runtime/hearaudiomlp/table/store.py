@@ -4,6 +4,7 @@ Both give a file its name when it is whole, and not before.
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
@@ -39,6 +40,9 @@ class Store(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all in it, if it is there."""
+
+    def remove_leftovers(self, name: str) -> None:
+        """Remove what a process left that was killed while it wrote a file, or files of a folder."""
 
 
 class LocalStore:
@@ -93,9 +97,10 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def remove_leftovers(self, name: str) -> None:
-        """Remove the temporary files of a run that was killed while it wrote ``name``."""
+        """Remove what a process left that was killed while it wrote a file, or files of a folder."""
         path = self.path(name)
-        for left in path.parent.glob(f".{path.name}.*.tmp"):
+        beside = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
+        for left in (*beside, *path.rglob(".*.tmp")):
             left.unlink(missing_ok=True)
 
 
@@ -168,6 +173,9 @@ class RemoteStore:
         fs.invalidate_cache()
         if fs.exists(path):
             fs.rm(path, recursive=True)
+
+    def remove_leftovers(self, name: str) -> None:
+        """Nothing half written is ever uploaded."""
 
 
 def open_store(path: str) -> tuple[Store, str]:

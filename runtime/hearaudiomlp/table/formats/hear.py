@@ -2,8 +2,8 @@
 
 https://github.com/hearbenchmark/hear-eval-kit, 2021.1.3. A task has ``task_metadata.json``,
 ``labelvocabulary.csv``, for each split ``SPLIT.json`` (labels by file) and audio in
-``16000/SPLIT/``. The prediction stage wants, for each split, all embeddings in one bare float32 array in a shuffled
-order, their labels in the same order, and for events the times.
+``16000/SPLIT/``. The prediction stage wants, for each split, all embeddings in one bare float32
+array in a shuffled order, their labels in the same order, and for events the times.
 """
 
 import json
