@@ -42,7 +42,7 @@ class Store(Protocol):
         """Remove a file, or a folder with all in it, if it is there."""
 
     def remove_leftovers(self, name: str) -> None:
-        """Remove what a process left that was killed while it wrote a file, or files of a folder."""
+        """Remove what a process left that was killed while it wrote a file or a folder."""
 
 
 class LocalStore:
@@ -97,7 +97,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def remove_leftovers(self, name: str) -> None:
-        """Remove what a process left that was killed while it wrote a file, or files of a folder."""
+        """Remove what a process left that was killed while it wrote a file or a folder."""
         path = self.path(name)
         beside = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
         for left in (*beside, *path.rglob(".*.tmp")):
