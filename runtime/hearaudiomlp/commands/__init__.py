@@ -7,7 +7,7 @@ the exit code, and imports what it computes with inside ``run``, so that ``--hel
 from argparse import ArgumentParser, Namespace
 from typing import Protocol
 
-from hearaudiomlp.commands import embed, info
+from hearaudiomlp.commands import doctor, embed, info
 
 
 class Command(Protocol):
@@ -28,4 +28,4 @@ class Command(Protocol):
         """Do what the command is for; return the exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (embed, info)
+COMMANDS: tuple[Command, ...] = (embed, info, doctor)
