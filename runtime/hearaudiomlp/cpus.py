@@ -7,7 +7,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def cgroup_quota() -> float | None:
-    """Return the CPUs that the control group grants (version 2, then 1), or None without a limit."""
+    """Return the CPUs that the control group grants (version 2, then 1), None for no limit."""
     try:
         quota, period = (_CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):

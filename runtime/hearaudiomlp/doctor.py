@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ import hearaudiomlp
 from hearaudiomlp import selftest
 from hearaudiomlp.cpus import cgroup_quota, usable_cpus
 from hearaudiomlp.errors import HearAudioMLPError
-from hearaudiomlp.session import CPU, onnxruntime
+from hearaudiomlp.session import CPU, CUDA, onnxruntime
 from hearaudiomlp.spec import ENCODERS
 
 _EXTRAS = {
@@ -29,7 +30,7 @@ _EXTRAS = {
     "progress": ("rich",),
     "torch": ("torch",),
 }
-_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "ORT_DISABLE_TELEMETRY", "TMPDIR")
+_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,11 @@ def _versions() -> Iterator[Fact]:
     have, lack = [], []
     for extra, packages in _EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        found = " ".join(f"{name} {_version(name)}" for name in packages if name not in missing)
-        have += [f"{extra} ({found})"] if not missing else []
+        have += [f"{name} {_version(name)}" for name in packages if name not in missing]
         lack += [extra] if missing else []
     yield Fact("extras", ", ".join(have) or "none")
     if lack:
-        yield Fact("", f"not installed: {', '.join(lack)}")
+        yield Fact("extras", f"not installed: {', '.join(lack)}")
 
 
 def _cpu_name() -> str:
@@ -96,17 +96,17 @@ def _providers() -> Iterator[Fact]:
     except HearAudioMLPError as problem:
         yield Fact("onnxruntime", str(problem), well=False)
         return
-    yield Fact("onnxruntime", f"{ort.__version__} in {Path(ort.__file__).parent}")
+    folder = next(iter(ort.__path__))
+    yield Fact("onnxruntime", f"{ort.__version__} in {folder}")
     for provider in reversed(ort.get_available_providers()):
         name = provider.removesuffix("ExecutionProvider")
         try:
-            if provider == "CUDAExecutionProvider":
-                findings = [selftest.check(encoder, device="cuda") for encoder in ENCODERS]
-            else:
-                findings = [selftest.check(encoder, providers=[provider]) for encoder in ENCODERS]
+            with _quiet():
+                findings = [_check(encoder, provider) for encoder in ENCODERS]
         except HearAudioMLPError as problem:
-            # Others than the CPU are in a build whether the machine has what they need or not.
-            yield Fact(name, f"doesn't work: {_short(problem)}", well=provider != CPU)
+            # The others are in many builds, whether or not a machine has what they need.
+            well = provider not in (CPU, CUDA)
+            yield Fact(name, f"can't be used: {_short(problem)}", well=well)
             continue
         for found in findings:
             yield Fact(
@@ -117,8 +117,28 @@ def _providers() -> Iterator[Fact]:
             )
 
 
+def _check(encoder: str, provider: str) -> selftest.Finding:
+    if provider == CUDA:  # as a device, its libraries are looked for too
+        return selftest.check(encoder, device="cuda")
+    return selftest.check(encoder, providers=[provider])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what ONNX Runtime writes to standard error by itself off the screen; errors are told."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
 def _short(problem: Exception) -> str:
-    text = " ".join(str(problem).split())
+    text = " ".join(str(problem).partition(" ([")[0].split())  # ONNX Runtime's own words are long
     return text if len(text) < 160 else f"{text[:157]}..."
 
 

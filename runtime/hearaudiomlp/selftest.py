@@ -23,10 +23,11 @@ Floats = npt.NDArray[np.float32]
 FIGURES = Path(__file__).with_name("selftest.json")
 """Where the stored figures are."""
 
-TOLERANCE = 1e-3
-"""Largest error that is well, relative to max(1, largest value). Float32 makes a tenth of it."""
+TOLERANCE = 1e-4
+"""Largest error that is well, relative to max(1, largest value). Float32 makes a hundredth of it."""
 
 _SEED = 2021
+_TIMES = 5
 
 
 def weights(name: str) -> dict[str, Floats]:
@@ -63,7 +64,7 @@ class Finding:
     """Relative to max(1, largest value)."""
 
     milliseconds: float
-    """For one window, the second time."""
+    """For one window on one thread, the best of five times."""
 
     @property
     def passed(self) -> bool:
@@ -88,9 +89,11 @@ def check(name: str, *, device: str = "auto", providers: list[Provider] | None =
     source = Source(graph, weights(name), summary.metadata | card)
     model = Model(source, device=device, providers=providers, threads=1)
     model.encode(window())
-    start = time.perf_counter()
-    outputs = model.encode(window())["frame_embeddings"]
-    milliseconds = 1000 * (time.perf_counter() - start)
+    times = []
+    for _ in range(_TIMES):
+        start = time.perf_counter()
+        outputs = model.encode(window())["frame_embeddings"]
+        times.append(1000 * (time.perf_counter() - start))
     expected = np.array(json.loads(FIGURES.read_bytes())[name])
     error = np.abs(sample(outputs) - expected).max() / max(1.0, np.abs(expected).max())
-    return Finding(name, float(error), milliseconds)
+    return Finding(name, float(error), min(times))

@@ -23,9 +23,5 @@ def run(_: argparse.Namespace) -> int:
         before = fact.topic
         tell(f"{'' if fact.well else '! '}{topic:{12 if fact.well else 10}s} {fact.text}")
         wrong += not fact.well
-    tell(
-        f"{wrong} {'thing has' if wrong == 1 else 'things have'} to be mended"
-        if wrong
-        else "all is well"
-    )
+    tell(f"{wrong} to be mended, marked with !" if wrong else "all is well")
     return 1 if wrong else 0
