@@ -24,7 +24,7 @@ FIGURES = Path(__file__).with_name("selftest.json")
 """Where the stored figures are."""
 
 TOLERANCE = 1e-4
-"""Largest error that is well, relative to max(1, largest value). Float32 makes a hundredth of it."""
+"""Largest error that is well, relative to max(1, largest value); float32 makes a hundredth."""
 
 _SEED = 2021
 _TIMES = 5

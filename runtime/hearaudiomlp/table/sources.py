@@ -106,17 +106,23 @@ def _walk(folder: str, passed: Passed) -> Iterator[Entry]:
 
 
 def _matches(pattern: str) -> Iterator[Entry]:
-    matches = sorted(glob.iglob(pattern, recursive=True), key=os.fsencode)  # noqa: PTH207 - keeps ./
+    matches = sorted(glob.iglob(pattern, recursive=True), key=_by_part)  # noqa: PTH207 - keeps ./
     found = [path for path in matches if not os.path.isdir(path)]  # noqa: PTH112
     return (look(path) for path in found or [pattern])
+
+
+def _by_part(path: str) -> list[bytes]:
+    """Sort as a walk through the folders would."""
+    return [os.fsencode(part) for part in path.split("/")]
 
 
 def _remote(url: str, passed: Passed) -> Iterator[Entry]:
     fs, inside = filesystem(url)
     if glob.has_magic(url) and not url.startswith(("http://", "https://")):
-        paths = sorted(fs.glob(inside))
+        paths = sorted(fs.glob(inside), key=_by_part)
     elif not _ending(url) and fs.isdir(inside):
-        paths = sorted(fs.find(inside))
+        depth = len(inside.rstrip("/"))
+        paths = sorted((path for path in fs.find(inside) if "/." not in path[depth:]), key=_by_part)
         for path in paths:
             if _ending(path) not in ENDINGS:
                 passed.endings[_ending(path)] += 1
