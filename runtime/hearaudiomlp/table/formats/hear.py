@@ -52,7 +52,9 @@ class HearTask:
             self.labels: dict[str, dict[str, Any]] = {
                 split: json.loads((folder / f"{split}.json").read_bytes()) for split in self.splits
             }
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except OSError as problem:
+            raise TaskFolderError(f"{folder} is no folder of a HEAR task ({problem})") from None
+        except (ValueError, KeyError, TypeError) as problem:
             raise TaskFolderError(f"{folder} is no folder of a HEAR task ({problem!r})") from None
         for name in ("labelvocabulary.csv", *(f"{SAMPLE_RATE}/{split}" for split in self.splits)):
             if not (folder / name).exists():
