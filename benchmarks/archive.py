@@ -1,6 +1,6 @@
 """An archive of mixed files, broken ones among them: time and peak memory, plain and on a cluster.
 
-    python benchmarks/archive.py CHECKPOINT [--files 500 5000] [--format parquet]
+    python benchmarks/archive.py CHECKPOINT [--files 500 5000 | --folder RECORDINGS]
 
 The recordings are those of ``tests/archives.py``: 0 to 3 s, eight rates, fourteen formats, one in
 twenty broken. Each run is the command in a process of its own, first plain, then with ``--cluster``
@@ -36,17 +36,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--files", nargs="+", type=int, default=[500, 5000])
+    parser.add_argument("--folder", type=Path, help="recordings that are there, in their place")
     parser.add_argument("--format", default="parquet")
     parser.add_argument("--kind", default="scene")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     print("| files | how | seconds | CPU seconds | largest process, MB | exit code |")
     print("| ---: | --- | ---: | ---: | ---: | ---: |")
-    for files in options.files:
+    for files in [0] if options.folder else options.files:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            make_archive(folder / "in", files)
-            base = [sys.executable, "-m", "hearaudiomlp", "embed", str(folder / "in")]
+            recordings = options.folder or folder / "in"
+            if not options.folder:
+                make_archive(recordings, files)
+            base = [sys.executable, "-m", "hearaudiomlp", "embed", str(recordings)]
             base += ["--model", options.checkpoint, "--kind", options.kind, "--no-resume"]
             base += ["-o", str(folder / f"out.{options.format}"), "--device", "cpu"]
             workers = ["--cluster", "--workers", str(usable_cpus())]
@@ -54,7 +57,7 @@ def main() -> None:
                 for how, more in (("plain", []), (f"{usable_cpus()} workers", workers)):
                     wall, cpu, memory, code = measure([*base, *more])
                     print(
-                        f"| {files} | {how} | {wall:.1f} | {cpu:.1f} | {memory:.0f} | {code} |",
+                        f"| {files or recordings} | {how} | {wall:.1f} | {cpu:.1f} | {memory:.0f} | {code} |",
                         flush=True,
                     )
 
