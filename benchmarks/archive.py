@@ -56,10 +56,8 @@ def main() -> None:
             for _ in range(options.rounds):
                 for how, more in (("plain", []), (f"{usable_cpus()} workers", workers)):
                     wall, cpu, memory, code = measure([*base, *more])
-                    print(
-                        f"| {files or recordings} | {how} | {wall:.1f} | {cpu:.1f} | {memory:.0f} | {code} |",
-                        flush=True,
-                    )
+                    figures = f"{wall:.1f} | {cpu:.1f} | {memory:.0f} | {code}"
+                    print(f"| {files or recordings} | {how} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
+from hearaudiomlp.table import progress
 from hearaudiomlp.table.formats import FORMATS, find_format
+from hearaudiomlp.table.job import Failure, Row
 from hearaudiomlp.table.plan import Listing
 from hearaudiomlp.table.run import Run, this_machine
 from hearaudiomlp.table.sources import Entry, Passed, find
@@ -396,3 +399,50 @@ def test_a_missing_remote_file_and_package(run_it, tmp_path, checkpoints, monkey
     with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[remote\]'"):
         read_audio("memory://no/such.wav")
     remote._filesystem.cache_clear()
+
+
+def test_extras_are_imported_where_they_are_used(recordings, checkpoints, tmp_path) -> None:
+    model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+    arguments = ["embed", str(recordings), "-o", str(tmp_path / "t.npz"), *model]
+    script = f"""
+import sys
+from hearaudiomlp.cli import main
+assert main({arguments!r}) == 0
+print(*sorted(set(sys.modules) & {{"pyarrow", "h5py", "distributed", "fsspec", "rich"}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--workers", "2", "--scheduler", "tcp://x:1"], "--workers is for a local cluster"),
+    (["--layout", "hear", "second.wav"], "takes one folder"),
+])  # fmt: skip
+def test_options_that_exclude_each_other(arguments, message, run_it, capsys) -> None:
+    assert run_it("t.npz", *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsys) -> None:
+    pytest.importorskip("rich")
+    row, failure = Row(0, "a", 2.0, 16000, 1, 200), Failure(1, "b", "AudioFileError", "b is bad")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    shown = progress.show_progress(100, 10)
+    assert isinstance(shown, progress.Bar) == is_terminal
+    shown.file(row)
+    shown.file(failure)
+    shown.close()
+    told = capsys.readouterr().err
+    assert "b is bad" in told
+    assert "real time" in told
+    assert ("12 of 100 files, 1 failed" in told) == (not is_terminal)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    assert not isinstance(progress.show_progress(100, 10), progress.Bar)
+
+
+def test_clock() -> None:
+    assert [progress.clock(t) for t in (None, 5, 65, 3700)] == ["-:--", "0:05", "1:05", "1:01:40"]

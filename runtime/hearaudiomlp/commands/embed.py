@@ -154,7 +154,7 @@ def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
 
 
 def _progress(going: "Run") -> str:
-    files = sum(going.units[index].count for index in going.done)
+    files = sum(going.units[index].count for index in going.find_done())
     total = sum(unit.count for unit in going.units)
     return f"{files:,} of {total:,} files are done and stay in {going.job.parts}"
 

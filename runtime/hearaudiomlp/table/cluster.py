@@ -6,6 +6,8 @@ process collects work. Units are written where they belong by the worker that di
 again, because its worker died, writes the same files once more.
 """
 
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,14 +43,18 @@ class ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
     name = _PLUGIN
     idempotent = False
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, local: bool) -> None:
         """Take the model that the workers are to have; it travels as a pickle."""
+        self._local = local
         self._device = model.device.partition(":")[0]
         self._model = model.with_threads(1)
 
     def setup(self, worker: Any) -> None:
         """Keep the model with the worker; it opened its session when it was unpickled."""
         worker.hearaudiomlp_model = self._model
+        if self._local and threading.current_thread() is threading.main_thread():
+            # A terminal's Ctrl-C goes to all processes; the one that was started by hand ends it.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         device = self._model.device.partition(":")[0]
         if device != self._device:
             raise DeviceError(
@@ -103,7 +109,7 @@ def cluster(
     except OSError as problem:  # TimeoutError too
         raise ClusterError(f"there is no Dask scheduler at {scheduler} ({problem})") from problem
     try:
-        client.register_plugin(ModelPlugin(model), name=_PLUGIN)
+        client.register_plugin(ModelPlugin(model, local=local is not None), name=_PLUGIN)
         yield client
     finally:
         client.close()

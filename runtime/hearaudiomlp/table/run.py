@@ -125,7 +125,7 @@ class Run:
             self.complete = self._begin(resume, say)
             """Whether the table is there already, made of the same files in the same way."""
 
-            self.done = {unit.index for unit in self.units} if self.complete else self._find_done()
+            self.done = {unit.index for unit in self.units} if self.complete else self.find_done()
             """Numbers of the units that are done."""
         except BaseException:
             self.close()
@@ -226,7 +226,8 @@ class Run:
         with self._store.reading(self._listing_name) as file:
             return self._listing.differences(iter(file))
 
-    def _find_done(self) -> set[int]:
+    def find_done(self) -> set[int]:
+        """Return the numbers of the units that are done on disk, by whoever did them."""
         names = set(self._store.names(self.job.parts))
         return {unit.index for unit in self.units if f"{unit.index:05}.json" in names}
 
