@@ -418,7 +418,7 @@ print(*sorted(set(sys.modules) & {{"pyarrow", "h5py", "distributed", "fsspec", "
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--workers", "2", "--scheduler", "tcp://x:1"], "--workers is for a local cluster"),
-    (["--layout", "hear", "second.wav"], "takes one folder"),
+    (["--shard-files", "2", "--format", "mp3"], "format is one of npz"),
 ])  # fmt: skip
 def test_options_that_exclude_each_other(arguments, message, run_it, capsys) -> None:
     assert run_it("t.npz", *arguments) == 2
