@@ -290,6 +290,13 @@ def test_changed_files_and_options_are_told_and_not_mixed(
     assert len(np.load(tmp_path / "t.npz")["paths"]) == 6
 
 
+def test_a_run_that_did_nothing_leaves_nothing(run_it, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    assert run_it("t.npz") == 1
+    assert "hearaudiomlp[audio]" in capsys.readouterr().err
+    assert not list(tmp_path.glob("t.*"))
+
+
 def test_another_model_is_told(recordings, audiomae, kwmlp, tmp_path) -> None:
     interrupted(tmp_path, recordings, audiomae)
     with pytest.raises(RunChangedError, match="model was audiomae and is kwmlp"):

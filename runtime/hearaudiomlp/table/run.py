@@ -288,8 +288,10 @@ class Run:
         return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)
 
     def close(self) -> None:
-        """Let go of the lock and the listing. What was done stays."""
+        """Let go of the lock and the listing. What was done stays; if nothing was, nothing does."""
         self._listing.close()
+        if not self.find_done():
+            self._store.remove(self.job.parts)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
