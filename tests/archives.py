@@ -27,7 +27,7 @@ class Recording:
     channels: int
     frames: int
     fails: str | None
-    """Part of the message, if it can't be embedded."""
+    """Pattern of the message, if it can't be embedded."""
 
 
 def _sound(rng: np.random.Generator, rate: int, channels: int, seconds: float) -> np.ndarray:
@@ -38,7 +38,7 @@ def _sound(rng: np.random.Generator, rate: int, channels: int, seconds: float) -
 
 
 def _write_broken(kind: str, path: Path, rng: np.random.Generator) -> str:
-    """Write a broken file; return part of the message that it should get."""
+    """Write a broken file; return a pattern of the message that it should get."""
     sound = _sound(rng, 16000, 1, 1.5)
     match kind:
         case "empty":
@@ -61,7 +61,7 @@ def _write_broken(kind: str, path: Path, rng: np.random.Generator) -> str:
             soundfile.write(whole, sound, 16000, format=ending.upper())
             data = whole.read_bytes()
             whole.write_bytes(data[: int(len(data) * rng.uniform(0.3, 0.7))])
-            return "not an audio file" if ending == "flac" else "cut off"
+            return "cut off|not an audio file"  # libsndfile finds some of them out itself
 
 
 def make_archive(folder: Path, count: int, seed: int = 0) -> list[Recording]:
