@@ -11,9 +11,9 @@ from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, OptionEr
 if TYPE_CHECKING:
     from hearaudiomlp import Model
     from hearaudiomlp.table.formats.base import Format
-    from hearaudiomlp.table.job import Failure, Row
+    from hearaudiomlp.table.job import Failure, Report, Row
     from hearaudiomlp.table.plan import Listing
-    from hearaudiomlp.table.run import Report, Run
+    from hearaudiomlp.table.run import Run
 
 NAME = "embed"
 HELP = "Embed audio files, folders or lists of them into one table."

@@ -142,5 +142,21 @@ class Done:
                     yield data
 
 
+@dataclass(frozen=True)
+class Report:
+    """What came of a run."""
+
+    files: int
+    """Files that were found."""
+
+    embedded: int
+    failed: list[Failure]
+    seconds: float
+    """Of audio that was embedded."""
+
+    fresh: bool
+    """False, if everything had been done before."""
+
+
 OnFile = Callable[[Row | Failure], None]
 """Is told of every file as soon as it is done."""

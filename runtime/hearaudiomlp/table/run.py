@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import hearaudiomlp
@@ -11,29 +11,13 @@ from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.model import Model
 from hearaudiomlp.session import onnxruntime
 from hearaudiomlp.table.formats.base import Format
-from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile
+from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
 from hearaudiomlp.table.plan import Listing, Unit
 from hearaudiomlp.table.store import LocalStore, open_store
 from hearaudiomlp.table.unit import Work, do_unit
 
 Workers = Callable[[Iterable[Work], OnFile], Iterator[tuple[int, Account]]]
 """Does units, and gives the number and the account of each that is done."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of a run."""
-
-    files: int
-    """Files that were found."""
-
-    embedded: int
-    failed: list[Failure]
-    seconds: float
-    """Of audio that was embedded."""
-
-    fresh: bool
-    """False, if everything had been done before."""
 
 
 def this_machine(model: Model) -> Workers:
