@@ -1,6 +1,7 @@
 """Audio files into mono float32 at 16 kHz (extra ``[audio]``: soundfile and soxr)."""
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,13 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp.cutoff import missing_end
 from hearaudiomlp.errors import (
     AudioFileError,
     AudioFileNotFoundError,
     MissingPackageError,
 )
+from hearaudiomlp.remote import Copy, is_url, local_path
 from hearaudiomlp.spec import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
@@ -24,6 +27,9 @@ _RATES = range(1_000, 2_000_000)
 
 _CHUNK = 1 << 16
 """Samples of the file that are decoded at a time."""
+
+_SLACK = 4 * 1152
+"""Samples that may lack of what the header promises: MP3 counts its padding differently."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,16 @@ class AudioStream:
         soundfile, soxr = _packages()
         # soundfile raises TypeError for headerless formats, soxr ValueError for odd rates.
         self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError)
-        self.path = Path(path)
-        if not self.path.exists():
-            raise AudioFileNotFoundError(f"there is no file {path}")
+        self.path = os.fspath(path)
+        self._copy: Copy | None = None
+        local = self._fetched() if is_url(self.path) else Path(local_path(self.path))
         try:
+            if not local.exists():
+                raise AudioFileNotFoundError(f"there is no file {self.path}")
             # As bytes where names of files are bytes: not all of them are text.
-            name = os.fsencode(self.path) if os.name == "posix" else self.path
-            self._file = soundfile.SoundFile(name)
+            self._file = soundfile.SoundFile(os.fsencode(local) if os.name == "posix" else local)
+            if (problem := missing_end(local)) is not None:
+                raise self._cut_off(problem)
             self.sample_rate: int = self._file.samplerate
             self.channels: int = self._file.channels
             if not _RATES.start <= self.sample_rate < _RATES.stop:
@@ -85,10 +94,27 @@ class AudioStream:
                 if self.sample_rate != SAMPLE_RATE
                 else None
             )
+        except (AudioFileError, AudioFileNotFoundError):
+            raise
         except self._errors as problem:
             raise self._unreadable(problem) from problem
+        finally:
+            if self._copy is not None and os.name == "posix":  # it stays open, without its name
+                self._copy.close()
         self.decoded = 0
         """Samples of the file that have been decoded so far."""
+
+    def _fetched(self) -> Path:
+        try:
+            self._copy = Copy(self.path)
+        except FileNotFoundError:
+            raise AudioFileNotFoundError(f"there is no file {self.path}") from None
+        except OSError as problem:
+            raise AudioFileError(str(problem)) from problem
+        return self._copy.path
+
+    def _cut_off(self, problem: str) -> AudioFileError:
+        return AudioFileError(f"{self.path}: cut off: {problem}")
 
     def _unreadable(self, problem: Exception) -> AudioFileError:
         reason = str(getattr(problem, "error_string", problem)).rstrip(".")
@@ -124,7 +150,12 @@ class AudioStream:
                     raise self._unreadable(problem) from problem
                 yield mono
                 if last:
-                    return
+                    break
+        if self._copy is not None:
+            self._copy.close()
+        promised = self._file.frames
+        if self.decoded + _SLACK < promised < sys.maxsize:
+            raise self._cut_off(f"its header promises {promised:,} samples, {self.decoded:,} came")
 
 
 def read_audio(path: str | os.PathLike[str]) -> Recording:

@@ -6,8 +6,8 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def _cgroup_quota() -> float | None:
-    """CPUs that the control group grants (version 2, then version 1), or None without a limit."""
+def cgroup_quota() -> float | None:
+    """Return the CPUs that the control group grants (version 2, then 1), None for no limit."""
     try:
         quota, period = (_CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -29,7 +29,7 @@ def usable_cpus() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         count = os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup_quota()
     if quota is not None:
         count = min(count, max(1, round(quota)))
     return max(1, count)

@@ -93,3 +93,19 @@ class WrongDownloadError(DownloadError, ValueError):
 
 class EmbeddingFileError(HearAudioMLPError, ValueError):
     """A file from which no embeddings could be read."""
+
+
+class AudioFileChangedError(AudioFileError):
+    """An audio file that was changed between being found and being embedded."""
+
+
+class RunChangedError(HearAudioMLPError, ValueError):
+    """An interrupted run that can't be continued: its files, model or options were others."""
+
+
+class TaskFolderError(HearAudioMLPError, ValueError):
+    """A folder that isn't a HEAR task, or one for another sample rate."""
+
+
+class ClusterError(HearAudioMLPError, RuntimeError):
+    """Workers that can't be reached, or that died again and again."""

@@ -37,7 +37,9 @@ def describe(weights: Weights, model: Model) -> dict[str, str]:
         "model": f"{model.name} ({weights.path}, {weights.path.stat().st_size:,} bytes)",
         "weights": _KINDS[weights.kind],
         "parameters": f"{int(card['parameters']):,}",
-        "weights": "float32" if stored == "float32" else f"stored as {stored}, computed as float32",
+        "precision": "float32"
+        if stored == "float32"
+        else f"stored as {stored}, computed as float32",
         "interface": _INTERFACES[card.get("interface", "windows")],
         "per second": f"{macs:,} multiply-accumulates ({2e-9 * macs:.3f} GFLOP): "
         f"front end {macs - encoder:,}, encoder {encoder:,}",

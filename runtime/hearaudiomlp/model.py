@@ -120,6 +120,17 @@ class Model:
         """Threads that compute."""
         return self._team.threads
 
+    def with_threads(self, threads: int) -> "Model":
+        """Return the same model with another number of threads."""
+        return Model(self._source, threads=threads, **self._options)
+
+    @property
+    def graph_sha256(self) -> str:
+        """SHA-256 of the graph: of the exported model, or of the packaged graph of a checkpoint."""
+        import hashlib  # not needed to compute, and slow to import
+
+        return hashlib.sha256(self._source.graph).hexdigest()
+
     def outline(self) -> OnnxSummary:
         """Return the outline of the graph: operators, signature."""
         return summarize(self._source.graph)

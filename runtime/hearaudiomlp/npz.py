@@ -4,7 +4,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from hearaudiomlp.windows import frame_centres
 
 _ROWS = 1 << 16
 _Array = np.ndarray[Any, Any]
+Member = tuple[str, tuple[int, ...], Iterable[_Array], Any]
+"""Name, shape, rows in pieces, and dtype of an array."""
 
 
 def _write_member(
@@ -35,7 +37,14 @@ def _write_member(
             file.write(np.ascontiguousarray(chunk, dtype).tobytes())
 
 
-def _as_text(path: str) -> str:
+def write_members(file: IO[bytes], members: Iterable[Member]) -> None:
+    """Write arrays whose rows come in pieces to an ``.npz``, in this order."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for member in members:
+            _write_member(archive, *member)
+
+
+def as_text(path: str) -> str:
     """Write bytes of a path that are no text as backslash escapes."""
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
@@ -84,7 +93,7 @@ class NpzWriter:
         )
         offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         small = {
-            "paths": np.array([_as_text(path) for path in paths], dtype=str),
+            "paths": np.array([as_text(path) for path in paths], dtype=str),
             "offsets": offsets.astype(np.int64),
             "durations": np.array(durations, np.float64),
             "sample_rates": np.array(rates, np.int64),
@@ -93,15 +102,17 @@ class NpzWriter:
             "checkpoint_sha256": np.array(self._model.metadata["checkpoint_sha256"]),
         }
         rows = len(self._frames)
-        with replacing(self._path) as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in small.items():
-                _write_member(archive, name, array.shape, [array], array.dtype)
-            _write_member(archive, "timestamps", (rows,), self._timestamps(), np.float32)
-            for name, store in (
-                ("scene_embeddings", self._scenes),
-                ("timestamp_embeddings", self._frames),
-            ):
-                _write_member(archive, name, (len(store), store.size), store.chunks(), np.float32)
+        members: list[Member] = [
+            (name, array.shape, [array], array.dtype) for name, array in small.items()
+        ]
+        members.append(("timestamps", (rows,), self._timestamps(), np.float32))
+        for name, store in (
+            ("scene_embeddings", self._scenes),
+            ("timestamp_embeddings", self._frames),
+        ):
+            members.append((name, (len(store), store.size), store.chunks(), np.float32))
+        with replacing(self._path) as file:
+            write_members(file, members)
         self.close()
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ the exit code, and imports what it computes with inside ``run``, so that ``--hel
 from argparse import ArgumentParser, Namespace
 from typing import Protocol
 
-from hearaudiomlp.commands import embed, info, keywords, listen, plot, pull
+from hearaudiomlp.commands import doctor, embed, info, keywords, listen, plot, pull
 from hearaudiomlp.commands import map as map_command
 
 
@@ -29,4 +29,13 @@ class Command(Protocol):
         """Do what the command is for; return the exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (embed, keywords, listen, plot, map_command, info, pull)
+COMMANDS: tuple[Command, ...] = (
+    embed,
+    keywords,
+    listen,
+    plot,
+    map_command,
+    info,
+    pull,
+    doctor,
+)

@@ -1,7 +1,9 @@
-"""``hearaudiomlp embed``: files of audio into one ``.npz``."""
+"""``hearaudiomlp embed``: files, folders and archives of audio into a table of embeddings."""
 
 import argparse
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from hearaudiomlp.commands.common import (
     add_encoder_argument,
@@ -11,9 +13,20 @@ from hearaudiomlp.commands.common import (
     say,
     tell,
 )
+from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, OptionError
+
+if TYPE_CHECKING:
+    from hearaudiomlp import Model
+    from hearaudiomlp.table.formats.base import Format
+    from hearaudiomlp.table.job import Failure, Report, Row
+    from hearaudiomlp.table.plan import Listing
+    from hearaudiomlp.table.run import Run
 
 NAME = "embed"
-HELP = "Embed audio files into one .npz."
+HELP = "Embed audio files, folders or lists of them into one table."
+
+_FEW = 20
+"""Files of which each is told by itself."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,49 +35,196 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_encoder_argument(parser)
     add_running_arguments(parser)
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="audio of any rate and channel count"
+        "files",
+        nargs="+",
+        metavar="PATH",
+        help="audio of any rate and channel count: files, folders, patterns (**), lists (.txt: a "
+        "path a line; - for standard input), URLs",
     )
-    parser.add_argument("-o", "--output", type=_npz, required=True, metavar="OUT.npz")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="the table: .npz, .npy, .parquet, .hdf5 or .jsonl",
+    )
+    parser.add_argument(
+        "--format", help="npz, npy, parquet, hdf5 or jsonl, where the ending of OUT doesn't tell"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("scene", "timestamps", "both"),
+        help="embeddings to write (default: both for npz, scene for the others)",
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=("skip", "stop"),
+        default="skip",
+        help="what to do about a file that can't be read (default: skip, and report it)",
+    )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on where an interrupted run was (the default), or begin again",
+    )
+    parser.add_argument(
+        "--shard-files", type=_count, metavar="N", help="files in a shard (default: 64 to 1000)"
+    )
+    parser.add_argument(
+        "--layout", choices=("hear",), help="PATH is a HEAR task, and OUT a folder for heareval"
+    )
+    parser.add_argument(
+        "--cluster", action="store_true", help="work in processes of a local Dask cluster"
+    )
+    parser.add_argument("--workers", type=_count, metavar="N", help="number of these processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster")
 
 
 def run(options: argparse.Namespace) -> int:
     """Embed the files; what failed is said, and the rest written all the same."""
-    from hearaudiomlp.embed import Failed, embed_files
-    from hearaudiomlp.npz import NpzWriter
+    from hearaudiomlp.table.formats.hear import HearTask
+    from hearaudiomlp.table.run import Run
 
-    if not options.output.parent.is_dir():
-        say(f"there is no folder {options.output.parent} to write to")
+    try:
+        form = _format(options)
+    except OptionError as problem:
+        say(problem)
         return 2
-    if options.output.is_dir():
-        say(f"{options.output} is a folder")
-        return 2
+    kind = options.kind or ("both" if form.name == "npz" else "scene")
+    if isinstance(form, HearTask):
+        kind = form.kind
     model = load(options)
-    writer = NpzWriter(options.output, model)
-    for file in embed_files(options.files, model):
-        if isinstance(file, Failed):
-            say(file.problem)
-            continue
-        writer.add(file)
-        tell(
-            f"{file.path}: {file.duration:.2f} s, {file.n_timestamps} x "
-            f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
-            "scene values"
+    listing = _listing(options, form)
+    if not len(listing):
+        say("no audio files were found")
+        return 1
+    try:
+        going = Run(
+            options.output,
+            listing,
+            model,
+            format=form,
+            kind=kind,
+            shard_files=options.shard_files,
+            resume=options.resume,
+            say=say,
         )
-    done = len(writer)
+    except (OptionError, FileNotFoundError) as problem:
+        say(problem)
+        return 2
+    with going:
+        try:
+            _work(going, options, model, stop=options.on_error == "stop" or form.name == "hear")
+        except KeyboardInterrupt:
+            say(f"interrupted; {_progress(going)}: the same command goes on from there")
+            return 130
+        except (AudioFileError, AudioFileNotFoundError) as problem:
+            say(problem)
+            say(f"stopped there; {_progress(going)}")
+            return 1
+        return _conclude(going.finish(), options, model)
+
+
+def _format(options: argparse.Namespace) -> "Format":
+    from hearaudiomlp.table.formats import ENDINGS, find_format
+    from hearaudiomlp.table.formats.hear import HearTask
+
+    if options.workers and options.scheduler:
+        raise OptionError("--workers is for a local cluster, and --scheduler for another one")
+    if options.layout:
+        if len(options.files) != 1:
+            raise OptionError("--layout hear takes one folder of a task")
+        return HearTask(Path(options.files[0]))
+    ending = PurePath(options.output).suffix.lower()
+    if options.format is None and ending not in ENDINGS:
+        raise OptionError(
+            f"the ending of {options.output} tells no format: it has to end in "
+            f"{', '.join(ENDINGS)}, or --format has to say"
+        )
+    return find_format(options.format or ENDINGS[ending])
+
+
+def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
+    from hearaudiomlp.table.formats.hear import HearTask
+    from hearaudiomlp.table.plan import Listing
+    from hearaudiomlp.table.sources import Passed, find, look
+
+    passed = Passed()
+    if isinstance(form, HearTask):
+        return Listing(look(path) for path in form.paths)
+    listing = Listing(find(options.files, passed))
+    if str(passed):
+        say(f"passed over: {passed}")
+    return listing
+
+
+def _progress(going: "Run") -> str:
+    files = sum(going.units[index].count for index in going.find_done())
+    total = sum(unit.count for unit in going.units)
+    return f"{files:,} of {total:,} files are done and stay in {going.job.parts}"
+
+
+def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bool) -> None:
+    from hearaudiomlp.table.job import Failure
+    from hearaudiomlp.table.progress import Lines, show_progress
+    from hearaudiomlp.table.run import this_machine
+
+    if going.complete:
+        return
+    files = sum(unit.count for unit in going.units)
+    done = sum(going.units[index].count for index in going.done)
     if done:
-        writer.write()
-        files = "1 file" if done == 1 else f"{done} files"
-        tell(f"{options.output}: {files}, {model.name} on {model.device}")
-    failed = len(options.files) - done
+        say(f"going on: {done:,} of {files:,} files were done before")
+    shown: Lines | None = None if files <= _FEW else show_progress(files, done)
+
+    def on_file(result: "Row | Failure") -> None:
+        if shown is not None:
+            shown.file(result)
+        elif isinstance(result, Failure):
+            say(result.problem)
+        else:
+            tell(
+                f"{result.path}: {result.duration:.2f} s, {result.n_timestamps} x "
+                f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
+                "scene values"
+            )
+
+    with ExitStack() as stack:
+        if shown is not None:
+            stack.callback(shown.close)
+        if options.cluster or options.workers or options.scheduler:
+            from hearaudiomlp.table.cluster import cluster, on_cluster
+
+            client = stack.enter_context(cluster(model, options.scheduler, options.workers))
+            workers = on_cluster(client)
+        else:
+            workers = this_machine(model)
+        for _ in going.work(workers, on_file, stop_at_failure=stop):
+            pass
+
+
+def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> int:
+    failed = len(report.failed)
+    if not report.fresh:
+        tell(f"{options.output}: complete already, nothing has changed since")
+    if report.embedded:
+        files = "1 file" if report.embedded == 1 else f"{report.embedded:,} files"
+        hours = (
+            f"{report.seconds / 3600:,.2f} h"
+            if report.seconds >= 3600
+            else (f"{report.seconds:,.1f} s")
+        )
+        tell(f"{options.output}: {files}, {hours}, {model.name} on {model.device}")
     if failed:
-        say(f"{failed} of {len(options.files)} files failed")
-        if not done:
+        say(f"{failed:,} of {report.files:,} files failed: {options.output}.report.json")
+        if not report.embedded:
             say("nothing was written")
     return 1 if failed else 0
 
 
-def _npz(text: str) -> Path:
-    path = Path(text)
-    if path.suffix != ".npz":
-        raise argparse.ArgumentTypeError(f"has to end in .npz: {text}")
-    return path
+def _count(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return value

@@ -1,0 +1,85 @@
+"""Files that have a URL (extra ``[remote]``: fsspec): s3://, gs://, https://, memory:// ..."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hearaudiomlp.errors import MissingPackageError, OptionError
+
+_VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
+
+
+def is_url(path: str) -> bool:
+    """Whether it has to be reached through fsspec; ``file://`` has not."""
+    return "://" in path and not path.startswith("file://")
+
+
+def local_path(path: str) -> str:
+    """Return a path without ``file://``."""
+    return path.removeprefix("file://")
+
+
+@cache
+def _filesystem(protocol: str) -> Any:
+    try:
+        import fsspec
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"{protocol}:// needs fsspec ({problem}): pip install 'hearaudiomlp[remote]'"
+        ) from problem
+    try:
+        return fsspec.filesystem(protocol)
+    except ImportError as problem:  # s3fs, gcsfs ...: it says which
+        raise MissingPackageError(f"{protocol}://: {problem}") from problem
+    except ValueError as problem:
+        raise OptionError(f"{protocol}://: {problem}") from problem
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path inside it.
+
+    Raises:
+        MissingPackageError: fsspec, or what it needs for this protocol, isn't installed.
+        OptionError: there is no such protocol.
+    """
+    fs = _filesystem(url.partition("://")[0])
+    return fs, str(fs._strip_protocol(url))
+
+
+def stamp(info: dict[str, Any]) -> str:
+    """Return what tells one version of a remote file from the next, as far as the server says."""
+    return next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
+
+
+class Copy:
+    """A remote file, whole, in a temporary file: a broken connection is an error, not its end."""
+
+    def __init__(self, url: str) -> None:
+        """Fetch it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            OSError: it can't be fetched.
+        """
+        fs, path = filesystem(url)
+        descriptor, name = tempfile.mkstemp(suffix=PurePosixPath(path).suffix)
+        os.close(descriptor)
+        self.path = Path(name)
+        """Where the copy is."""
+        try:
+            fs.get_file(path, name)
+        except FileNotFoundError:
+            self.close()
+            raise
+        except Exception as problem:  # each of fsspec's back ends has errors of its own
+            self.close()
+            raise OSError(f"can't fetch {url}: {problem}") from problem
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""Units done by the workers of a Dask cluster (extra ``[dask]``).
+
+Each worker process has one model, which its threads share, each computing on itself alone. A few
+units more than there are threads are handed out at a time, so that neither the scheduler nor this
+process collects work. Units are written where they belong by the worker that did them; doing one
+again, because its worker died, writes the same files once more.
+"""
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hearaudiomlp.cpus import usable_cpus
+from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
+from hearaudiomlp.model import Model
+from hearaudiomlp.table.job import Account, OnFile
+from hearaudiomlp.table.run import Workers
+from hearaudiomlp.table.unit import Work, do_unit
+
+try:
+    import distributed
+except ImportError as problem:
+    raise MissingPackageError(
+        f"a cluster needs Dask's distributed ({problem}): pip install 'hearaudiomlp[dask]'"
+    ) from problem
+
+_PLUGIN = "hearaudiomlp"
+_AHEAD = 2
+"""Units handed out for each thread: one that is done and one that waits."""
+
+_RETRIES = 3
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+class ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Gives every worker process its model, as soon as it joins."""
+
+    name = _PLUGIN
+    idempotent = False
+
+    def __init__(self, model: Model, *, local: bool) -> None:
+        """Take the model that the workers are to have; it travels as a pickle."""
+        self._local = local
+        self._device = model.device.partition(":")[0]
+        self._model = model.with_threads(1)
+
+    def setup(self, worker: Any) -> None:
+        """Keep the model with the worker; it opened its session when it was unpickled."""
+        worker.hearaudiomlp_model = self._model
+        if self._local and threading.current_thread() is threading.main_thread():
+            # A terminal's Ctrl-C goes to all processes; the one that was started by hand ends it.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        device = self._model.device.partition(":")[0]
+        if device != self._device:
+            raise DeviceError(
+                f"the worker {worker.address} computes on {device} and this run on {self._device}: "
+                "give --device"
+            )
+
+    def teardown(self, worker: Any) -> None:
+        """Let go of the model."""
+        worker.hearaudiomlp_model = None
+
+
+def _do_on_worker(work: Work) -> Account:
+    worker: Any = distributed.get_worker()
+    if not work.store.exists(f"{work.job.parts}/run.json"):
+        raise ClusterError(
+            f"the worker {worker.address} doesn't see {work.job.parts} where this process wrote "
+            "it: the table has to be on storage that all of them share, or a URL"
+        )
+    return do_unit(work, worker.hearaudiomlp_model, _ignore)
+
+
+@contextmanager
+def cluster(
+    model: Model, scheduler: str | None = None, workers: int | None = None
+) -> Iterator[Any]:
+    """Connect to a cluster, or start one on this machine, and give its workers the model.
+
+    Args:
+        model: what computes.
+        scheduler: address of a scheduler; without it, processes of this machine do the work.
+        workers: number of these processes; all usable CPUs, if not given.
+
+    Returns:
+        The client.
+
+    Raises:
+        ClusterError: the scheduler can't be reached.
+        MissingPackageError: the extra ``[dask]`` isn't installed.
+    """
+    local = None
+    try:
+        if scheduler is None:
+            local = distributed.LocalCluster(
+                n_workers=workers or usable_cpus(),
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=50,
+            )
+        client = distributed.Client(local or scheduler, timeout="30s")
+    except OSError as problem:  # TimeoutError too
+        raise ClusterError(f"there is no Dask scheduler at {scheduler} ({problem})") from problem
+    try:
+        client.register_plugin(ModelPlugin(model, local=local is not None), name=_PLUGIN)
+        yield client
+    finally:
+        client.close()
+        if local is not None:
+            local.close()
+
+
+def on_cluster(client: Any) -> Workers:
+    """Return workers that are those of a cluster."""
+
+    def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
+        waiting = iter(units)
+        indices: dict[Any, int] = {}
+        results = distributed.as_completed()
+
+        def hand_out() -> None:
+            allowed = _AHEAD * max(1, sum(client.nthreads().values()))
+            while len(indices) < allowed:
+                unit = next(waiting, None)
+                if unit is None:
+                    return
+                future = client.submit(_do_on_worker, unit, pure=False, retries=_RETRIES)
+                indices[future] = unit.index
+                results.add(future)
+
+        hand_out()
+        for future in results:
+            index = indices.pop(future)
+            try:
+                account = future.result()
+            except HearAudioMLPError:
+                raise
+            except distributed.KilledWorker as problem:
+                raise ClusterError(
+                    f"unit {index} was given up, because the workers that had it died: {problem}"
+                ) from problem
+            for result in (*account.rows, *account.failed):
+                on_file(result)
+            yield index, account
+            hand_out()
+
+    return work

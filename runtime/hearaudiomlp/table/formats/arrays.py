@@ -1,0 +1,76 @@
+"""The arrays of a table, as numpy's and HDF5's files have them, in pieces of bounded size."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.npz import Member
+from hearaudiomlp.table.job import Done
+from hearaudiomlp.windows import frame_centres
+
+Floats = npt.NDArray[np.float32]
+_ROWS = 1 << 12
+
+
+def embeddings(done: Done, ending: str) -> Iterator[Floats]:
+    """Give the ``scenes`` or ``frames`` of all units in pieces [shape=(n, size)]."""
+    job = done.job
+    size = job.scene_embedding_size if ending == "scenes" else job.timestamp_embedding_size
+    for data in done.parts(ending, _ROWS * size * 4):
+        yield np.frombuffer(data, np.float32).reshape(-1, size)
+
+
+def _column(done: Done, name: str, dtype: Any) -> Iterator[npt.NDArray[Any]]:
+    for rows in done.rows():
+        yield np.array([getattr(row, name) for row in rows], dtype)
+
+
+def _offsets(done: Done) -> Iterator[npt.NDArray[np.int64]]:
+    at = np.zeros(1, np.int64)
+    yield at
+    for counts in _column(done, "n_timestamps", np.int64):
+        offsets = at[-1] + np.cumsum(counts)
+        yield offsets
+        at = offsets[-1:] if len(offsets) else at
+
+
+def _timestamps(done: Done) -> Iterator[Floats]:
+    for rows in done.rows():
+        for row in rows:
+            for start in range(0, row.n_timestamps, _ROWS):
+                yield frame_centres(min(row.n_timestamps, start + _ROWS), start)
+
+
+def frames(done: Done) -> Member:
+    """Return the timestamp embeddings [shape=(rows, size)]."""
+    shape = (done.timestamps, done.job.timestamp_embedding_size)
+    return ("timestamp_embeddings", shape, embeddings(done, "frames"), np.float32)
+
+
+def scenes(done: Done) -> Member:
+    """Return the scene embeddings [shape=(files, size)]."""
+    shape = (done.embedded, done.job.scene_embedding_size)
+    return ("scene_embeddings", shape, embeddings(done, "scenes"), np.float32)
+
+
+def members(done: Done) -> Iterator[Member]:
+    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``."""
+    job, files = done.job, (done.embedded,)
+    text = np.dtype(f"<U{done.longest_path}")
+    yield "paths", files, _column(done, "path", text), text
+    if job.frames:
+        yield "offsets", (done.embedded + 1,), _offsets(done), np.int64
+    yield "durations", files, _column(done, "duration", np.float64), np.float64
+    yield "sample_rates", files, _column(done, "sample_rate", np.int64), np.int64
+    yield "channels", files, _column(done, "channels", np.int64), np.int64
+    for name in ("model", "checkpoint_sha256"):
+        value = np.array(getattr(job, name))
+        yield name, (), [value], value.dtype
+    if job.frames:
+        yield "timestamps", (done.timestamps,), _timestamps(done), np.float32
+    if job.scenes:
+        yield scenes(done)
+    if job.frames:
+        yield frames(done)

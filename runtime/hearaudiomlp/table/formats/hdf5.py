@@ -1,0 +1,53 @@
+"""``.hdf5`` (extra ``[hdf5]``: h5py): the arrays of the ``.npz`` as datasets."""
+
+from contextlib import ExitStack
+from types import ModuleType
+
+import numpy as np
+
+from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.table.formats import arrays
+from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
+from hearaudiomlp.table.job import Done, Job
+from hearaudiomlp.table.store import Store
+
+
+def _h5py() -> ModuleType:
+    try:
+        import h5py
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"HDF5 needs h5py ({problem}): pip install 'hearaudiomlp[hdf5]'"
+        ) from problem
+    return h5py  # type: ignore[no-any-return]
+
+
+class Hdf5(OneFile):
+    """One file with a dataset for each array."""
+
+    name = "hdf5"
+
+    def check(self) -> None:
+        """Look for h5py."""
+        _h5py()
+
+    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+        """Write bare arrays."""
+        return RawSink(job, store, unit, stack)
+
+    def publish(self, done: Done, store: Store) -> None:
+        """Put them into one file. It has no dates in it, so equal runs give equal bytes."""
+        h5py = _h5py()
+        with store.writing(done.job.name) as file, h5py.File(file, "w", track_order=False) as table:
+            for name, shape, chunks, dtype in arrays.members(done):
+                is_text = np.dtype(dtype).kind == "U"
+                kind = h5py.string_dtype() if is_text else dtype
+                dataset = table.create_dataset(name, shape, kind)
+                at = 0
+                for chunk in chunks:
+                    values = chunk.astype(object) if is_text else chunk
+                    if shape == ():
+                        dataset[()] = values.item()
+                        continue
+                    dataset[at : at + len(chunk)] = values
+                    at += len(chunk)

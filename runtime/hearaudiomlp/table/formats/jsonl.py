@@ -1,0 +1,67 @@
+"""``.jsonl``: one JSON object a line and file."""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.embed import Embedded
+from hearaudiomlp.table.formats.base import OneFile, Sink
+from hearaudiomlp.table.job import Done, Job, Row
+from hearaudiomlp.table.store import Store
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> str:
+    """Write float32 with as many digits as it takes to read the same number back."""
+    return f"[{', '.join([str(value) for value in values])}]"
+
+
+class _LineSink:
+    def __init__(self, job: Job, file: IO[bytes]) -> None:
+        self._job, self._file = job, file
+
+    def _put(self, text: str) -> None:
+        self._file.write(text.encode())
+
+    def _list(self, name: str, items: Iterable[str]) -> None:
+        self._put(f', "{name}": [')
+        separator = ""
+        for item in items:
+            self._put(separator + item)
+            separator = ", "
+        self._put("]")
+
+    def add(self, row: Row, file: Embedded) -> None:
+        """Write the file's line, piece by piece: it may be long."""
+        job = self._job
+        facts = row._asdict() | {"model": job.model, "checkpoint_sha256": job.checkpoint_sha256}
+        self._put(json.dumps(facts)[:-1])
+        if job.scenes:
+            self._put(f', "scene_embedding": {_numbers(file.scene_embedding)}')
+        if job.frames:
+            self._list("timestamps", (str(time) for time in file.timestamps))
+            chunks = file.timestamp_chunks()
+            self._list("timestamp_embeddings", (_numbers(line) for part in chunks for line in part))
+        self._put("}\n")
+
+
+class Jsonl(OneFile):
+    """One file of lines."""
+
+    name = "jsonl"
+
+    def check(self) -> None:
+        """Nothing is needed."""
+
+    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+        """Write the lines of a unit."""
+        return _LineSink(job, stack.enter_context(store.writing(job.part_name(unit, "jsonl"))))
+
+    def publish(self, done: Done, store: Store) -> None:
+        """Lay the units end to end."""
+        with store.writing(done.job.name) as file:
+            for data in done.parts("jsonl"):
+                file.write(data)

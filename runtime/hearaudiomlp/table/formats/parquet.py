@@ -1,0 +1,180 @@
+"""``.parquet`` (extra ``[parquet]``: pyarrow): folders of shards, one for each unit."""
+
+import json
+import re
+from contextlib import ExitStack
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.embed import Embedded
+from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.table.formats.base import Sink
+from hearaudiomlp.table.job import Done, Job, Row
+from hearaudiomlp.table.store import Store
+
+_ROWS = 1 << 14
+"""Timestamps in a row group."""
+
+_FACTS = (
+    "version",
+    "model",
+    "checkpoint_sha256",
+    "licence",
+    "sample_rate",
+    "scene_embedding_size",
+    "timestamp_embedding_size",
+)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"Parquet needs pyarrow ({problem}): pip install 'hearaudiomlp[parquet]'"
+        ) from problem
+    return pa, pq
+
+
+class _Shard:
+    """A file whose columns come in batches; each batch is a row group."""
+
+    def __init__(
+        self, job: Job, file: IO[bytes], columns: dict[str, Any], stack: ExitStack
+    ) -> None:
+        self._pa, pq = _pyarrow()
+        facts = {name: getattr(job, name) for name in _FACTS}
+        self._schema = self._pa.schema(
+            list(columns.items()), metadata={"hearaudiomlp": json.dumps(facts)}
+        )
+        # Embeddings have no value twice: a dictionary of them would only cost time.
+        names = [name for name in columns if "embedding" not in name]
+        self._writer = stack.enter_context(
+            pq.ParquetWriter(file, self._schema, compression="zstd", use_dictionary=names)
+        )
+
+    def write(self, columns: dict[str, Any]) -> None:
+        """Write a row group; a two-dimensional array is a column of lists."""
+        arrays = [self._array(columns[field.name], field.type) for field in self._schema]
+        batch = self._pa.Table.from_arrays(arrays, schema=self._schema)
+        self._writer.write_table(batch, row_group_size=max(1, len(batch)))
+
+    def _array(self, values: Any, kind: Any) -> Any:
+        if self._pa.types.is_fixed_size_list(kind):
+            flat = self._pa.array(values.reshape(-1), self._pa.float32())
+            return self._pa.FixedSizeListArray.from_arrays(flat, type=kind)
+        if self._pa.types.is_dictionary(kind):
+            return self._pa.array(values, self._pa.string()).dictionary_encode()
+        return self._pa.array(values, kind)
+
+
+class _ParquetSink:
+    def __init__(self, job: Job, store: Store, unit: int, stack: ExitStack) -> None:
+        pa, _ = _pyarrow()
+        self._job = job
+        names = pa.dictionary(pa.int32(), pa.string())
+
+        def shard(folder: str, columns: dict[str, Any]) -> _Shard:
+            name = f"{job.parts}/{folder}/part-{unit:05}.parquet"
+            return _Shard(job, stack.enter_context(store.writing(name)), columns, stack)
+
+        def vector(size: int) -> Any:
+            return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
+
+        columns = {
+            "file": pa.int64(),
+            "path": pa.string(),
+            "duration": pa.float64(),
+            "sample_rate": pa.int32(),
+            "channels": pa.int32(),
+            "n_timestamps": pa.int64(),
+            "model": names,
+            "checkpoint_sha256": names,
+        }
+        if job.scenes:
+            columns["scene_embedding"] = vector(job.scene_embedding_size)
+        self._files = shard("files", columns)
+        self._rows: list[Row] = []
+        self._scenes: list[npt.NDArray[np.float32]] = []
+        stack.callback(self._write_files)
+        if job.frames:
+            columns = {
+                "file": pa.int64(),
+                "path": names,
+                "timestamp": pa.float32(),
+                "timestamp_embedding": vector(job.timestamp_embedding_size),
+            }
+            self._frames = shard("timestamps", columns)
+            self._pending: list[tuple[Row, npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
+            self._n_pending = 0
+            stack.callback(self._write_frames)
+
+    def add(self, row: Row, file: Embedded) -> None:
+        self._rows.append(row)
+        if self._job.scenes:
+            self._scenes.append(file.scene_embedding)
+        if self._job.frames:
+            at = 0
+            times = file.timestamps
+            for chunk in file.timestamp_chunks():
+                self._pending.append((row, times[at : at + len(chunk)], chunk))
+                at += len(chunk)
+                self._n_pending += len(chunk)
+                if self._n_pending >= _ROWS:
+                    self._write_frames()
+
+    def _write_files(self) -> None:
+        job, rows = self._job, self._rows
+        columns: dict[str, Any] = {
+            name: [getattr(row, name) for row in rows] for name in Row._fields
+        }
+        columns["model"] = [job.model] * len(rows)
+        columns["checkpoint_sha256"] = [job.checkpoint_sha256] * len(rows)
+        if job.scenes:
+            nothing = np.zeros(0, np.float32)
+            columns["scene_embedding"] = np.concatenate([nothing, *self._scenes])
+        self._files.write(columns)
+
+    def _write_frames(self) -> None:
+        if not self._pending:
+            return
+        rows = [(row, len(times)) for row, times, _ in self._pending]
+        columns = {
+            "file": np.concatenate([np.full(count, row.file) for row, count in rows]),
+            "path": [row.path for row, count in rows for _ in range(count)],
+            "timestamp": np.concatenate([times for _, times, _ in self._pending]),
+            "timestamp_embedding": np.concatenate([chunk for _, _, chunk in self._pending]),
+        }
+        self._frames.write(columns)
+        self._pending, self._n_pending = [], 0
+
+
+class Parquet:
+    """A folder of shards for the files, and one for the timestamps."""
+
+    name = "parquet"
+
+    def may_replace(self, name: str, store: Store) -> bool:
+        """Whether it is a folder of nothing but shards."""
+        if not store.is_folder(name):
+            return not store.exists(name)
+        return all(re.fullmatch(r"part-\d+\.parquet", found) for found in store.names(name))
+
+    def check(self) -> None:
+        """Look for pyarrow."""
+        _pyarrow()
+
+    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+        """Write the shards of a unit."""
+        return _ParquetSink(job, store, unit, stack)
+
+    def publish(self, done: Done, store: Store) -> None:
+        """Put the folders in place, that of the files last."""
+        job = done.job
+        for folder, name in (("timestamps", job.beside("timestamps.parquet")), ("files", job.name)):
+            made = f"{job.parts}/{folder}"
+            if store.exists(made):  # or it is in place already: a crash came just after
+                store.move(made, name)

@@ -1,0 +1,287 @@
+"""A whole run: begun or continued, its units done by someone, the table laid out and reported."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import hearaudiomlp
+from hearaudiomlp.errors import OptionError, RunChangedError
+from hearaudiomlp.model import Model
+from hearaudiomlp.session import onnxruntime
+from hearaudiomlp.table.formats.base import Format
+from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
+from hearaudiomlp.table.plan import Listing, Unit
+from hearaudiomlp.table.store import LocalStore, open_store
+from hearaudiomlp.table.unit import Work, do_unit
+
+Workers = Callable[[Iterable[Work], OnFile], Iterator[tuple[int, Account]]]
+"""Does units, and gives the number and the account of each that is done."""
+
+
+def this_machine(model: Model) -> Workers:
+    """Return workers that are this process alone."""
+
+    def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
+        for unit in units:
+            yield unit.index, do_unit(unit, model, on_file)
+
+    return work
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+class Run:
+    """A table in the making.
+
+    What is done lies in ``OUT.parts``; a run over the same files with the same options goes on from
+    there. Use it as a context manager: it holds a lock on that folder.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        listing: Listing,
+        model: Model,
+        *,
+        format: Format,  # noqa: A002 - its name everywhere
+        kind: str = "both",
+        shard_files: int | None = None,
+        resume: bool = True,
+        say: Callable[[str], None] = _ignore,
+    ) -> None:
+        """Look at what there is already.
+
+        Args:
+            output: path or URL of the table.
+            listing: the files, as :func:`hearaudiomlp.table.sources.find` finds them.
+            model: what computes.
+            format: as :func:`hearaudiomlp.table.formats.find_format` gives it.
+            kind: ``scene``, ``timestamps`` or ``both``.
+            shard_files: files in a unit, and in a shard of Parquet; see :meth:`Listing.units`.
+            resume: whether to go on with what an earlier run left, instead of removing it.
+            say: is told what was found.
+
+        Raises:
+            RunChangedError: what was left belongs to other files, another model or other options.
+            MissingPackageError: the format needs a package that isn't installed.
+            FileNotFoundError: there is no folder to write to.
+            OptionError: an option has a value that it can't have, or what has the table's name now
+                is something else.
+        """
+        if kind not in KINDS:
+            raise OptionError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
+        self._format = format
+        format.check()
+        self._store, name = open_store(output)
+        if not format.may_replace(name, self._store):
+            raise OptionError(f"{output} is there and is no {format.name} table: remove it first")
+        self._listing = listing
+        card = model.metadata
+        self.job = Job(
+            name=name,
+            kind=kind,
+            device=model.device.partition(":")[0],
+            model=model.name,
+            checkpoint_sha256=card["checkpoint_sha256"],
+            licence=card["licence"],
+            version=hearaudiomlp.__version__,
+            sample_rate=model.sample_rate,
+            scene_embedding_size=model.scene_embedding_size,
+            timestamp_embedding_size=model.timestamp_embedding_size,
+        )
+        self._facts: dict[str, Any] = {
+            "format": format.name,
+            **{key: value for key, value in asdict(self.job).items() if key != "name"},
+            "graph_sha256": model.graph_sha256,
+            "onnxruntime": onnxruntime().__version__,
+            "shard_files": shard_files,
+            "sources": listing.digest,
+        }
+        self.units = listing.units(shard_files)
+        """All units of the run."""
+
+        self._lock = self._locked()
+        try:
+            self.complete = self._begin(resume, say)
+            """Whether the table is there already, made of the same files in the same way."""
+
+            self.done = {unit.index for unit in self.units} if self.complete else self.find_done()
+            """Numbers of the units that are done."""
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _report_name(self) -> str:
+        return f"{self.job.name}.report.json"
+
+    @property
+    def _run_name(self) -> str:
+        return f"{self.job.parts}/run.json"
+
+    @property
+    def _listing_name(self) -> str:
+        return f"{self.job.parts}/files.jsonl"
+
+    def _locked(self) -> int | None:
+        """Lock the folder of what is done; the system lets go when this process ends."""
+        if not isinstance(self._store, LocalStore):
+            return None
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            return None
+        folder = self._store.path(self.job.parts)
+        folder.mkdir(exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            os.close(lock)
+            if isinstance(problem, BlockingIOError):
+                raise RunChangedError(f"another run is writing {self.job.name} now") from None
+            return None  # a file system without locks
+        return lock
+
+    def _clear(self) -> None:
+        """Remove what an earlier run left, but not the folder, which is locked."""
+        for name in self._store.names(self.job.parts):
+            self._store.remove(f"{self.job.parts}/{name}")
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        if not self._store.exists(name):
+            return None
+        with self._store.reading(name) as file:
+            read: dict[str, Any] = json.loads(file.read())
+            return read
+
+    def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
+        """Find out what is there; return whether it is all."""
+        job, store = self.job, self._store
+        store.remove_leftovers(job.name)
+        store.remove_leftovers(job.parts)
+        before = self._read(self._run_name)
+        if before is not None:
+            if not resume:
+                self._clear()
+            elif changes := self._changes(before):
+                raise RunChangedError(
+                    f"{job.parts} holds an unfinished run, and it can't be continued: {changes}; "
+                    "--no-resume begins again"
+                )
+            else:
+                return False
+        else:
+            self._clear()  # no run got as far as to say what it is
+            report = self._read(self._report_name)
+            if report is not None and resume:
+                there = store.exists(job.name) or not report["embedded"]
+                changes = self._changes(report)
+                if there and not changes:
+                    store.remove(job.parts)
+                    return True
+                if there and store.exists(job.name):
+                    say(f"{job.name} is made anew: {changes}")
+        with store.writing(self._listing_name) as file:
+            for chunk in self._listing.chunks():
+                file.write(chunk)
+        with store.writing(self._run_name) as file:
+            file.write(json.dumps(self._facts, indent=1).encode())
+        return False
+
+    def _changes(self, before: dict[str, Any]) -> str:
+        """Tell what is another than it was; nothing, if all is as before."""
+        told = [
+            f"{name} was {before.get(name)} and is {value}"
+            for name, value in self._facts.items()
+            if name != "sources" and before.get(name) != value
+        ]
+        if before.get("sources") != self._listing.digest:
+            told.append(f"other files: {self._file_changes()}")
+        return "; ".join(told)
+
+    def _file_changes(self) -> str:
+        if not self._store.exists(self._listing_name):
+            return "added, gone or changed"
+        with self._store.reading(self._listing_name) as file:
+            return self._listing.differences(iter(file))
+
+    def find_done(self) -> set[int]:
+        """Return the numbers of the units that are done on disk, by whoever did them."""
+        names = set(self._store.names(self.job.parts))
+        return {unit.index for unit in self.units if f"{unit.index:05}.json" in names}
+
+    def _work(self, unit: Unit, stop_at_failure: bool) -> Work:
+        return Work(
+            job=self.job,
+            store=self._store,
+            format=self._format,
+            index=unit.index,
+            first=unit.first,
+            entries=self._listing.entries(unit),
+            stop_at_failure=stop_at_failure,
+        )
+
+    def work(
+        self, workers: Workers, on_file: OnFile = _ignore, *, stop_at_failure: bool = False
+    ) -> Iterator[tuple[Unit, Account]]:
+        """Have the units done that aren't yet; each is given when it is done, in any order.
+
+        Raises:
+            AudioFileError: with ``stop_at_failure``, the first file that can't be read.
+        """
+        waiting = (
+            self._work(unit, stop_at_failure) for unit in self.units if unit.index not in self.done
+        )
+        for index, account in workers(waiting, on_file):
+            self.done.add(index)
+            yield self.units[index], account
+
+    def finish(self) -> Report:
+        """Lay out the table, write its report, and remove what was in between.
+
+        Nothing but the report is written where no file could be embedded.
+        """
+        if self.complete:
+            return self._earlier_report()
+        assert len(self.done) == len(self.units)
+        done = Done(self.job, self._store, len(self.units))
+        self._store.remove_leftovers(self.job.parts)  # a worker of a cluster may have died
+        if done.embedded:
+            self._format.publish(done, self._store)
+        failed = [failure for account in done.accounts() for failure in account.failed]
+        counts = {
+            "files": len(self._listing),
+            "embedded": done.embedded,
+            "seconds": done.seconds,
+            "failed": [failure._asdict() for failure in failed],
+        }
+        with self._store.writing(self._report_name) as file:
+            file.write(json.dumps(self._facts | counts, indent=1).encode() + b"\n")
+        self._store.remove(self.job.parts)
+        return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
+
+    def _earlier_report(self) -> Report:
+        report = self._read(self._report_name)
+        assert report is not None
+        failed = [Failure(**failure) for failure in report["failed"]]
+        return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)
+
+    def close(self) -> None:
+        """Let go of the lock and the listing. What was done stays; if nothing was, nothing does."""
+        self._listing.close()
+        if not self.find_done():
+            self._store.remove(self.job.parts)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
