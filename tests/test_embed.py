@@ -188,7 +188,7 @@ def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, c
     ("arguments", "message"),
     [
         (["embed", "a.wav", "--model", "m.pth", "-o", "o.npz", "--threads", "0"], "at least 1"),
-        (["embed", "--model", "m.pth", "-o", "o.npz"], "FILE"),
+        (["embed", "--model", "m.pth", "-o", "o.npz"], "PATH"),
         (["embed", "a.wav", "-o", "o.npz", "--encoder", "no"], "--encoder"),
         ([], "COMMAND"),
         (["sing"], "invalid choice"),

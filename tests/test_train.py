@@ -308,7 +308,9 @@ def test_every_tenth_variant_is_held_out() -> None:
     assert len(held_out_variants(variants)) == 10
 
 
-def test_a_missing_synthesizer_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_synthesizer_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With the Debian package that it is in, from the command line too."""
     monkeypatch.setattr(espeak.ctypes.util, "find_library", lambda _: None)
     monkeypatch.setattr("shutil.which", lambda _: None)
@@ -320,7 +322,14 @@ def test_a_missing_synthesizer_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ]:
         with pytest.raises(SynthesizerMissingError, match=f"apt-get install {package}"):
             make_part(tmp_path, name, Plan(), lambda *_: None)
-    assert command.main(["kwmlp", "--corpus", str(tmp_path), "--folder", str(tmp_path / "r")]) == 1
+    made = ["kwmlp", "--corpus", str(tmp_path), "-o", str(tmp_path / "x.pth")]
+
+    def missing(*_: object) -> None:
+        raise SynthesizerMissingError("flite", "libflite1")
+
+    monkeypatch.setattr(command, "prepare_corpus", missing)
+    assert command.main([*made, "--folder", str(tmp_path / "r")]) == 1
+    assert "apt-get install libflite1" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.pth"))
 
 

@@ -187,10 +187,6 @@ def test_own_cache_folder(plain, tmp_path: Path) -> None:
         weights.cache_folder()
 
 
-@pytest.mark.skipif(
-    not (ROOT / "checkpoints" / "kwmlp.pth").exists(),
-    reason="the weights of our own aren't in checkpoints/ yet",
-)
 def test_the_bundled_weights_themselves(tmp_path: Path, capsys) -> None:
     for module, name in ((kwmlp, "kwmlp"), (audiomlp, "audiomae")):
         model = module.load_model()

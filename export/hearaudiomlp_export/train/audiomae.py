@@ -22,9 +22,13 @@ _MASKED_FRAMES = 20
 _MASKED_BANDS = 8
 _DECODER_BLOCKS = 4
 
-_LOUDNESS = 10.0
-"""What a loud band is scaled to. The blocks' LayerNorms take the level out from about 3e-3 up,
-so that this sets how faint a sound may be (35 dB below the loudest) and still be told."""
+_LOUDNESS = 5.0
+"""What a typical loud band is scaled to.
+
+The blocks' LayerNorms take the level out from about 3e-3 up, so that this sets how faint a sound
+may be and still be told. Much larger, and the first Linear's output drowns what the blocks add to
+it: the embedding of loud noise is then nothing but zeros.
+"""
 
 
 class Decoder(nn.Module):
@@ -72,8 +76,9 @@ class AutoencoderTask(Task):
         self.mel = WarpedPowerMel(recipe.warp)
         mel = self.mel(examples)
         loud = mel.square().mean((0, 1)).sqrt()
-        # One factor for all bands would do as well; this one begins with equal bands.
-        self.scale = Standardize(torch.zeros(MEL_BANDS), loud / _LOUDNESS)
+        # Half way to equal bands: high ones are faint in speech, and loud in noise.
+        typical = (loud * loud.mean()).sqrt()
+        self.scale = Standardize(torch.zeros(MEL_BANDS), typical / _LOUDNESS)
         level = decibels(mel)
         self.standardize = Standardize(level.mean((0, 1)), level.std((0, 1)))
 

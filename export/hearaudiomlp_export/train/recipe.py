@@ -60,7 +60,7 @@ RECIPES = {
         warp=1.1,
         survival=(1.0, 1.0),
         weight_decay=0.05,
-        learning_rate=3e-3,
+        learning_rate=1.5e-3,
         warm_up=250,
     ),
 }
