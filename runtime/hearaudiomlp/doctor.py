@@ -32,6 +32,9 @@ _EXTRAS = {
     "plot": ("matplotlib", "sklearn"),
     "torch": ("torch",),
 }
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+"""Packages that are installed under another name than they are imported by."""
+
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
 
 
@@ -60,10 +63,14 @@ def _versions() -> Iterator[Fact]:
     yield Fact("python", f"{platform.python_version()} ({sys.executable})")
     yield Fact("system", f"{platform.platform()}")
     yield Fact("numpy", np.__version__)
-    have, lack = [], []
+    have: list[str] = []
+    lack: list[str] = []
     for extra, packages in _EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        have += [f"{name} {_version(name)}" for name in packages if name not in missing]
+        for name in packages:
+            told = f"{name} {_version(_DISTRIBUTIONS.get(name, name))}"
+            if name not in missing and told not in have:  # soxr is in two extras
+                have.append(told)
         lack += [extra] if missing else []
     yield Fact("extras", ", ".join(have) or "none")
     if lack:
