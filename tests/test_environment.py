@@ -129,7 +129,7 @@ def test_installed_wheel_works_without_network(wheel: Path, tmp_path: Path) -> N
     sample, offline = str(ROOT / "samples" / "words.flac"), ("unshare", "-rn")
     command = ("-m", "hearaudiomlp")
     told = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
-    assert "words.npz: 1 file, kwmlp on cpu" in told
+    assert "words.npz: 1 file, 6.4 s, kwmlp on cpu" in told
     assert (environment.folder / "words.npz").stat().st_size > 100_000
     told = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
     assert [line.split("\t")[2] for line in told.splitlines()] == [
