@@ -1,8 +1,10 @@
 """The engines that a whole-pipeline file is run in, each behind the same call."""
 
+import json
 import platform
 import struct
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from wav import write_wav
+
+from hearaudiomlp.spec import KEYWORDS
+
+ROOT = Path(__file__).resolve().parent.parent
 
 Floats = npt.NDArray[np.float32]
 Outputs = dict[str, Floats]
@@ -106,12 +112,47 @@ def read_outputs(path: Path) -> Outputs:
     return outputs
 
 
+def _javascript(runtime: str) -> Callable[[Path, Path | None], tuple[str, Run]]:
+    """Return the maker of an engine that `npm install` in web/ brought."""
+
+    def make(model: Path, _program: Path | None) -> tuple[str, Run]:
+        sys.path.insert(0, str(ROOT / "tests" / "platforms"))
+        from javascript import JavaScriptModel
+
+        answering = JavaScriptModel(runtime, str(model))
+        width = answering.timestamp_embedding_size
+
+        def run(audio: Floats) -> Outputs:
+            found = [answering.embed(sound) for sound in audio]
+            frames, timestamps, scene, logits = (
+                np.stack(each) for each in zip(*found, strict=True)
+            )
+            outputs = {
+                "timestamp_embeddings": frames.reshape(len(audio), -1, width),
+                "timestamps": timestamps,
+                "scene_embeddings": scene,
+            }
+            if logits.size:
+                outputs["keyword_logits"] = logits.reshape(len(audio), -1, len(KEYWORDS.split()))
+            return outputs
+
+        package = "onnxruntime-web" if runtime == "chromium" else runtime
+        about = ROOT / "web" / "node_modules" / package / "package.json"
+        told = f"{package} {json.loads(about.read_bytes())['version']}"
+        return (f"Chromium, {told}" if runtime == "chromium" else f"Node, {told}"), run
+
+    return make
+
+
 ENGINES: dict[str, Callable[[Path, Path | None], tuple[str, Run]]] = {
     "onnxruntime": _onnxruntime,
     "hearaudiomlp": _hearaudiomlp,
     "reference": _reference,
     "openvino": _openvino,
     "c": _c,
+    "onnxruntime-node": _javascript("onnxruntime-node"),
+    "onnxruntime-web": _javascript("onnxruntime-web"),
+    "chromium": _javascript("chromium"),
 }
 
 
