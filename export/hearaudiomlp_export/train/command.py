@@ -148,6 +148,7 @@ def train(options: argparse.Namespace) -> Path:
             bar.update(step - bar.n)
 
         run.run(show)
+        bar.update(recipe.steps - bar.n)
     with replacing(output) as file:
         torch.save({"model_state_dict": run.average.checkpoint()}, file)
     plot_log(folder / "log.jsonl", folder / "log.png", options.name)
