@@ -155,20 +155,24 @@ def test_killed_at_random_and_run_again_it_gives_the_same_table(
         )
         until = len(list(parts.glob("0*.json"))) + rng.integers(0, 3 if kills == 10 else 2)
         while len(list(parts.glob("0*.json"))) < until:
-            assert running.poll() is None
+            if running.poll() is not None:
+                break
             time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.6))
-        assert running.poll() is None, "it was done before it was killed"
+        time.sleep(rng.uniform(0, 0.6 if kills == 10 else 0.2))
         running.send_signal(signal.SIGKILL)
         running.wait()
+        finished = out.exists()
+        if finished:  # a quick machine was done first
+            assert kills < 10 or len(units) >= 5
+            break
         units.append(len(list(parts.glob("0*.json"))))
-        assert not out.exists()
+    assert units, "it was done before it was killed once"
     print("units done at each kill:", units)
     done = subprocess.run(
         command(folder, weights, out, "--kind", "both"), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    if units[-1]:
+    if units[-1] and not finished:
         assert "were done before" in done.stderr
     assert contents(out) == contents(table)
 
