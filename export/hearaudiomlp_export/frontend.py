@@ -34,14 +34,24 @@ class PowerMel(nn.Module):
         self.register_buffer("window", torch.from_numpy(hann_window()))
         self.register_buffer("filterbank", torch.from_numpy(mel_filterbank()))
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Map waveforms [shape=(n, 16000)] to power mels [shape=(n, 98, 40)]."""
+    def power(self, windows: Tensor) -> Tensor:
+        """Map waveforms [shape=(n, 16000)] to power spectrograms [shape=(n, 98, 241)]."""
         frames = windows.unfold(-1, N_FFT, HOP) * self.window.to(windows)
         spectrum = torch.fft.rfft(frames, n=N_FFT)
         assert spectrum.shape[-1] == BINS
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel: Tensor = power @ self.filterbank.to(windows).T
+        power: Tensor = spectrum.real.square() + spectrum.imag.square()
+        return power
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Map waveforms [shape=(n, 16000)] to power mels [shape=(n, 98, 40)]."""
+        mel: Tensor = self.power(windows) @ self.filterbank.to(windows).T
         return mel
+
+
+def decibels(mel: Tensor) -> Tensor:
+    """Return 10 log10 of ``mel`` [shape=(n, 98, 40)], floored 80 dB below each window's maximum."""
+    level = 10.0 * torch.log10(mel.clamp(min=AMIN))
+    return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - TOP_DB)
 
 
 class MFCC(nn.Module):
@@ -55,9 +65,7 @@ class MFCC(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Map power mels [shape=(n, 98, 40)] to MFCCs of the same shape."""
-        decibels = 10.0 * torch.log10(mel.clamp(min=AMIN))
-        floor = decibels.amax(dim=(1, 2), keepdim=True) - TOP_DB
-        return torch.maximum(decibels, floor) @ self.dct.to(mel).T
+        return decibels(mel) @ self.dct.to(mel).T
 
 
 def front_end(name: str) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hearaudiomlp_export.filters import MEL_BANDS
-from hearaudiomlp_export.frontend import AMIN, TOP_DB
+from hearaudiomlp_export.frontend import decibels
 from hearaudiomlp_export.networks import WIDTH, AudioMAE, GatedMLP, PostNorm, Residual
 from hearaudiomlp_export.train.features import WARPS, Standardize, WarpedPowerMel, mask
 from hearaudiomlp_export.train.initialize import open_gates
@@ -46,12 +46,6 @@ class Decoder(nn.Module):
         """Map embeddings [shape=(n, 98, 8)] to standardized decibels [shape=(n, 98, 40)]."""
         decoded: Tensor = self.to_mel(self.layers(self.expand(embedding)))
         return decoded
-
-
-def decibels(mel: Tensor) -> Tensor:
-    """Return 10 log10 of ``mel`` [shape=(n, 98, 40)], floored 80 dB below each window's maximum."""
-    level = 10.0 * torch.log10(mel.clamp(min=AMIN))
-    return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - TOP_DB)
 
 
 class AutoencoderTask(Task):

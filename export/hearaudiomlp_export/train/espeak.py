@@ -6,7 +6,6 @@ thousands of words; hence ctypes. API: ``espeak-ng/speak_lib.h``.
 
 import ctypes
 import ctypes.util
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,8 +57,6 @@ class ESpeak:
         self._chunks: list[bytes] = []
         # ctypes keeps no reference to a callback; without this one it would be collected.
         self._callback: Callable[..., Any] = _Callback(self._take)
-        # eSpeak draws its jitter from the C library's generator.
-        self._seed = ctypes.CDLL(None).srand
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         data = ctypes.c_char_p()
@@ -89,7 +86,6 @@ class ESpeak:
         """
         library = self._library
         self._become(voice.name)
-        self._seed(zlib.crc32(f"{text} {voice}".encode()))
         library.espeak_SetParameter(_RATE, int(np.clip(175 * voice.rate, 80, 450)), 0)
         library.espeak_SetParameter(_PITCH, int(np.clip(50 * voice.pitch, 0, 99)), 0)
         library.espeak_SetParameter(_RANGE, int(np.clip(50 * voice.intonation, 0, 100)), 0)

@@ -46,10 +46,7 @@ class WarpedPowerMel(PowerMel):
             windows: waveforms.
             chosen: which filter bank each window goes through [shape=(n,), int64].
         """
-        frames = windows.unfold(-1, N_FFT, N_FFT // 3) * self.window.to(windows)
-        spectrum = torch.fft.rfft(frames, n=N_FFT)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return torch.bmm(power, self.bank[chosen])
+        return torch.bmm(self.power(windows), self.bank[chosen])
 
 
 def mask(features: Tensor, rng: np.random.Generator, frames: int, bands: int) -> Tensor:
