@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from baseline import Contender, Floats, WindowEncoder, torch_pipeline, window_encoder
+from baseline import Contender, Floats, compiled_system, torch_pipeline
 
 import hearaudiomlp
 from hearaudiomlp import scene, windows
 from hearaudiomlp.spec import FRAMES, HOP, WINDOW
 from hearaudiomlp_export.checkpoints import load_checkpoint
 from hearaudiomlp_export.networks import WIDTH
+from hearaudiomlp_export.reference import PublishedSystem
 from hearaudiomlp_export.trace import embed_weights, trace
 
 
@@ -30,7 +31,7 @@ def around(encode: Callable[[Floats], Floats]) -> Contender:
     return run
 
 
-def plain_export(encoder: WindowEncoder) -> Contender:
+def plain_export(encoder: torch.nn.Module) -> Contender:
     """Return the exporter's own graph of the published design, default session options."""
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
@@ -70,16 +71,15 @@ def on_openvino(graph: bytes, hint: str, block: int) -> Contender:
 
 def torch_contenders(checkpoint: Path, threads: int) -> dict[str, Contender]:
     """Return the published design in PyTorch, on one thread and on ``threads``."""
-    encoder = window_encoder(checkpoint)
+    system = PublishedSystem(checkpoint)
     return {
-        f"PyTorch, {count} thread{'s'[: count > 1]}": torch_pipeline(encoder, count)
+        f"PyTorch, {count} thread{'s'[: count > 1]}": torch_pipeline(system, count)
         for count in sorted({1, threads})
     }
 
 
 def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, Contender]:
     """Return all contenders by name, ours first."""
-    encoder = window_encoder(checkpoint)
     model = hearaudiomlp.load_model(checkpoint, device="cpu", threads=threads)
 
     def ours(audio: Floats) -> tuple[Floats, Floats]:
@@ -90,9 +90,9 @@ def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, C
     chosen |= torch_contenders(checkpoint, threads)
     if compiled:
         chosen[f"torch.compile, {threads} threads"] = torch_pipeline(
-            torch.compile(encoder, dynamic=True), threads
+            compiled_system(checkpoint), threads
         )
-    chosen["plain export, default session"] = plain_export(encoder)
+    chosen["plain export, default session"] = plain_export(PublishedSystem(checkpoint).encoder)
     weights = load_checkpoint(checkpoint, None, None).weights
     graph = embed_weights(trace("kwmlp"), weights).SerializeToString()
     try:

@@ -23,8 +23,8 @@ PYTORCH = """
 import sys
 sys.path.insert(0, {here!r})
 import torch
-from baseline import torch_pipeline, window_encoder
-run = torch_pipeline(window_encoder({path!r}), 1)
+from baseline import PublishedSystem, torch_pipeline
+run = torch_pipeline(PublishedSystem({path!r}), 1)
 run(torch.zeros(1, 16000).numpy())
 """
 

@@ -73,6 +73,16 @@ def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[
         )
 
 
+def made_for(folder: Path, model: str) -> str | None:
+    """Return the SHA-256 of the checkpoint that reference arrays were computed of.
+
+    None for the published system's own arrays, which don't say; ``own_reference.py`` does.
+    """
+    with np.load(folder / "reference.npz") as store:
+        checkpoints: dict[str, str] = json.loads(str(store["meta"])).get("checkpoint_sha256", {})
+    return checkpoints.get(model)
+
+
 def read_reference(folder: Path, model: str) -> Iterator[Case]:
     """Give the 76 cases of the published system's reference arrays, and its keyword logits.
 

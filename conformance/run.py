@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from engines import ENGINES, Run, this_platform
-from kit import Case, read_kit, read_reference
+from kit import Case, made_for, read_kit, read_reference
 
 from hearaudiomlp.files import replacing
 from hearaudiomlp.onnxfile import summarize
@@ -53,7 +53,13 @@ def main() -> int:
 
     card = summarize(options.model.read_bytes()).metadata
     name, precision = card["model"], card.get("precision", "float32")
+    cases_of = "reference" if options.reference else "kit"
     if options.reference:
+        sha256 = made_for(options.reference, name)
+        if sha256 is not None:
+            cases_of = "own-reference"
+            if sha256 != card["checkpoint_sha256"]:
+                parser.error(f"{options.reference} is of other weights than {options.model}")
         cases = read_reference(options.reference, name)
     else:
         cases = read_kit(options.kit, name, precision, card["checkpoint_sha256"])
@@ -78,7 +84,7 @@ def main() -> int:
     print(f"{engine}, {name}: {passed} of {total} cases within tolerance")
     if options.json:
         figures = {
-            "set": "reference" if options.reference else "kit",
+            "set": cases_of,
             "model": name,
             "precision": precision,
             "engine": engine,

@@ -25,6 +25,8 @@ within tolerance; aarch64 is a Cortex-A72 emulated by QEMU. Written by `table.py
 _SETS = {
     "reference": "The published system's reference arrays, published weights: 76 inputs, and for "
     "kwmlp one more case, the 40 keyword windows. Tolerances are those of its `compare.py`.",
+    "own-reference": "The same inputs, this project's own weights. What they have to give was "
+    "computed by `own_reference.py`, from PyTorch; the tolerances are the same.",
     "kit": "The kit in this folder, and its tolerances.",
 }
 

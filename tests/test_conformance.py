@@ -111,6 +111,46 @@ def test_kit_holds_what_its_list_says(kit) -> None:
     assert sum(path.stat().st_size for path in kit.rglob("*") if path.is_file()) < 600_000
 
 
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory, checkpoints) -> Path:
+    """Inputs as in the published system's reference arrays, fewer; what random weights give."""
+    source = tmp_path_factory.mktemp("reference")
+    folder = source / "own"
+    rng = np.random.default_rng(7)
+    inputs = {
+        f"in/n{size}": 0.1 * rng.standard_normal((2, size)) for size in (0, 100, 15_681, 50_000)
+    }
+    stored = {name: audio.astype(np.float32) for name, audio in inputs.items()}
+    meta = json.dumps({"cases": [name[3:] for name in stored], "noise": {}})
+    np.savez(source / "reference.npz", meta=meta, **stored)
+    windows = rng.standard_normal((3, 16_000)).astype(np.float32)
+    np.savez(source / "keywords.npz", windows=windows, logits=np.zeros((3, 35), np.float32))
+    # Stands in for the comparison that comes with the published arrays.
+    (source / "compare.py").write_text(
+        'OUTPUTS = ("timestamps", "timestamp_embeddings", "scene_embeddings")\n'
+        "def allowed(kind, case, output, noise, size):\n"
+        '    return 0.0 if output == "timestamps" else 1.5e-4\n'
+    )
+    script = [sys.executable, str(ROOT / "conformance" / "own_reference.py"), source, folder]
+    subprocess.run([*script, checkpoints["kwmlp"]], check=True)
+    return folder
+
+
+def test_other_weights_are_held_against_pytorch(arrays, checkpoints, tmp_path, ran) -> None:
+    path, figures = tmp_path / "own.onnx", tmp_path / "figures.json"
+    assert export_main([str(checkpoints["kwmlp"]), "-o", str(path), "--interface", "hear"]) == 0
+    code, told = ran(path, "--reference", arrays, "--json", figures)
+    assert (code, "5 of 5 cases" in told) == (0, True), told
+    assert json.loads(figures.read_text())["set"] == "own-reference"
+    assert "own weights" in table.table([json.loads(figures.read_text())])
+
+
+def test_arrays_of_other_weights_are_refused(arrays, model, ran, capsys) -> None:
+    with pytest.raises(SystemExit):
+        ran(model, "--reference", arrays)
+    assert "is of other weights" in capsys.readouterr().err
+
+
 def test_float_wav_keeps_every_bit(tmp_path: Path) -> None:
     audio = np.random.default_rng(0).standard_normal((3, 501)).astype(np.float32) * 1e6
     wav.write_wav(tmp_path / "x.wav", audio)
