@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from hearaudiomlp import HearAudioMLPError, load_model, notices, session
+from hearaudiomlp import HearAudioMLPError, builds, load_model, notices, session
 from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
 from hearaudiomlp.session import CPU, CUDA, DeviceFallbackWarning
@@ -169,14 +169,14 @@ def test_results_do_not_depend_on_the_number_of_threads(path: Path, noise) -> No
 
 def test_two_builds_of_onnx_runtime_are_an_error(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "onnxruntime-1.32.0.dist-info").mkdir()
-    assert session.installed_builds(tmp_path) == ["onnxruntime"]
+    assert builds.installed_builds(tmp_path) == ["onnxruntime"]
     (tmp_path / "onnxruntime_extensions-0.9.dist-info").mkdir()
     (tmp_path / "onnxruntime_gpu-1.32.0.dist-info").mkdir()
-    assert session.installed_builds(tmp_path) == ["onnxruntime", "onnxruntime-gpu"]
+    assert builds.installed_builds(tmp_path) == ["onnxruntime", "onnxruntime-gpu"]
     fake = SimpleNamespace(__path__=[str(tmp_path / "onnxruntime")])
     monkeypatch.setitem(sys.modules, "onnxruntime", fake)
     with pytest.raises(MissingPackageError) as caught:
-        session.onnxruntime()
+        builds.onnxruntime()
     assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu" in str(
         caught.value
     )
@@ -185,9 +185,9 @@ def test_two_builds_of_onnx_runtime_are_an_error(tmp_path: Path, monkeypatch) ->
 def test_no_onnx_runtime_is_an_error(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[cpu\]'"):
-        session.onnxruntime()
+        builds.onnxruntime()
     with pytest.raises(ImportError):
-        session.onnxruntime()
+        builds.onnxruntime()
 
 
 def test_broken_onnx_runtime_is_an_error(tmp_path: Path, monkeypatch) -> None:
@@ -197,7 +197,7 @@ def test_broken_onnx_runtime_is_an_error(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "onnxruntime")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(MissingPackageError, match="--force-reinstall --no-deps onnxruntime-gpu"):
-        session.onnxruntime()
+        builds.onnxruntime()
 
 
 @pytest.mark.parametrize(("said", "expected"), [(None, "1"), ("0", "0")])

@@ -15,9 +15,10 @@ import numpy as np
 
 import hearaudiomlp
 from hearaudiomlp import selftest, weights
+from hearaudiomlp.builds import onnxruntime
 from hearaudiomlp.cpus import cgroup_quota, usable_cpus
 from hearaudiomlp.errors import HearAudioMLPError
-from hearaudiomlp.session import CPU, CUDA, onnxruntime
+from hearaudiomlp.session import CPU, CUDA
 from hearaudiomlp.spec import ENCODERS
 
 _EXTRAS = {

@@ -37,7 +37,7 @@ class Halves:
     """Front end and encoder of one model as sessions of their own."""
 
     def __init__(
-        self, source: Source, *, device: str, providers: Sequence[Provider] | None
+        self, source: Source, *, device: str, providers: Sequence[Provider] | None, tf32: bool
     ) -> None:
         """Cut the model's graph in two.
 
@@ -45,6 +45,7 @@ class Halves:
             source: of the model.
             device: as for :class:`~hearaudiomlp.session.Session`.
             providers: likewise.
+            tf32: likewise.
 
         Raises:
             ModelFileError: the graph isn't made as the packaged ones are.
@@ -54,8 +55,8 @@ class Halves:
         front, _ = graph.cut((frames, (FRAME, "frames")), (self._rows, ("frames", BANDS)))
         encoder, used = graph.cut(("power_mel", ("n", FRAMES, BANDS)))
         weights = {name: values for name, values in source.weights.items() if name in used}
-        self._front = Session(front, {}, device=device, providers=providers)
-        self._encoder = Session(encoder, weights, device=device, providers=providers)
+        self._front = Session(front, {}, device=device, providers=providers, tf32=tf32)
+        self._encoder = Session(encoder, weights, device=device, providers=providers, tf32=tf32)
 
     def power_mel(self, samples: Floats) -> Floats:
         """Return the power mel of each frame that lies wholly inside some samples.

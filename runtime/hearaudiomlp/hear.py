@@ -16,6 +16,8 @@ class Options(TypedDict, total=False):
     device: str
     providers: Sequence[Provider] | None
     threads: int | None
+    tf32: bool
+    cuda_graphs: bool
 
 
 class Embedder(Protocol):

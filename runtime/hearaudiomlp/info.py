@@ -32,14 +32,14 @@ def describe(weights: Weights, model: Model) -> dict[str, str]:
     outline, card = model.outline(), model.metadata
     macs, encoder = int(card["macs_per_window"]), int(card["encoder_macs_per_window"])
     step = 1000 * int(card["hop"]) // model.sample_rate
-    stored = card.get("precision", "float32")
+    stored, computed = (card.get(key, "float32") for key in ("precision", "arithmetic"))
     return {
         "model": f"{model.name} ({weights.path}, {weights.path.stat().st_size:,} bytes)",
         "weights": _KINDS[weights.kind],
         "parameters": f"{int(card['parameters']):,}",
         "precision": "float32"
         if stored == "float32"
-        else f"stored as {stored}, computed as float32",
+        else f"stored as {stored}, computed as {computed}",
         "interface": _INTERFACES[card.get("interface", "windows")],
         "per second": f"{macs:,} multiply-accumulates ({2e-9 * macs:.3f} GFLOP): "
         f"front end {macs - encoder:,}, encoder {encoder:,}",

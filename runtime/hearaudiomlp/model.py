@@ -63,6 +63,8 @@ class Model:
         device: str = "auto",
         providers: Sequence[Provider] | None = None,
         threads: int | None = None,
+        tf32: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
         """Open a session; see :func:`load_model` for the options."""
         if threads is not None and (
@@ -70,7 +72,12 @@ class Model:
         ):
             raise OptionError(f"threads has to be a whole number of at least 1, not {threads!r}")
         self._source = source
-        self._options: dict[str, Any] = {"device": device, "providers": providers}
+        self._options: dict[str, Any] = {
+            "device": device,
+            "providers": providers,
+            "tf32": tf32,
+            "cuda_graphs": cuda_graphs,
+        }
         self._threads = threads
         self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
@@ -172,6 +179,7 @@ class Model:
         options = dict(self._options)
         if options["providers"] is None:
             options["device"] = self.device  # the one that "auto" came to
+        del options["cuda_graphs"]  # the front end's frames are of any number
         return Halves(self._source, **options)
 
     def _frames(self, audio: Floats) -> Floats:
@@ -297,6 +305,8 @@ def load_model(
     device: str = "auto",
     providers: Sequence[Provider] | None = None,
     threads: int | None = None,
+    tf32: bool = False,
+    cuda_graphs: bool = False,
 ) -> Model:
     """Load an encoder.
 
@@ -312,6 +322,10 @@ def load_model(
             which is said once.
         providers: ONNX Runtime's names of providers in the place of a device.
         threads: threads that compute on the CPU; all CPUs that this process may use, if not given.
+        tf32: with ``device="cuda"``, let the GPU's matrix products round their factors to TF32 (10
+            bits): faster, and further from the published system than its tolerances allow.
+        cuda_graphs: with ``device="cuda"``, record the GPU's work for a few sizes and start it at
+            once: faster where there are few windows at a time. The numbers are the same.
 
     Returns:
         The model.
@@ -330,7 +344,14 @@ def load_model(
     weights = locate(model_file_path, name)
     data = weights.read()
     try:
-        return Model(read_source(data, name), device=device, providers=providers, threads=threads)
+        return Model(
+            read_source(data, name),
+            device=device,
+            providers=providers,
+            threads=threads,
+            tf32=tf32,
+            cuda_graphs=cuda_graphs,
+        )
     except ModelFileError as problem:
         problem.args = (f"{weights.path}: {problem}",)
         raise

@@ -2,18 +2,21 @@
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp.errors import DeviceError, MissingPackageError, ModelFileError, OptionError
+from hearaudiomlp.builds import onnxruntime
+from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
 from hearaudiomlp.notices import say_once
+
+if TYPE_CHECKING:  # imported where a GPU is used
+    from hearaudiomlp.binding import BoundRuns
 
 Floats = npt.NDArray[np.float32]
 Provider = str | tuple[str, Mapping[str, Any]]
@@ -31,50 +34,6 @@ class DeviceFallbackWarning(RuntimeWarning):
 
 def _fall_back(message: str) -> None:
     say_once(message, message, DeviceFallbackWarning)
-
-
-def onnxruntime() -> ModuleType:
-    """Import ONNX Runtime (its telemetry off unless the user turned it on) and return it.
-
-    Raises:
-        MissingPackageError: it is missing, or several builds of it overwrite each other.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime as ort
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"ONNX Runtime can't be imported ({problem}): pip install 'hearaudiomlp[cpu]', "
-            "or 'hearaudiomlp[gpu]' for NVIDIA GPUs"
-        ) from problem
-    # A package that lost its __init__.py to the removal of another build has a path, but no file.
-    builds = installed_builds(Path(next(iter(ort.__path__))).parent)
-    if len(builds) > 1:
-        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in builds else builds[0]
-        raise MissingPackageError(
-            f"{' and '.join(builds)} are both installed and overwrite each other's files: "
-            f"pip uninstall -y {' '.join(builds)} && pip install {keep}"
-        )
-    if not hasattr(ort, "InferenceSession"):
-        raise MissingPackageError(
-            "the package onnxruntime is damaged, as it is when one of two builds was uninstalled: "
-            f"pip install --force-reinstall --no-deps {builds[0] if builds else 'onnxruntime'}"
-        )
-    if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
-        ort.disable_telemetry_events()  # for a caller who imported onnxruntime before us
-    return ort  # type: ignore[no-any-return]
-
-
-def installed_builds(site_packages: Path) -> list[str]:
-    """Return the names of the builds of ONNX Runtime in a folder of packages.
-
-    importlib.metadata would tell too, but importing it takes longer than all of this package.
-    """
-    folders = site_packages.glob("onnxruntime*.dist-info")
-    names = {folder.name.split("-", 1)[0].replace("_", "-").lower() for folder in folders}
-    # onnxruntime-extensions and the like are other packages that live beside it.
-    builds = ("", "-gpu", "-openvino", "-directml", "-qnn", "-rocm", "-migraphx", "-training")
-    return [build for suffix in builds if (build := f"onnxruntime{suffix}") in names]
 
 
 def _parse_device(device: str) -> tuple[str, int]:
@@ -144,6 +103,8 @@ class Session:
         *,
         device: str = "auto",
         providers: Sequence[Provider] | None = None,
+        tf32: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
         """Load the graph.
 
@@ -153,19 +114,32 @@ class Session:
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             providers: ONNX Runtime's names of providers, or pairs of name and options, in order of
                 preference; takes the place of ``device``.
+            tf32: on CUDA, let matrix products round their factors to TF32.
+            cuda_graphs: on CUDA, record the kernels of a run and start them all at once.
 
         Raises:
             DeviceError: the device or a provider can't be used.
             ModelFileError: ONNX Runtime can't load the graph.
-            OptionError: the device isn't one, or both device and providers were given.
+            OptionError: the device isn't one, both device and providers were given, or an option
+                of CUDA for another device.
         """
         self._ort = onnxruntime()
         self._graph, self._weights = graph, weights
         kind, index = _parse_device(device)
+        if (tf32 or cuda_graphs) and kind != "cuda":
+            raise OptionError(
+                'tf32 and cuda_graphs are for device="cuda"; as a provider, CUDA takes the options '
+                "use_tf32 and enable_cuda_graph"
+            )
+        self._cuda_options = {"use_tf32": int(tf32)}
+        if cuda_graphs:
+            self._cuda_options["enable_cuda_graph"] = 1
+        self._bound: BoundRuns | None = None
         if providers is not None:
             if kind != "auto":
                 raise OptionError("give either device or providers, not both")
             self._session = self._open_strictly(_checked(providers))
+            self._bind(self._session)
         elif kind == "cuda":
             self._session = self._open_cuda(index)
         elif kind == "cpu":
@@ -203,19 +177,38 @@ class Session:
         if CUDA in self._ort.get_available_providers():
             missing = _preload_cuda(self._ort)
         try:
-            session = self._open_strictly([(CUDA, {"device_id": index})])
+            session = self._open_strictly([(CUDA, {"device_id": index, **self._cuda_options})])
         except DeviceError as problem:
             problem.args = (f"{problem}{'; ' if missing else ''}{missing}",)
             raise
+        self._bind(session)
         self._try_out(session)
         return session
 
+    def _bind(self, session: Any) -> None:
+        """Prepare runs on buffers of fixed shapes, if CUDA is what computes."""
+        if _computing(session)[:1] != (CUDA,):
+            return
+        from hearaudiomlp.binding import BoundRuns
+
+        chosen = session.get_provider_options()[CUDA]
+        graphs = chosen.get("enable_cuda_graph", "0") == "1"
+        if BoundRuns.fits(session):
+            device = ("cuda", int(chosen.get("device_id", "0")))
+            self._bound = BoundRuns(self._ort, session, device, graphs=graphs)
+        elif graphs:
+            raise OptionError("CUDA graphs need fixed shapes, which this graph doesn't have")
+
     def _try_out(self, session: Any) -> None:
         node = session.get_inputs()[0]
-        shape = [size if isinstance(size, int) else 1 for size in node.shape]
+        values = np.zeros([size if isinstance(size, int) else 1 for size in node.shape], np.float32)
         try:
-            session.run(None, {node.name: np.zeros(shape, np.float32)})
+            if self._bound is None:
+                session.run(None, {node.name: values})
+            else:
+                self._bound.run(values)
         except Exception as problem:
+            self._bound = None
             raise DeviceError(f"the CUDA provider fails when it computes ({problem})") from problem
 
     def _open_strictly(self, providers: list[tuple[str, dict[str, Any]]]) -> Any:
@@ -289,7 +282,10 @@ class Session:
             DeviceError: the provider failed, for want of memory say.
         """
         try:
-            results = self._session.run(None, {self._input: values})
+            if self._bound is None:
+                results = self._session.run(None, {self._input: values})
+            else:
+                results = self._bound.run(values)
         except Exception as problem:  # as above
             raise DeviceError(f"{self.device} failed while computing: {problem}") from problem
         return dict(zip(self._outputs, results, strict=True))

@@ -21,7 +21,10 @@ INTERFACES = ("windows", "hear")
 """What a model file takes: bare windows, or whole sounds (docs/format.md). Windows, if unsaid."""
 
 PRECISIONS = ("float32", "float16")
-"""What the weights of a model file may be stored as; float32, if unsaid. All are computed so."""
+"""What the weights of a model file may be stored as; float32, if unsaid."""
+
+ARITHMETICS = ("float32", "float16")
+"""What a model file's blocks may compute in; float32, if unsaid. Float16 is meant for GPUs."""
 
 _REQUIRED = (
     "model",
@@ -105,7 +108,11 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     for name, (found, expected) in facts.items():
         if found != expected:
             raise ValueError(f"{name}: {found}, not {expected}")
-    for key, known in (("interface", INTERFACES), ("precision", PRECISIONS)):
+    for key, known in (
+        ("interface", INTERFACES),
+        ("precision", PRECISIONS),
+        ("arithmetic", ARITHMETICS),
+    ):
         if card.get(key, known[0]) not in known:
             raise ValueError(f"{key}: {card[key]}, not {' or '.join(known)}")
     for number in ("parameters", "macs_per_window", "encoder_macs_per_window"):

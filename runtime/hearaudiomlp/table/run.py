@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import hearaudiomlp
+from hearaudiomlp.builds import onnxruntime
 from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.model import Model
-from hearaudiomlp.session import onnxruntime
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
 from hearaudiomlp.table.plan import Listing, Unit

@@ -1,0 +1,128 @@
+"""Runs of a session on buffers of fixed shapes that stay where they are.
+
+On a GPU a run is many small kernels; what costs is starting each of them, and asking for memory.
+With inputs and outputs bound to buffers on the device, of a few shapes only, memory is asked for
+once, and ONNX Runtime can record the kernels of a shape as a CUDA graph and start them all at
+once. The shapes differ in the number of windows; an input in between is filled up with zeros,
+which is harmless because windows are independent.
+"""
+
+import bisect
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+SIZES = (1, 2, 8, 32, 128, 256)
+"""Windows in a run: two for a clip of one second, and steps that waste little of the last run."""
+
+
+class _Bound:
+    """One shape: its buffers on the device, and their binding."""
+
+    def __init__(self, ort: ModuleType, session: Any, size: int, device: tuple[str, int]) -> None:
+        node = session.get_inputs()[0]
+
+        def buffer(shape: list[Any]) -> Any:
+            return ort.OrtValue.ortvalue_from_shape_and_type(
+                [size, *shape[1:]], np.float32, *device
+            )
+
+        self.input = buffer(node.shape)
+        self.outputs = {output.name: buffer(output.shape) for output in session.get_outputs()}
+        self.binding = session.io_binding()
+        self.binding.bind_ortvalue_input(node.name, self.input)
+        for name, value in self.outputs.items():
+            self.binding.bind_ortvalue_output(name, value)
+        self.options = ort.RunOptions()
+        # Sizes have a recorded graph each. Without CUDA graphs the entry says nothing.
+        self.options.add_run_config_entry("gpu_graph_id", str(size))
+        self.filled = np.zeros([size, *node.shape[1:]], np.float32)
+
+
+class BoundRuns:
+    """Runs of one session, each on the smallest of a few shapes that holds its input.
+
+    Runs wait for each other, because they share buffers. With CUDA graphs they are all made on one
+    thread, because ONNX Runtime records a graph for the thread that first runs it.
+    """
+
+    def __init__(
+        self,
+        ort: ModuleType,
+        session: Any,
+        device: tuple[str, int],
+        *,
+        graphs: bool,
+        sizes: tuple[int, ...] = SIZES,
+    ) -> None:
+        """Prepare; buffers of a size are made when it is first needed.
+
+        Args:
+            ort: ONNX Runtime.
+            session: with one input and outputs that have the number of windows as their first
+                dimension and fixed others.
+            device: ``("cuda", N)``, or ``("cpu", 0)``, where it works as well and helps nothing.
+            graphs: whether the session records CUDA graphs.
+            sizes: numbers of windows, increasing.
+        """
+        self._make: Callable[[int], _Bound] = partial(self._open, ort, session, device)
+        self._session, self._sizes = session, sizes
+        self._bound: dict[int, _Bound] = {}
+        self._lock = threading.Lock()
+        self._runner = ThreadPoolExecutor(1, "hearaudiomlp-cuda") if graphs else None
+
+    @staticmethod
+    def fits(session: Any) -> bool:
+        """Whether a session's shapes are fixed but for the number of windows."""
+        nodes = [*session.get_inputs(), *session.get_outputs()]
+        return len(session.get_inputs()) == 1 and all(
+            not isinstance(node.shape[0], int)
+            and all(isinstance(size, int) for size in node.shape[1:])
+            for node in nodes
+        )
+
+    @staticmethod
+    def _open(ort: ModuleType, session: Any, device: tuple[str, int], size: int) -> _Bound:
+        return _Bound(ort, session, size, device)
+
+    def _part(self, values: Floats) -> list[Floats]:
+        size = self._sizes[bisect.bisect_left(self._sizes, len(values))]
+        if size not in self._bound:
+            self._bound[size] = self._make(size)
+        bound = self._bound[size]
+        whole = values
+        if len(values) < size:
+            whole = bound.filled
+            whole[: len(values)] = values
+            whole[len(values) :] = 0
+        bound.input.update_inplace(np.ascontiguousarray(whole))
+        self._session.run_with_iobinding(bound.binding, bound.options)
+        # Copied, because on the CPU numpy() shares the buffer with the next run.
+        return [np.array(value.numpy()[: len(values)]) for value in bound.outputs.values()]
+
+    def _run(self, values: Floats) -> list[Floats]:
+        most = self._sizes[-1]
+        starts = range(0, max(1, len(values)), most)
+        parts = [self._part(values[start : start + most]) for start in starts]
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+    def run(self, values: Floats) -> list[Floats]:
+        """Run the session on so many windows [shape=(n, ...)]; return its outputs, in their order.
+
+        Raises:
+            Exception: what ONNX Runtime raises.
+        """
+        with self._lock:
+            if self._runner is None:
+                return self._run(values)
+            return self._runner.submit(self._run, values).result()

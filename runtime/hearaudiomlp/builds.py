@@ -1,0 +1,51 @@
+"""ONNX Runtime: which of its builds is installed, and imported without its telemetry."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+from hearaudiomlp.errors import MissingPackageError
+
+
+def onnxruntime() -> ModuleType:
+    """Import ONNX Runtime (its telemetry off unless the user turned it on) and return it.
+
+    Raises:
+        MissingPackageError: it is missing, or several builds of it overwrite each other.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime as ort
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"ONNX Runtime can't be imported ({problem}): pip install 'hearaudiomlp[cpu]', "
+            "or 'hearaudiomlp[gpu]' for NVIDIA GPUs"
+        ) from problem
+    # A package that lost its __init__.py to the removal of another build has a path, but no file.
+    builds = installed_builds(Path(next(iter(ort.__path__))).parent)
+    if len(builds) > 1:
+        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in builds else builds[0]
+        raise MissingPackageError(
+            f"{' and '.join(builds)} are both installed and overwrite each other's files: "
+            f"pip uninstall -y {' '.join(builds)} && pip install {keep}"
+        )
+    if not hasattr(ort, "InferenceSession"):
+        raise MissingPackageError(
+            "the package onnxruntime is damaged, as it is when one of two builds was uninstalled: "
+            f"pip install --force-reinstall --no-deps {builds[0] if builds else 'onnxruntime'}"
+        )
+    if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
+        ort.disable_telemetry_events()  # for a caller who imported onnxruntime before us
+    return ort  # type: ignore[no-any-return]
+
+
+def installed_builds(site_packages: Path) -> list[str]:
+    """Return the names of the builds of ONNX Runtime in a folder of packages.
+
+    importlib.metadata would tell too, but importing it takes longer than all of this package.
+    """
+    folders = site_packages.glob("onnxruntime*.dist-info")
+    names = {folder.name.split("-", 1)[0].replace("_", "-").lower() for folder in folders}
+    # onnxruntime-extensions and the like are other packages that live beside it.
+    builds = ("", "-gpu", "-openvino", "-directml", "-qnn", "-rocm", "-migraphx", "-training")
+    return [build for suffix in builds if (build := f"onnxruntime{suffix}") in names]
