@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto
 
 import hearaudiomlp
 from hearaudiomlp import HearAudioMLPError
@@ -48,7 +50,7 @@ def files(tmp_path_factory) -> dict[tuple[str, str], Path]:
             if precision == "float16":
                 store_as_float16(encoder, weights.weights)
             provenance = {"checkpoint_sha256": "", "licence": "CC0", "source": "random numbers"}
-            kind = {"interface": "hear", "precision": precision}
+            kind = {"interface": "hear", "precision": precision, "arithmetic": "float32"}
             write_card(encoder, describe(traced) | kind | provenance)
             path = paths[name, precision] = folder / f"{name}.{precision}.onnx"
             path.write_bytes(hear_graph(encoder).SerializeToString(deterministic=True))
@@ -209,6 +211,33 @@ def test_info_tells_interface_and_precision(
     assert ("| scene embeddings | 480000 samples |" in report) == (interface == "hear")
 
 
+def test_float16_arithmetic_is_close_and_says_so(checkpoints, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "model.onnx"
+    assert main([str(checkpoints["kwmlp"]), "-o", str(path), "--arithmetic", "float16"]) == 0
+    graph = onnx.load(path).graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds["Cast"] > 0
+    halves = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16]
+    assert len(halves) > 24
+    assert hearaudiomlp_main(["info", str(path)]) == 0
+    assert "stored as float16, computed as float16" in capsys.readouterr().out
+    report = path.with_suffix(".report.md").read_text()
+    assert "| frame embeddings | speech | torch, float64 |" in report
+    audio = (0.1 * np.random.default_rng(0).standard_normal((2, 40_000))).astype(np.float32)
+    wanted = hearaudiomlp.load_model(checkpoints["kwmlp"]).scene_embeddings(audio)
+    found = hearaudiomlp.load_model(path).scene_embeddings(audio)
+    error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+    assert 1e-6 < error < 3e-3
+
+
+def test_float16_arithmetic_is_refused_where_it_overflows(checkpoints, tmp_path, capsys) -> None:
+    command = [str(checkpoints["audiomae"]), "-o", str(tmp_path / "x.onnx")]
+    assert main([*command, "--arithmetic", "float16"]) == 1
+    assert "float16 ends at 65504" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--arithmetic", "float16", "--interface", "hear"])
+
+
 def test_what_is_not_proved_is_not_written(checkpoints, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(prove_hear._ENCODER_NOISE, "audiomae", -1.0)
     target = tmp_path / "model.onnx"
@@ -230,6 +259,7 @@ def test_graphs_without_weights_have_neither(tmp_path: Path, option: list[str]) 
         ("interface", "windows", "input: "),
         ("interface", "sounds", "metadata is damaged"),
         ("precision", "int3", "precision: int3, not float32 or float16"),
+        ("arithmetic", "int3", "arithmetic: int3, not float32 or float16"),
     ],
 )
 def test_metadata_that_cannot_be_meant(files, tmp_path, key: str, value: str, message: str) -> None:

@@ -19,8 +19,8 @@ OPSET = 20
 """The first opset with Gelu."""
 
 _OPERATORS = (
-    "Add Concat Gelu Gemm LayerNormalization Log MatMul Max Mul ReduceMax ReduceMean Reshape Slice "
-    "Split Transpose"
+    "Add Cast Concat Gelu Gemm LayerNormalization Log MatMul Max Mul ReduceMax ReduceMean Reshape "
+    "Slice Split Transpose"
 )
 ALLOWED_OPERATORS = frozenset(_OPERATORS.split())
 """Operators that a graph may use: all exist on ONNX Runtime's CPU, CUDA and web back ends."""
@@ -43,7 +43,7 @@ def _clean(model: onnx.ModelProto) -> None:
         node.name = node.output[0]
 
 
-def _export(name: str) -> onnx.ModelProto:
+def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
     shapes = expected_tensors(name)
     weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
     logger = logging.getLogger("torch.onnx")
@@ -53,7 +53,7 @@ def _export(name: str) -> onnx.ModelProto:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                TracedEncoder(name).eval(),
+                TracedEncoder(name, blocks).eval(),
                 kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
                 input_names=["windows", *weights],
                 output_names=[*_OUTPUTS[name], *HIDDEN_VALUES[name]],
@@ -72,14 +72,16 @@ def _export(name: str) -> onnx.ModelProto:
     return model
 
 
-def trace(name: str) -> onnx.ModelProto:
+def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
     """Trace the encoder called ``name`` and return its graph without weights.
+
+    Its gated-MLP blocks compute in the dtype ``blocks``.
 
     The weights are initializers under the checkpoint's names whose values are said to be outside
     the file; ONNX Runtime takes them from ``SessionOptions.add_external_initializers``, and
     :func:`embed_weights` puts them in.
     """
-    model = _export(name)
+    model = _export(name, blocks)
     graph = model.graph
     _clean(model)
     graph.name = name

@@ -45,10 +45,17 @@ class TracedEncoder(nn.Module):
     amin: Tensor
     dct: Tensor
 
-    def __init__(self, name: str) -> None:
-        """Prepare the encoder called ``name``; its constants become part of the graph."""
+    def __init__(self, name: str, blocks: torch.dtype = torch.float32) -> None:
+        """Prepare the encoder called ``name``; its constants become part of the graph.
+
+        Args:
+            name: ``kwmlp`` or ``audiomae``.
+            blocks: the dtype that the gated-MLP blocks compute in. What is before and behind them
+                stays in float32: power spans more than float16 can hold.
+        """
         super().__init__()
         self.spec = ENCODERS[name]
+        self.blocks = blocks
         factors = two_step_dft()
         self.register_buffer("hann", _float32(hann_window()[:, None]))
         self.register_buffer("dft_inner", _float32(factors.inner))
@@ -126,9 +133,11 @@ class TracedEncoder(nn.Module):
             features.append(self.log_mel(features[0]))
             w_patch = w_patch @ self.dct
         rows = features[-1].transpose(0, 1).reshape(-1, MEL_BANDS)
-        x = functional.linear(rows, w_patch, b_patch)
+        x = functional.linear(rows, w_patch, b_patch).to(self.blocks)
+        inner = {key: weight.to(self.blocks) for key, weight in weights.items()}
         for index in range(self.spec.depth):
-            x = self.block(x, weights, f"layers.{index}")
+            x = self.block(x, inner, f"layers.{index}")
+        x = x.float()
         if has_logits:
             x = functional.layer_norm(x, (WIDTH,))
             outputs = [self.logits(x, weights)]
