@@ -120,11 +120,17 @@ def _mismatch(found: Shapes, expected: Shapes, name: str) -> CheckpointMismatchE
 
 def _identify(found: Shapes, graphs: Mapping[str, Shapes], wanted: str | None) -> str:
     """Return the encoder whose tensors were found; compare with the nearest if it is none."""
-    problems = {name: _mismatch(found, expected, name) for name, expected in graphs.items()}
-    fitting = next((name for name, problem in problems.items() if problem is None), None)
+    problems: dict[str, CheckpointMismatchError] = {}
+    fitting = None
+    for name in sorted(graphs, key=lambda name: name != wanted):
+        problem = _mismatch(found, graphs[name], name)
+        if problem is None:
+            fitting = name
+            break
+        problems[name] = problem
     if fitting is not None and wanted in (None, fitting):
         return fitting
-    told = [problem for name, problem in problems.items() if problem and wanted in (None, name)]
+    told = [problem for name, problem in problems.items() if wanted in (None, name)]
     nearest = min(told, key=lambda p: len(p.missing) + len(p.unexpected) + len(p.mismatched))
     if fitting is not None:
         nearest.args = (f"a checkpoint of {fitting}, not of {wanted}: {nearest}",)

@@ -84,7 +84,7 @@ class Model:
         self._team = Team((operator.index(threads or usable_cpus())) if on_cpu else 1)
         self.block: int = BLOCK if on_cpu else _GPU_BLOCK
         """Windows that are computed at a time, at most."""
-        card = source.metadata
+        card = source.card
         self.name: str = card["model"]
         """``kwmlp`` or ``audiomae``."""
         self.sample_rate: int = int(card["sample_rate"])
@@ -95,8 +95,6 @@ class Model:
         """Values in the embedding of a whole sound."""
         self.labels: tuple[str, ...] = tuple(json.loads(card["keyword_labels"]))
         """Words that the keyword head tells apart; empty where there is no such head."""
-        self.metadata: Mapping[str, str] = dict(card)
-        """What the model file says of itself: provenance, licence, sizes."""
         self.scene_steps: int = int(card["scene_steps"])
         """Frames to which a sound is shortened for its scene embedding."""
 
@@ -111,6 +109,11 @@ class Model:
         """Tell what it is and what it runs on."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"<{self.name} on {self.device}, {threads}>"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the model file says of itself: provenance, licence, sizes."""
+        return self._source.metadata
 
     @property
     def device(self) -> str:

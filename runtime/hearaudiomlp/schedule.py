@@ -10,10 +10,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # imported where it is used: it takes a third of the time of all this package
-    from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
 BLOCK = 8
 """Windows in a block, at most: their activations fit into a core's second-level cache."""
@@ -34,22 +31,88 @@ def split(count: int, threads: int, block: int = BLOCK) -> list[tuple[int, int]]
     return list(itertools.pairwise(edges))
 
 
+class _Round:
+    """One piece of work for a team: numbers to be taken, and how far they have got."""
+
+    def __init__(self, task: Callable[[int], None], count: int) -> None:
+        self._task = task
+        self._numbers = iter(range(count))
+        self._over = False
+        self._working = 0
+        self._problem: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def work(self) -> None:
+        """Take numbers until there are none, or something failed. Many threads may."""
+        with self._changed:
+            self._working += 1
+        try:
+            while True:
+                with self._changed:
+                    number = None if self._over else next(self._numbers, None)
+                if number is None:
+                    return
+                self._task(number)
+        except BaseException as problem:  # KeyboardInterrupt too can come between two blocks
+            with self._changed:
+                self._over = True
+                self._problem = self._problem or problem
+        finally:
+            with self._changed:
+                self._working -= 1
+                self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Wait for those who are still working; raise the first exception."""
+        try:
+            with self._changed:
+                self._over = True  # for helpers that come too late
+                self._changed.wait_for(lambda: self._working == 0)
+            if self._problem is not None:
+                raise self._problem
+        finally:
+            self._problem = None  # it refers to this frame, and this frame to it
+
+
+def _help(rounds: "SimpleQueue[_Round | None]") -> None:
+    while (work := rounds.get()) is not None:
+        work.work()
+        del work  # it holds on to somebody's audio
+
+
 class Team:
-    """A caller and its helper threads. Many callers may use one team at once."""
+    """A caller and its helper threads. Many callers may use one team at once.
+
+    The standard library's pool would do, but takes as long to import as most of this package.
+    """
 
     def __init__(self, threads: int) -> None:
         """Prepare for ``threads`` threads, the caller among them; helpers start when needed."""
         self.threads = threads
-        self._helpers: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._forget_helpers()
+
+    def _forget_helpers(self) -> None:
+        self._rounds: SimpleQueue[_Round | None] = SimpleQueue()
+        self._helpers = 0
         self._pid = os.getpid()
 
-    def _pool(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor
+    def __del__(self) -> None:
+        """Send the helpers home."""
+        for _ in range(self._helpers):
+            self._rounds.put(None)
 
-        if self._helpers is None or self._pid != os.getpid():  # threads don't survive a fork
-            self._helpers = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="hearaudiomlp")
-            self._pid = os.getpid()
-        return self._helpers
+    def _start_helpers(self, count: int) -> None:
+        if self._pid != os.getpid():  # threads don't survive a fork, and locks may be held
+            self._lock = threading.Lock()
+            self._forget_helpers()
+        with self._lock:
+            while self._helpers < count:
+                helper = threading.Thread(
+                    target=_help, args=(self._rounds,), name="hearaudiomlp", daemon=True
+                )
+                helper.start()
+                self._helpers += 1
 
     def run(self, task: Callable[[int], None], count: int) -> None:
         """Call ``task`` with 0 to ``count - 1``, each once, and return when all are done.
@@ -57,34 +120,13 @@ class Team:
         The caller works too, so a team whose helpers are busy elsewhere still gets on. After the
         first exception nothing new is begun, and the exception is raised here.
         """
-        numbers = iter(range(count))
-        lock = threading.Lock()
-        stopped = False
-
-        def work() -> None:
-            nonlocal stopped
-            while not stopped:
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
-                try:
-                    task(number)
-                except BaseException:
-                    stopped = True
-                    raise
-
-        helpers: list[Future[None]] = []
-        # Once the main thread has ended, Python starts no threads: then the caller does it all.
-        with contextlib.suppress(RuntimeError):
-            while len(helpers) < min(self.threads, count) - 1:
-                helpers.append(self._pool().submit(work))
-        try:
-            work()
-        except BaseException:  # KeyboardInterrupt too can come between two blocks
-            stopped = True
-            raise
-        finally:
-            for helper in helpers:
-                if not helper.cancel() and (problem := helper.exception()) is not None:
-                    raise problem
+        helpers = min(self.threads, count) - 1
+        work = _Round(task, count)
+        if helpers > 0:
+            # Once the main thread has ended, Python starts no threads: then the caller does it all.
+            with contextlib.suppress(RuntimeError):
+                self._start_helpers(helpers)
+            for _ in range(min(helpers, self._helpers)):
+                self._rounds.put(work)
+        work.work()
+        work.finish()

@@ -1,9 +1,9 @@
 """Model files: what a session is opened from, and what the file says of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +55,52 @@ class Source:
     weights: Mapping[str, npt.NDArray[np.float32]]
     """Values of the graph's external initializers; none, if they are inside."""
 
-    metadata: Mapping[str, str]
+    card: Mapping[str, str]
+    """The metadata of the graph's file."""
+
+    checkpoint: bytes = b""
+    """The file that the weights come from, if that isn't the graph's."""
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """All that is known, with the checkpoint's SHA-256, licence and source.
+
+        Found out when it is first asked for, because that takes longer than reading the file.
+        """
+        if not self.checkpoint:
+            return dict(self.card)
+        import hashlib
+
+        from hearaudiomlp.weights import provenance
+
+        sha256 = hashlib.sha256(self.checkpoint).hexdigest()
+        licence, origin = provenance(sha256)
+        facts = {"checkpoint_sha256": sha256, "licence": licence, "source": origin}
+        return dict(self.card) | facts
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle the metadata in the place of the checkpoint, which is as large as the weights."""
+        return {"graph": self.graph, "weights": self.weights, "card": self.metadata}
+
+
+class _GraphShapes(Mapping[str, Mapping[str, tuple[int, ...]]]):
+    """The tensors that each encoder's packaged graph expects; each graph is read when needed."""
+
+    def __getitem__(self, name: str) -> Mapping[str, tuple[int, ...]]:
+        return packaged_graph(name)[1].external
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ENCODERS)
+
+    def __len__(self) -> int:
+        return len(ENCODERS)
 
 
 @cache
 def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
-    """Return the packaged graph (without weights) of an encoder, and its outline."""
+    """Return the packaged graph (without weights) of an encoder, and most of its outline."""
     data = (_GRAPHS / f"{name}.onnx").read_bytes()
-    return data, summarize(data)
+    return data, summarize(data, operators=False)
 
 
 def _check_card(summary: OnnxSummary) -> None:
@@ -121,19 +159,12 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
 
 def _bind_checkpoint(data: bytes, name: str | None) -> Source:
     """Read a checkpoint and fit it to the packaged graph of its encoder."""
-    # Here, because most of what this takes to import isn't needed for exported models.
-    import hashlib
-
+    # Here, because what this takes to import isn't needed for exported models.
     from hearaudiomlp.checkpoint import read_checkpoint
-    from hearaudiomlp.weights import provenance
 
-    shapes = {encoder: packaged_graph(encoder)[1].external for encoder in ENCODERS}
-    name, weights = read_checkpoint(data, shapes, name)
+    name, weights = read_checkpoint(data, _GraphShapes(), name)
     graph, summary = packaged_graph(name)
-    sha256 = hashlib.sha256(data).hexdigest()
-    licence, origin = provenance(sha256)
-    facts = {"checkpoint_sha256": sha256, "licence": licence, "source": origin}
-    return Source(graph, weights, summary.metadata | facts)
+    return Source(graph, weights, summary.metadata, data)
 
 
 def read_source(data: bytes, name: str | None = None) -> Source:

@@ -68,7 +68,9 @@ def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
 
 
 def _to_numpy(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
-    if isinstance(audio, np.ma.MaskedArray):
+    # Looked for among what is imported, as torch is: touching np.ma would import it, slowly.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(audio, masked.MaskedArray):
         raise AudioTypeError("audio is a masked array: audio.filled(0) makes a plain one")
     if isinstance(audio, np.ndarray):
         return np.asarray(audio), _as_is
