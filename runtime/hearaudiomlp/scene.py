@@ -7,11 +7,16 @@ positions too are float32 there, which is felt in long sounds, so they are here.
 
 import itertools
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+
+
+_BRIEF = 4_000
+"""Frames (40 s) up to which the positions of a resizing are kept for the next time."""
 
 
 class Resizer:
@@ -30,7 +35,8 @@ class Resizer:
         self._first = 0  # number of the first frame that is kept
         self._kept: Floats | None = None
 
-    def _sources(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    def sources(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return ``lo`` and ``t`` of the resized frames ``start`` to ``stop - 1``."""
         positions = self._scale * np.arange(start, stop, dtype=np.float32)
         lower = np.minimum(positions.astype(np.int64), self._last)
         return lower, positions - lower.astype(np.float32)
@@ -50,14 +56,14 @@ class Resizer:
             stop = self._new
         else:  # one frame more than position `lo` has to be known
             stop = min(self._new, self._done + kept.shape[1] + 1)
-            lower, _ = self._sources(self._done, stop)
+            lower, _ = self.sources(self._done, stop)
             stop = self._done + int(np.searchsorted(lower, known - 1))
-        lower, weight = self._sources(self._done, stop)
+        lower, weight = self.sources(self._done, stop)
         upper = np.minimum(lower + 1, self._last) - self._first
         weight, one = weight[:, None], np.float32(1)
         resized: Floats = (one - weight) * kept[:, lower - self._first] + weight * kept[:, upper]
         self._done = stop
-        needed = min(int(self._sources(stop, stop + 1)[0][0]), known)
+        needed = min(int(self.sources(stop, stop + 1)[0][0]), known)
         self._kept, self._first = kept[:, needed - self._first :], needed
         return resized
 
@@ -79,7 +85,32 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
     Returns:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
     """
-    return scene_of_pieces([frames], frames.shape[1], steps)
+    n_frames = frames.shape[1]
+    if not steps <= n_frames <= _BRIEF:
+        return scene_of_pieces([frames], n_frames, steps)
+    for old, new in itertools.pairwise([n_frames, *_sizes(n_frames, steps)]):
+        lower, upper, weight, rest = _positions(old, new)
+        # The same products and sums as a Resizer's, in place: this is much of a brief sound's time.
+        frames, following = frames.take(lower, axis=1), frames.take(upper, axis=1)
+        frames *= rest
+        following *= weight
+        frames += following
+    return _flat(frames)
+
+
+@lru_cache(maxsize=64)
+def _positions(
+    old: int, new: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
+    """Return which frames a resizing mixes, and the weights of the second and of the first."""
+    lower, weight = Resizer(old, new).sources(0, new)
+    weight = weight[:, None]
+    return lower, np.minimum(lower + 1, old - 1), weight, np.float32(1) - weight
+
+
+def _flat(frames: Floats) -> Floats:
+    n_sounds, steps, size = frames.shape
+    return np.ascontiguousarray(frames.transpose(0, 2, 1)).reshape(n_sounds, size * steps)
 
 
 def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floats:
@@ -105,4 +136,4 @@ def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floa
     n_sounds, found, size = frames.shape
     if found < steps:
         frames = np.concatenate([frames, np.zeros((n_sounds, steps - found, size), "f4")], axis=1)
-    return np.ascontiguousarray(frames.transpose(0, 2, 1)).reshape(n_sounds, size * steps)
+    return _flat(frames)
