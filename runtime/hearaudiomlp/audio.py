@@ -138,7 +138,8 @@ class AudioStream:
                 try:
                     samples = self._file.read(_CHUNK, dtype="float32", always_2d=True)
                     self.decoded += len(samples)
-                    mono = samples.mean(axis=1, dtype=np.float32)
+                    # The mean of one channel is the channel; many files are short, and mono.
+                    mono = samples[:, 0] if self.channels == 1 else samples.mean(1, np.float32)
                     if not np.isfinite(mono).all():
                         raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
                     last = len(samples) < _CHUNK

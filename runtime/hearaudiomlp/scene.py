@@ -85,17 +85,7 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
     Returns:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
     """
-    n_frames = frames.shape[1]
-    if not steps <= n_frames <= _BRIEF:
-        return scene_of_pieces([frames], n_frames, steps)
-    for old, new in itertools.pairwise([n_frames, *_sizes(n_frames, steps)]):
-        lower, upper, weight, rest = _positions(old, new)
-        # The same products and sums as a Resizer's, in place: this is much of a brief sound's time.
-        frames, following = frames.take(lower, axis=1), frames.take(upper, axis=1)
-        frames *= rest
-        following *= weight
-        frames += following
-    return _flat(frames)
+    return scene_of_pieces([frames], frames.shape[1], steps)
 
 
 @lru_cache(maxsize=64)
@@ -106,6 +96,24 @@ def _positions(
     lower, weight = Resizer(old, new).sources(0, new)
     weight = weight[:, None]
     return lower, np.minimum(lower + 1, old - 1), weight, np.float32(1) - weight
+
+
+def _brief(frames: Floats, lengths: list[int], steps: int) -> Floats:
+    """Do at once, in place, what Resizers do piece by piece: brief sounds spend much time on it."""
+    for old, new in itertools.pairwise(lengths):
+        lower, upper, weight, rest = _positions(old, new)
+        frames, following = frames.take(lower, axis=1), frames.take(upper, axis=1)
+        frames *= rest
+        following *= weight
+        frames += following
+    return _filled(frames, steps)
+
+
+def _filled(frames: Floats, steps: int) -> Floats:
+    n_sounds, found, size = frames.shape
+    if found >= steps:
+        return frames
+    return np.concatenate([frames, np.zeros((n_sounds, steps - found, size), "f4")], axis=1)
 
 
 def _flat(frames: Floats) -> Floats:
@@ -125,6 +133,8 @@ def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floa
         The embeddings [shape=(n_sounds, size * steps)].
     """
     lengths = [n_frames, *_sizes(n_frames, steps)] if n_frames >= steps else []
+    if 0 < n_frames <= _BRIEF:
+        return _flat(_brief(np.concatenate([*pieces], axis=1), lengths, steps))
     chain = [Resizer(old, new) for old, new in itertools.pairwise(lengths)]
     collected = []
     for piece in pieces:
@@ -132,8 +142,4 @@ def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floa
         for resizer in chain:
             frames = resizer.push(frames)
         collected.append(frames)
-    frames = np.concatenate(collected, axis=1)
-    n_sounds, found, size = frames.shape
-    if found < steps:
-        frames = np.concatenate([frames, np.zeros((n_sounds, steps - found, size), "f4")], axis=1)
-    return _flat(frames)
+    return _flat(_filled(np.concatenate(collected, axis=1), steps))
