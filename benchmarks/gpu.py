@@ -28,21 +28,11 @@ from hearaudiomlp_export.cli import export
 from hearaudiomlp_export.reference import PublishedSystem
 
 
-def ours(checkpoint: Path, **options: Any) -> Contender:
-    """Return this package with some options."""
+def ours(checkpoint: Path, *, bound: bool = True, **options: Any) -> Contender:
+    """Return this package with some options; without ``bound``, no buffers stay on the GPU."""
     model = hearaudiomlp.load_model(checkpoint, **options)
-
-    def run(audio: Floats) -> tuple[Floats, Floats]:
-        found = model.embeddings(audio)
-        return found.timestamp_embeddings, found.scene_embeddings
-
-    return run
-
-
-def unbound(checkpoint: Path, device: str) -> Contender:
-    """Return this package without buffers that stay on the GPU."""
-    model = hearaudiomlp.load_model(checkpoint, device=device)
-    model._session._bound = None
+    if not bound:
+        model._session._bound = None
 
     def run(audio: Floats) -> tuple[Floats, Floats]:
         found = model.embeddings(audio)
@@ -69,7 +59,7 @@ def contenders(checkpoint: Path, half: Path, device: str) -> dict[str, Contender
     """Return all contenders by name; ``half`` is the same model with float16 arithmetic."""
     chosen = {
         "hearaudiomlp": ours(checkpoint, device=device),
-        "without bound buffers": unbound(checkpoint, device),
+        "without bound buffers": ours(checkpoint, bound=False, device=device),
         "float16 arithmetic": ours(half, device=device),
     }
     if device != "cpu":

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import hearaudiomlp
 from hearaudiomlp import load_model, session
+from hearaudiomlp import model as model_module
 from hearaudiomlp.binding import SIZES, BoundRuns
 from hearaudiomlp.errors import DeviceError, OptionError
 from hearaudiomlp.session import CPU, CUDA
@@ -41,6 +42,11 @@ def test_bound_runs_equal_plain_ones(kwmlp, graphs: bool, counts: list[int], see
         expected = kwmlp._session.run(values)
         for array, wanted in zip(found, expected.values(), strict=True):
             np.testing.assert_array_equal(array, wanted)
+
+
+def test_the_largest_size_is_the_block_of_gpus() -> None:
+    assert SIZES[-1] == model_module._GPU_BLOCK
+    assert list(SIZES) == sorted(SIZES)
 
 
 def test_results_stay_when_the_buffers_are_used_again(kwmlp, noise) -> None:
