@@ -137,6 +137,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.device != "cpu" and not torch.cuda.is_available():
+        parser.error("torch sees no GPU (or isn't built for CUDA); --device cpu tries the script")
     where = "a CPU" if options.device == "cpu" else torch.cuda.get_device_name(options.device)
     print(f"{where}, onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
     print(assignment(options.checkpoint, options.device))
