@@ -4,10 +4,11 @@
     python conformance/own_reference.py ../shared/reference FOLDER CHECKPOINT.pth ...
 
 The reference arrays hold the outputs of the published weights. This computes the same 76 inputs,
-and the keyword windows, with `hearaudiomlp_export.reference`, which shares nothing with the
-runtime and passes the comparison with the published arrays itself, and writes FOLDER in their
-format: `run.py --reference FOLDER` runs an engine on it. Tolerances stay those of `compare.py`, of
-which a copy is laid beside; its `noise` is measured here as it was there, against float64.
+and the keyword windows, with `hearaudiomlp_export.reference`, which shares only sizes and the
+formulas of window, mel filters and DCT with the graph and gives the published arrays for the
+published weights. FOLDER is written in the arrays' format: `run.py --reference FOLDER` runs an
+engine on it. Tolerances stay those of `compare.py`, of which a copy is laid beside; its `noise` is
+measured here as it was there, against float64.
 """
 
 import argparse
