@@ -144,7 +144,7 @@ def main() -> None:
     print(assignment(options.checkpoint, options.device))
     with tempfile.TemporaryDirectory() as folder:
         half = Path(folder) / "half.onnx"
-        if not export(str(options.checkpoint), half, precision="float16", arithmetic="float16"):
+        if not export(str(options.checkpoint), half, arithmetic="float16"):
             raise SystemExit("the float16 export isn't proved")
         chosen = contenders(options.checkpoint, half, options.device)
         results = {}

@@ -54,6 +54,8 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="isn't there yet")
     parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT.pth")
     options = parser.parse_args()
+    if options.folder.exists():
+        parser.error(f"{options.folder} is there already")
     torch.set_num_threads(1)
     store = np.load(options.reference / "reference.npz")
     keywords = dict(np.load(options.reference / "keywords.npz"))

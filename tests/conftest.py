@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import hearaudiomlp
@@ -58,3 +59,18 @@ def noise() -> Callable[..., Any]:
         return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def recordings(tmp_path, noise) -> Path:
+    """Five short files in nested folders, and what is no recording among them."""
+    folder = tmp_path / "in"
+    for number, name in enumerate(["b.wav", "a/z.flac", "a/y.WAV", "c d/ü.wav", "a.b/x.wav"]):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, noise(3000 + 9000 * number, seed=number), 16000)
+    (folder / "notes.md").touch()
+    (folder / ".hidden").mkdir()
+    for hidden in ("._b.wav", ".hidden/h.wav"):
+        (folder / hidden).touch()
+    return folder

@@ -89,8 +89,7 @@ def export(
         graph_only: leave the weights out.
         interface: ``windows`` or ``hear``, docs/format.md describes both.
         precision: what the weights are stored as, ``float32`` or ``float16``.
-        arithmetic: what the blocks of kwmlp compute in; ``float16`` goes with that precision and
-            with the interface ``windows``.
+        arithmetic: what the blocks of kwmlp compute in; ``float16`` takes that precision with it.
         licence: of the weights.
         source: where the weights come from.
 
@@ -116,11 +115,13 @@ def export(
         weights = random_checkpoint(checkpoint)
     else:
         weights = load_checkpoint(Path(checkpoint), licence, source)
-    if arithmetic == "float16" and weights.name != "kwmlp":
-        raise OptionError(
-            "float16 arithmetic is for kwmlp: audiomae computes with raw power, up to 4e8, and "
-            "float16 ends at 65504"
-        )
+    if arithmetic == "float16":
+        if weights.name != "kwmlp":
+            raise OptionError(
+                "float16 arithmetic is for kwmlp: audiomae computes with raw power, up to 4e8, and "
+                "float16 ends at 65504"
+            )
+        precision = arithmetic
     traced = graph = trace(weights.name, getattr(torch, arithmetic))
     card = describe(graph)
     if not graph_only:
@@ -170,10 +171,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             "--graph-only writes the graph that the runtime binds checkpoints to: "
             "neither --interface nor --precision go with it"
         )
-    if options.arithmetic == "float16":
-        if options.interface != "windows" or options.graph_only:
-            parser.error("--arithmetic float16 goes with --interface windows, and with weights")
-        options.precision = "float16"
+    if options.arithmetic == "float16" and (options.interface != "windows" or options.graph_only):
+        parser.error("--arithmetic float16 goes with --interface windows, and with weights")
     if options.output.suffix != ".onnx":
         parser.error(f"the output has to end in .onnx: {options.output}")
 

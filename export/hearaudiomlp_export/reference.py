@@ -1,6 +1,6 @@
 """The published system in PyTorch, from waveform to embeddings, as its papers and weights have it.
 
-The whole pipeline written once more and independently of the runtime: the spectrogram by
+The whole pipeline written once more, independently of the runtime's: the spectrogram by
 convolution with windowed cosines and sines, the network as it reads, interpolation by torch. It
 says what any weights of the two architectures have to give; benchmarks measure against it; and in
 float64 it tells how much of its own float32 result is rounding. Arithmetic: arXiv 2203.08490,
@@ -77,7 +77,7 @@ class WindowEncoder(nn.Module):
         return cast(Tensor, self.network(features)[0])
 
 
-def count_halvings(frames: int, steps: int) -> list[int]:
+def halvings(frames: int, steps: int) -> list[int]:
     """Return the lengths through which ``frames >= steps`` frames are shortened to ``steps``."""
     sizes = []
     while frames // 2 >= steps:
@@ -111,7 +111,7 @@ class PublishedSystem(nn.Module):
         """Shorten all stitched frames [shape=(n, frames, size)] to one embedding each."""
         steps = ENCODERS[self.name].scene_steps
         x = frames.transpose(1, 2)
-        sizes = count_halvings(x.shape[-1], steps)
+        sizes = halvings(x.shape[-1], steps)
         if x.shape[-1] < steps:
             x = functional.pad(x, (0, steps - x.shape[-1]))
         elif x.shape[-1] != steps << len(sizes):

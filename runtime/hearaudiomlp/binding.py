@@ -9,9 +9,7 @@ which is harmless because windows are independent.
 
 import bisect
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -73,8 +71,8 @@ class BoundRuns:
             graphs: whether the session records CUDA graphs.
             sizes: numbers of windows, increasing.
         """
-        self._make: Callable[[int], _Bound] = partial(self._open, ort, session, device)
-        self._session, self._sizes = session, sizes
+        self._ort, self._session, self._device = ort, session, device
+        self._sizes = sizes
         self._bound: dict[int, _Bound] = {}
         self._lock = threading.Lock()
         self._runner = ThreadPoolExecutor(1, "hearaudiomlp-cuda") if graphs else None
@@ -89,14 +87,10 @@ class BoundRuns:
             for node in nodes
         )
 
-    @staticmethod
-    def _open(ort: ModuleType, session: Any, device: tuple[str, int], size: int) -> _Bound:
-        return _Bound(ort, session, size, device)
-
     def _part(self, values: Floats) -> list[Floats]:
         size = self._sizes[bisect.bisect_left(self._sizes, len(values))]
         if size not in self._bound:
-            self._bound[size] = self._make(size)
+            self._bound[size] = _Bound(self._ort, self._session, size, self._device)
         bound = self._bound[size]
         whole = values
         if len(values) < size:
