@@ -73,6 +73,24 @@ def test_16_khz_mono_is_taken_as_it_is(tmp_path, noise) -> None:
     np.testing.assert_array_equal(audio.read_audio(tmp_path / "a.wav").samples, samples)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_16_bits_are_scaled_as_libsndfile_scales_them(tmp_path, noise, name, channels) -> None:
+    samples = np.clip(32768 * noise(70_000, channels), -32768, 32767).astype(np.int16)
+    samples[0], samples[1] = -32768, 32767
+    soundfile.write(tmp_path / name, samples, 16000)
+    expected, _ = soundfile.read(tmp_path / name, dtype="float32", always_2d=True)
+    got = audio.read_audio(tmp_path / name).samples
+    np.testing.assert_array_equal(got, expected.mean(1, np.float32))
+
+
+def test_a_loud_file_is_computed_with_a_warning(tmp_path, noise, monkeypatch) -> None:
+    monkeypatch.setattr(notices, "_said", set())
+    soundfile.write(tmp_path / "a.wav", 1000 * noise(1000), 16000, subtype="FLOAT")
+    with pytest.warns(UserWarning, match="PCM left unscaled"):
+        assert len(audio.read_audio(tmp_path / "a.wav").samples) == 1000
+
+
 def bad_files(folder: Path) -> dict[str, Path]:
     names = ("missing", "empty", "text", "nan", "folder", "slow")
     paths = {name: folder / f"{name}.wav" for name in names} | {

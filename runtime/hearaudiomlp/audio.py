@@ -1,5 +1,6 @@
 """Audio files into mono float32 at 16 kHz (extra ``[audio]``: soundfile and soxr)."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from hearaudiomlp.errors import (
 )
 from hearaudiomlp.remote import Copy, is_url, local_path
 from hearaudiomlp.spec import SAMPLE_RATE
+from hearaudiomlp.tensors import peak, warn_if_loud
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,6 +29,8 @@ _RATES = range(1_000, 2_000_000)
 
 _CHUNK = 1 << 16
 """Samples of the file that are decoded at a time."""
+
+_16_BIT_STEP = np.float32(2**-15)
 
 _SLACK = 4 * 1152
 """Samples that may lack of what the header promises: MP3 counts its padding differently."""
@@ -77,14 +81,12 @@ class AudioStream:
         self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError)
         self.path = os.fspath(path)
         self._copy: Copy | None = None
-        local = self._fetched() if is_url(self.path) else Path(local_path(self.path))
+        local = self._fetched() if is_url(self.path) else local_path(self.path)
         try:
-            if not local.exists():
-                raise AudioFileNotFoundError(f"there is no file {self.path}")
+            if (missing := missing_end(local)) is not None:
+                raise AudioFileError(f"{self.path}: cut off: {missing}")
             # As bytes where names of files are bytes: not all of them are text.
             self._file = soundfile.SoundFile(os.fsencode(local) if os.name == "posix" else local)
-            if (problem := missing_end(local)) is not None:
-                raise self._cut_off(problem)
             self.sample_rate: int = self._file.samplerate
             self.channels: int = self._file.channels
             if not _RATES.start <= self.sample_rate < _RATES.stop:
@@ -94,7 +96,9 @@ class AudioStream:
                 if self.sample_rate != SAMPLE_RATE
                 else None
             )
-        except (AudioFileError, AudioFileNotFoundError):
+        except FileNotFoundError:
+            raise AudioFileNotFoundError(f"there is no file {self.path}") from None
+        except AudioFileError:
             raise
         except self._errors as problem:
             raise self._unreadable(problem) from problem
@@ -113,12 +117,16 @@ class AudioStream:
             raise AudioFileError(str(problem)) from problem
         return self._copy.path
 
-    def _cut_off(self, problem: str) -> AudioFileError:
-        return AudioFileError(f"{self.path}: cut off: {problem}")
-
     def _unreadable(self, problem: Exception) -> AudioFileError:
-        reason = str(getattr(problem, "error_string", problem)).rstrip(".")
+        reason = getattr(problem, "error_string", None) or getattr(problem, "strerror", None)
+        reason = str(reason or problem).rstrip(".")
         return AudioFileError(f"{self.path}: not an audio file that can be read ({reason})")
+
+    def _check(self, samples: Floats) -> None:
+        highest = peak(samples)
+        if not math.isfinite(highest):
+            raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
+        warn_if_loud(highest)
 
     @property
     def duration(self) -> float:
@@ -128,20 +136,26 @@ class AudioStream:
     def chunks(self) -> Iterator[Floats]:
         """Decode the file, once: mono at 16 kHz, in pieces [shape=(n,)] of any length.
 
-        Channels are averaged; other rates than 16 kHz are resampled by soxr (high quality).
+        Channels are averaged; other rates than 16 kHz are resampled by soxr (high quality). Samples
+        far outside [-1, 1] are warned of, once.
 
         Raises:
             AudioFileError: it is damaged, or has NaN or infinity in it.
         """
+        # 16 bits are scaled here, which gives the same numbers sooner; they can't be out of range.
+        sixteen = self._file.subtype == "PCM_16"
+        dtype = "int16" if sixteen else "float32"
         with self._file:
             while True:
                 try:
-                    samples = self._file.read(_CHUNK, dtype="float32", always_2d=True)
+                    samples = self._file.read(_CHUNK, dtype=dtype, always_2d=True)
                     self.decoded += len(samples)
+                    if sixteen:
+                        samples = samples * _16_BIT_STEP
                     # The mean of one channel is the channel; many files are short, and mono.
                     mono = samples[:, 0] if self.channels == 1 else samples.mean(1, np.float32)
-                    if not np.isfinite(mono).all():
-                        raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
+                    if not sixteen:
+                        self._check(mono)
                     last = len(samples) < _CHUNK
                     if self._resampler is not None and self.decoded:
                         mono = self._resampler.resample_chunk(mono, last=last)
@@ -156,7 +170,10 @@ class AudioStream:
             self._copy.close()
         promised = self._file.frames
         if self.decoded + _SLACK < promised < sys.maxsize:
-            raise self._cut_off(f"its header promises {promised:,} samples, {self.decoded:,} came")
+            raise AudioFileError(
+                f"{self.path}: cut off: its header promises {promised:,} samples, "
+                f"{self.decoded:,} came"
+            )
 
 
 def read_audio(path: str | os.PathLike[str]) -> Recording:

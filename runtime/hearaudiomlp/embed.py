@@ -20,8 +20,6 @@ from hearaudiomlp.audio import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
 from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
-from hearaudiomlp.spec import FRAMES
-from hearaudiomlp.tensors import warn_if_loud
 
 Floats = npt.NDArray[np.float32]
 
@@ -100,7 +98,6 @@ class _File:
         try:
             self._stream = AudioStream(self.path)
             for chunk in self._stream.chunks():
-                warn_if_loud(float(np.abs(chunk).max(initial=0.0)))
                 for window in cutter.push(chunk):
                     self._sent += 1
                     yield window
@@ -113,10 +110,10 @@ class _File:
         self._decoded = True
 
     def take(self, frames: Floats) -> None:
-        """Take the frames of the next window [shape=(98, size)]; NaN, where there are none."""
+        """Take the frames of the next window [shape=(100, size)]; NaN, where there are none."""
         if np.isnan(frames[0, 0]):
             self._problem = AudioFileError(f"{self.path}: so loud that its power overflows float32")
-        self._frames.append(windows.repeat_edges(frames[None]))
+        self._frames.append(frames)
         self._taken += 1
 
     @property
@@ -179,10 +176,11 @@ class _Blocks:
 
     def _compute(self, block: Floats) -> Floats:
         try:
-            return self._model.encode(block)["frame_embeddings"]
+            return windows.repeat_edges(self._model.encode(block)["frame_embeddings"])
         except AudioValueError:  # a window is too loud for float32: find out which
             if len(block) == 1:
-                return np.full((1, FRAMES, self._model.timestamp_embedding_size), np.nan, "f4")
+                shape = (1, windows.FRAMES_PER_WINDOW, self._model.timestamp_embedding_size)
+                return np.full(shape, np.nan, np.float32)
             return np.concatenate([self._compute(window[None]) for window in block])
 
     def _settle(self, allowed: int) -> None:

@@ -33,7 +33,6 @@ from hearaudiomlp.keywords import (
 )
 from hearaudiomlp.model import Model
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-from hearaudiomlp.tensors import warn_if_loud
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,7 +102,6 @@ class _File:
         try:
             stream = AudioStream(self.path)
             for chunk in stream.chunks():
-                warn_if_loud(float(np.abs(chunk).max(initial=0.0)))
                 for window in slider.push(chunk):
                     self._sent += 1
                     yield window

@@ -34,7 +34,7 @@ def _write_member(
         header = {"descr": description, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for chunk in chunks:
-            file.write(np.ascontiguousarray(chunk, dtype).tobytes())
+            file.write(np.ascontiguousarray(chunk, dtype).data)
 
 
 def write_members(file: IO[bytes], members: Iterable[Member]) -> None:

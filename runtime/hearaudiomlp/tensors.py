@@ -112,26 +112,31 @@ def _check(audio: npt.NDArray[Any]) -> None:
         raise AudioValueError(f"there are no sounds in audio of shape {audio.shape}")
 
 
+def peak(audio: Floats) -> float:
+    """Return the largest absolute value; NaN or infinity, if there are any."""
+    return max(float(audio.max(initial=0.0)), -float(audio.min(initial=0.0)))
+
+
 def _check_values(audio: Floats) -> None:
     if audio.size == 0:
         return
-    peak = max(float(audio.max()), -float(audio.min()))  # NaN and infinity pass through both
-    if not np.isfinite(peak):
+    highest = peak(audio)
+    if not np.isfinite(highest):
         bad = ~np.isfinite(audio)
         sound, sample = np.unravel_index(bad.argmax(), bad.shape)
         raise AudioValueError(
             f"audio has {np.count_nonzero(bad)} values that are NaN or infinite, the first at "
             f"sound {sound}, sample {sample}: numpy.nan_to_num(audio) replaces them"
         )
-    warn_if_loud(peak)
+    warn_if_loud(highest)
 
 
-def warn_if_loud(peak: float) -> None:
+def warn_if_loud(highest: float) -> None:
     """Warn, once, of samples that are far outside [-1, 1]."""
-    if peak > LOUD:
+    if highest > LOUD:
         say_once(
             "loud audio",
-            f"audio reaches {peak:.4g}, far outside [-1, 1]: was PCM left unscaled? "
+            f"audio reaches {highest:.4g}, far outside [-1, 1]: was PCM left unscaled? "
             "Divide 16-bit PCM by 32768.0",
             UserWarning,
         )
