@@ -191,7 +191,7 @@ def test_the_bundled_weights_themselves(tmp_path: Path, capsys) -> None:
     for module, name in ((kwmlp, "kwmlp"), (audiomlp, "audiomae")):
         model = module.load_model()
         assert model.name == name
-        assert weights.bundled(name) == ROOT / "checkpoints" / f"{name}.pth"
+        assert weights.bundled(name) == str(ROOT / "checkpoints" / f"{name}.pth")
         assert published.find_published(model.metadata["checkpoint_sha256"]) is None
     assert main(["keywords", str(SAMPLE), "--labels"]) == 0
     words = [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()]

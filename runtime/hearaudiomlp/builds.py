@@ -1,7 +1,6 @@
 """ONNX Runtime: which of its builds is installed, and imported without its telemetry."""
 
 import os
-from pathlib import Path
 from types import ModuleType
 
 from hearaudiomlp.errors import MissingPackageError
@@ -22,7 +21,7 @@ def onnxruntime() -> ModuleType:
             "or 'hearaudiomlp[gpu]' for NVIDIA GPUs"
         ) from problem
     # A package that lost its __init__.py to the removal of another build has a path, but no file.
-    builds = installed_builds(Path(next(iter(ort.__path__))).parent)
+    builds = installed_builds(os.path.dirname(next(iter(ort.__path__))))
     if len(builds) > 1:
         keep = "onnxruntime-gpu" if "onnxruntime-gpu" in builds else builds[0]
         raise MissingPackageError(
@@ -39,13 +38,16 @@ def onnxruntime() -> ModuleType:
     return ort  # type: ignore[no-any-return]
 
 
-def installed_builds(site_packages: Path) -> list[str]:
+def installed_builds(site_packages: str | os.PathLike[str]) -> list[str]:
     """Return the names of the builds of ONNX Runtime in a folder of packages.
 
     importlib.metadata would tell too, but importing it takes longer than all of this package.
     """
-    folders = site_packages.glob("onnxruntime*.dist-info")
-    names = {folder.name.split("-", 1)[0].replace("_", "-").lower() for folder in folders}
+    names = {
+        name.split("-", 1)[0].replace("_", "-").lower()
+        for name in os.listdir(site_packages)
+        if name.startswith("onnxruntime") and name.endswith(".dist-info")
+    }
     # onnxruntime-extensions and the like are other packages that live beside it.
     builds = ("", "-gpu", "-openvino", "-directml", "-qnn", "-rocm", "-migraphx", "-training")
     return [build for suffix in builds if (build := f"onnxruntime{suffix}") in names]

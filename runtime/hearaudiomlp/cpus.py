@@ -1,19 +1,23 @@
 """How many CPUs this process may really use."""
 
 import os
-from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP = "/sys/fs/cgroup"
+
+
+def _content(name: str) -> str:
+    with open(f"{_CGROUP}/{name}") as file:
+        return file.read()
 
 
 def cgroup_quota() -> float | None:
     """Return the CPUs that the control group grants (version 2, then 1), None for no limit."""
     try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        quota, period = _content("cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (_CGROUP / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (_CGROUP / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = _content("cpu/cpu.cfs_quota_us")
+            period = _content("cpu/cpu.cfs_period_us")
         except OSError:
             return None
     try:

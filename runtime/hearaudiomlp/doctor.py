@@ -158,7 +158,7 @@ def _weights() -> Iterator[Fact]:
     yield Fact("cache", f"{folder}{'' if folder.is_dir() else ' (not there yet)'}")
     for kind, find in (("bundled", weights.bundled), ("pulled", weights.pulled)):
         for name in ENCODERS:
-            path = find(name)
+            path = Path(find(name))
             if not path.exists():
                 yield Fact(kind, f"{name}: none")
                 continue

@@ -1,6 +1,7 @@
 """What a model file consists of, as text."""
 
 from collections import Counter
+from pathlib import Path
 
 from hearaudiomlp.model import Model
 from hearaudiomlp.weights import Weights
@@ -34,7 +35,7 @@ def describe(weights: Weights, model: Model) -> dict[str, str]:
     step = 1000 * int(card["hop"]) // model.sample_rate
     stored, computed = (card.get(key, "float32") for key in ("precision", "arithmetic"))
     return {
-        "model": f"{model.name} ({weights.path}, {weights.path.stat().st_size:,} bytes)",
+        "model": f"{model.name} ({weights.path}, {Path(weights.path).stat().st_size:,} bytes)",
         "weights": _KINDS[weights.kind],
         "parameters": f"{int(card['parameters']):,}",
         "precision": "float32"

@@ -4,9 +4,8 @@ import json
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +34,7 @@ Audio = TypeVar("Audio")
 _GPU_BLOCK = 256
 
 
-@dataclass(frozen=True)
-class Embeddings(Generic[Audio]):
+class Embeddings(NamedTuple, Generic[Audio]):
     """Everything that one pass over some sounds gives, as the caller's kind of array."""
 
     timestamp_embeddings: Audio

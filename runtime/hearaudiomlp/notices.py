@@ -1,10 +1,10 @@
 """Warnings that point at the caller's line, not at one of ours, and that are said once."""
 
+import os
 import sys
 import warnings
-from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__)
 _said: set[str] = set()
 
 

@@ -7,7 +7,6 @@ graph consists of. Field numbers are those of onnx.proto3.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from hearaudiomlp.errors import ModelFileError
 
@@ -18,21 +17,21 @@ Message = list[tuple[int, int | memoryview]]
 """Numbers of the fields of a message, and their values."""
 
 
-@dataclass
 class OnnxSummary:
     """The outline of an ONNX file."""
 
-    metadata: dict[str, str] = field(default_factory=dict)
-    operators: Counter[str] = field(default_factory=Counter)
-    """How often each operator works on the input; what works on weights alone runs only once.
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.metadata: dict[str, str] = {}
+        self.operators: Counter[str] = Counter()
+        """How often each operator works on the input; what works on weights alone runs only once.
 
-    Empty, if they weren't asked for."""
-
-    opset: int = 0
-    inputs: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
-    outputs: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
-    external: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Name and shape of each tensor whose values are not in the file."""
+        Empty, if they weren't asked for."""
+        self.opset = 0
+        self.inputs: dict[str, tuple[int | str, ...]] = {}
+        self.outputs: dict[str, tuple[int | str, ...]] = {}
+        self.external: dict[str, tuple[int, ...]] = {}
+        """Name and shape of each tensor whose values are not in the file."""
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 Weights by M. M. Morshed and A. O. Ahsan, of the HEAR 2021 entry; they are not in this package.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LICENCE = "CC BY-SA 4.0"
 """Licence of the published weights."""
@@ -14,8 +14,7 @@ _URL = (
 )
 
 
-@dataclass(frozen=True)
-class PublishedCheckpoint:
+class PublishedCheckpoint(NamedTuple):
     """One published checkpoint."""
 
     name: str

@@ -2,9 +2,9 @@
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ def _may_have_nvidia_gpu() -> bool:
     if sys.platform != "linux":
         return sys.platform == "win32"
     drivers = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
-    return any(Path(driver).exists() for driver in drivers)
+    return any(os.path.exists(driver) for driver in drivers)
 
 
 def _preload_cuda(ort: ModuleType) -> str:

@@ -1,10 +1,9 @@
 """Model files: what a session is opened from, and what the file says of it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -44,22 +43,32 @@ _REQUIRED = (
 )
 _ZIP_MAGIC = b"PK"  # torch checkpoints are zip files
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # and were pickles once
-_GRAPHS = Path(__file__).with_name("graphs")
+_GRAPHS = os.path.join(os.path.dirname(__file__), "graphs")
 
 
-@dataclass(frozen=True)
 class Source:
     """A graph, its weights and its metadata: enough to open a session in any process."""
 
-    graph: bytes
-    weights: Mapping[str, npt.NDArray[np.float32]]
-    """Values of the graph's external initializers; none, if they are inside."""
-
-    card: Mapping[str, str]
-    """The metadata of the graph's file."""
-
-    checkpoint: bytes = b""
+    checkpoint = b""
     """The file that the weights come from, if that isn't the graph's."""
+
+    def __init__(
+        self,
+        graph: bytes,
+        weights: Mapping[str, npt.NDArray[np.float32]],
+        card: Mapping[str, str],
+        checkpoint: bytes = b"",
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            graph: an ONNX file.
+            weights: values of the graph's external initializers; none, if they are inside.
+            card: the metadata of the graph's file.
+            checkpoint: the file that the weights come from, if that isn't the graph's.
+        """
+        self.graph, self.weights, self.card = graph, weights, card
+        self.checkpoint = checkpoint
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:
@@ -99,7 +108,8 @@ class _GraphShapes(Mapping[str, Mapping[str, tuple[int, ...]]]):
 @cache
 def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
     """Return the packaged graph (without weights) of an encoder, and most of its outline."""
-    data = (_GRAPHS / f"{name}.onnx").read_bytes()
+    with open(os.path.join(_GRAPHS, f"{name}.onnx"), "rb") as file:
+        data = file.read()
     return data, summarize(data, operators=False)
 
 

@@ -4,7 +4,7 @@ Source: M. M. Morshed et al., "Attention-Free Keyword Spotting" (arXiv 2110.0774
 Audio Representations with MLPs" (arXiv 2203.08490), and the system published with them.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SAMPLE_RATE = 16_000
 """Samples per second of all audio."""
@@ -31,8 +31,7 @@ KEYWORDS = (
 """The 35 words of Google's Speech Commands V2, in the order of the keyword logits."""
 
 
-@dataclass(frozen=True)
-class EncoderSpec:
+class EncoderSpec(NamedTuple):
     """The sizes of one encoder."""
 
     name: str

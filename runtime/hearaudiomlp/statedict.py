@@ -10,8 +10,7 @@ The instructions are documented in the standard library's :mod:`pickletools`, wh
 
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hearaudiomlp.errors import ModelFileError, UnsafeCheckpointError
 
@@ -34,8 +33,7 @@ _STORAGES = {
 }
 
 
-@dataclass(frozen=True)
-class StorageRef:
+class StorageRef(NamedTuple):
     """A block of numbers in a file of its own inside the checkpoint."""
 
     key: str
@@ -48,8 +46,7 @@ class StorageRef:
         return self.dtype == BFLOAT16 or self.dtype[1] == "f"
 
 
-@dataclass(frozen=True)
-class TensorRef:
+class TensorRef(NamedTuple):
     """A view of a storage: where a tensor starts in it, and how it strides."""
 
     storage: StorageRef
@@ -58,13 +55,12 @@ class TensorRef:
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _StorageType:
+class _StorageType(NamedTuple):
     dtype: str
 
 
 def _naturals(value: object, what: str) -> tuple[int, ...]:
-    if not isinstance(value, tuple) or not all(type(n) is int and n >= 0 for n in value):
+    if type(value) is not tuple or not all(type(n) is int and n >= 0 for n in value):
         # Not shown: a nested value can be small in the file and endless when printed.
         raise ModelFileError(f"a tensor's {what} is no list of sizes")
     return value
@@ -141,7 +137,7 @@ class _Machine:
 
     def reduce(self) -> object:
         function, arguments = self.pop(2)
-        if not callable(function) or not isinstance(arguments, tuple):
+        if not callable(function) or type(arguments) is not tuple:
             raise UnsafeCheckpointError("the checkpoint's pickle calls something unknown")
         return function(*arguments)
 
@@ -160,65 +156,60 @@ class _Machine:
                 raise TypeError("a key of an unknown kind")
             target[key] = value
 
-    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
-        push = self.stack.append
-        match name:
-            case "PROTO" | "FRAME":
-                pass
-            case "MARK":
-                self.marks.append(len(self.stack))
-            case "EMPTY_DICT":
-                push({})
-            case "EMPTY_LIST":
-                push([])
-            case "EMPTY_TUPLE":
-                push(())
-            case "NONE":
-                push(None)
-            case "NEWTRUE" | "NEWFALSE":
-                push(name == "NEWTRUE")
-            case (
-                "BINUNICODE" | "SHORT_BINUNICODE" | "BINFLOAT"
-                | "BININT" | "BININT1" | "BININT2" | "LONG1"
-            ):  # fmt: skip
-                push(argument)
-            case "BINPUT" | "LONG_BINPUT":
-                self.memo[argument] = self.stack[-1]
-            case "MEMOIZE":
-                self.memo[len(self.memo)] = self.stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                push(self.memo[argument])
-            case "TUPLE":
-                push(tuple(self.since_mark()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                push(tuple(self.pop(int(name[-1]))))
-            case "APPEND":
-                (value,) = self.pop(1)
-                self.top(list).append(value)
-            case "APPENDS":
-                values = self.since_mark()
-                self.top(list).extend(values)
-            case "SETITEM":
-                self.set_items(self.pop(2))
-            case "SETITEMS":
-                self.set_items(self.since_mark())
-            case "GLOBAL":
-                push(self.lookup(argument))
-            case "STACK_GLOBAL":
-                push(self.lookup(" ".join(map(str, self.pop(2)))))
-            case "REDUCE":
-                push(self.reduce())
-            case "BUILD":
-                # torch attaches {"_metadata": ...} to a state dict: format versions of its modules.
-                self.pop(1)
-                self.top(dict)
-            case "BINPERSID":
-                push(self.storage())
-            case _:
-                raise UnsafeCheckpointError(
-                    f"the checkpoint's pickle uses the instruction {name}, which no checkpoint of "
-                    "tensors needs; it was refused and nothing in it was run"
-                )
+    def append(self, values: list[Any]) -> None:
+        self.top(list).extend(values)
+
+    def remember(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def build(self) -> None:
+        # torch attaches {"_metadata": ...} to a state dict: format versions of its modules.
+        self.pop(1)
+        self.top(dict)
+
+
+_Step = Callable[[_Machine, Any], None]
+
+
+def _push(make: Callable[[_Machine, Any], object]) -> _Step:
+    return lambda machine, argument: machine.stack.append(make(machine, argument))
+
+
+def _under_their_names(*steps: tuple[str, _Step]) -> dict[str, _Step]:
+    return {name: step for names, step in steps for name in names.split()}
+
+
+_STEPS = _under_their_names(
+    ("PROTO FRAME", lambda _, __: None),
+    ("MARK", lambda m, _: m.marks.append(len(m.stack))),
+    ("EMPTY_DICT", _push(lambda _, __: {})),
+    ("EMPTY_LIST", _push(lambda _, __: [])),
+    ("EMPTY_TUPLE", _push(lambda _, __: ())),
+    ("NONE", _push(lambda _, __: None)),
+    ("NEWTRUE", _push(lambda _, __: True)),
+    ("NEWFALSE", _push(lambda _, __: False)),
+    (
+        "BINUNICODE SHORT_BINUNICODE BINFLOAT BININT BININT1 BININT2 LONG1",
+        lambda m, argument: m.stack.append(argument),
+    ),
+    ("BINPUT LONG_BINPUT", _Machine.remember),
+    ("MEMOIZE", lambda m, _: m.remember(len(m.memo))),
+    ("BINGET LONG_BINGET", _push(lambda m, index: m.memo[index])),
+    ("TUPLE", _push(lambda m, _: tuple(m.since_mark()))),
+    ("TUPLE1", _push(lambda m, _: tuple(m.pop(1)))),
+    ("TUPLE2", _push(lambda m, _: tuple(m.pop(2)))),
+    ("TUPLE3", _push(lambda m, _: tuple(m.pop(3)))),
+    ("APPEND", lambda m, _: m.append(m.pop(1))),
+    ("APPENDS", lambda m, _: m.append(m.since_mark())),
+    ("SETITEM", lambda m, _: m.set_items(m.pop(2))),
+    ("SETITEMS", lambda m, _: m.set_items(m.since_mark())),
+    ("GLOBAL", _push(lambda m, name: m.lookup(name))),
+    ("STACK_GLOBAL", _push(lambda m, _: m.lookup(" ".join(map(str, m.pop(2)))))),
+    ("REDUCE", _push(lambda m, _: m.reduce())),
+    ("BUILD", lambda m, _: m.build()),
+    ("BINPERSID", _push(lambda m, _: m.storage())),
+)
+"""What the machine does at each instruction that it knows."""
 
 
 def read_pickle(data: bytes) -> object:
@@ -236,7 +227,13 @@ def read_pickle(data: bytes) -> object:
                 return result
             if count >= _MAX_INSTRUCTIONS:
                 raise ValueError("more instructions than any checkpoint has")
-            machine.step(instruction.name, argument)
+            step = _STEPS.get(instruction.name)
+            if step is None:
+                raise UnsafeCheckpointError(
+                    f"the checkpoint's pickle uses the instruction {instruction.name}, which no "
+                    "checkpoint of tensors needs; it was refused and nothing in it was run"
+                )
+            step(machine, argument)
     except (ValueError, TypeError, LookupError, RecursionError) as problem:
         if isinstance(problem, ModelFileError):
             raise

@@ -9,11 +9,13 @@ All else is a path. The two names are never paths: a file that is really called 
 import os
 import posixpath
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from hearaudiomlp.errors import CacheError, ModelFileError, ModelNotFoundError, OptionError
 from hearaudiomlp.published import PUBLISHED, find_published
+
+if TYPE_CHECKING:  # imported where a cache folder is looked for
+    from pathlib import Path
 
 DEFAULT = "kwmlp"
 """The encoder whose bundled weights are meant where neither file nor encoder is given."""
@@ -21,19 +23,19 @@ DEFAULT = "kwmlp"
 BUNDLED_LICENCE = "CC BY 4.0"
 """Licence of the bundled weights."""
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # Beside the modules where the package is installed; at the top of the repository in a working
 # tree, which editable installs run from.
-_BUNDLES = [_PACKAGE / "checkpoints"]
-if _PACKAGE.parent.name == "runtime":
-    _BUNDLES.append(_PACKAGE.parent.parent / "checkpoints")
+_BUNDLES = [os.path.join(_PACKAGE, "checkpoints")]
+_ABOVE, _BESIDE = os.path.split(os.path.dirname(_PACKAGE))
+if _BESIDE == "runtime":
+    _BUNDLES.append(os.path.join(_ABOVE, "checkpoints"))
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """A model file, and how it came to be meant."""
 
-    path: Path
+    path: str
     kind: str
     """``bundled``, ``published`` (and pulled) or ``file``."""
 
@@ -45,7 +47,8 @@ class Weights:
             ModelFileError: it can't be read, or is a pulled one that isn't as it was published.
         """
         try:
-            data = self.path.read_bytes()
+            with open(self.path, "rb") as file:
+                data = file.read()
         except FileNotFoundError:
             raise ModelNotFoundError(self._missing()) from None
         except ValueError as problem:  # a null character
@@ -56,8 +59,12 @@ class Weights:
             self._check(data)
         return data
 
+    @property
+    def _stem(self) -> str:
+        return os.path.splitext(os.path.basename(self.path))[0]
+
     def _missing(self) -> str:
-        name = self.path.stem
+        name = self._stem
         if self.kind == "bundled":
             return (
                 f"no weights of {name} are bundled with this installation ({self.path} is "
@@ -73,7 +80,7 @@ class Weights:
     def _check(self, data: bytes) -> None:
         import hashlib  # here, because exported models load without it
 
-        published = PUBLISHED[self.path.stem]
+        published = PUBLISHED[self._stem]
         if hashlib.sha256(data).hexdigest() != published.sha256:
             raise ModelFileError(
                 f"{self.path} isn't the published checkpoint any more (its SHA-256 is another "
@@ -100,25 +107,28 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
     if isinstance(model, str) and model in PUBLISHED:
         if name is not None and model != name:
             raise ModelFileError(f'"{model}" is the published checkpoint of {model}, not of {name}')
-        return Weights(pulled(model), "published")
+        return Weights(str(pulled(model)), "published")
     try:
-        return Weights(Path(model), "file")
+        path = os.fspath(model)
     except TypeError as problem:
         raise OptionError(f"model_file_path is no path: {problem}") from None
+    if not isinstance(path, str):
+        raise OptionError("model_file_path is no path, but bytes: os.fsdecode makes it one")
+    return Weights(path, "file")
 
 
-def bundled(name: str) -> Path:
+def bundled(name: str) -> str:
     """Return where the bundled checkpoint of an encoder is, or would be."""
-    paths = [folder / f"{name}.pth" for folder in _BUNDLES]
-    return next((path for path in paths if path.exists()), paths[0])
+    paths = [os.path.join(folder, f"{name}.pth") for folder in _BUNDLES]
+    return next((path for path in paths if os.path.exists(path)), paths[0])
 
 
-def pulled(name: str) -> Path:
+def pulled(name: str) -> "Path":
     """Return where the published checkpoint of an encoder is once it has been pulled."""
     return cache_folder() / f"{name}.pth"
 
 
-def cache_folder() -> Path:
+def cache_folder() -> "Path":
     r"""Return the folder for downloads: ``HEARAUDIOMLP_CACHE``, or the platform's for this package.
 
     That is ``~/.cache/hearaudiomlp``, ``~/Library/Caches/hearaudiomlp`` on macOS, or
@@ -128,6 +138,8 @@ def cache_folder() -> Path:
     Raises:
         CacheError: there is no home folder.
     """
+    from pathlib import Path  # slow to import, and seldom needed
+
     try:
         if own := os.environ.get("HEARAUDIOMLP_CACHE"):
             return Path(own).expanduser()
@@ -148,11 +160,12 @@ def cache_folder() -> Path:
 def provenance(sha256: str) -> tuple[str, str]:
     """Return licence and source of the checkpoint with this SHA-256; "unknown" for others' own."""
     import hashlib
+    from pathlib import Path
 
     if published := find_published(sha256):
         return published.licence, published.source
     for name in PUBLISHED:
-        path = bundled(name)
+        path = Path(bundled(name))
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return BUNDLED_LICENCE, f"trained by this project, bundled as checkpoints/{path.name}"
     return "unknown", "unknown"
