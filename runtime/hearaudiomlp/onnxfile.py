@@ -35,6 +35,9 @@ class OnnxSummary:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = data[at]
+    if value < 0x80:  # nearly all of them
+        return value, at + 1
     value = 0
     for shift in range(0, 70, 7):
         byte = data[at]

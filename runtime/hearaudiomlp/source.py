@@ -194,7 +194,7 @@ def read_source(data: bytes, name: str | None = None) -> Source:
             "a checkpoint in the format of torch before 1.6: load it with torch and save it again"
         )
     try:
-        summary = summarize(data)
+        summary = summarize(data, operators=False)
     except ModelFileError as problem:
         raise ModelFileError(f"no torch checkpoint, and {problem}") from None
     if summary.metadata.get("interface") == "hear":
@@ -202,7 +202,7 @@ def read_source(data: bytes, name: str | None = None) -> Source:
             data = cut_encoder(data)
         except (ValueError, IndexError) as problem:
             raise ModelFileError(f"an ONNX file that is damaged ({problem})") from None
-        summary = summarize(data)
+        summary = summarize(data, operators=False)
     _check_card(summary)
     found = summary.metadata["model"]
     if name is not None and found != name:
