@@ -3,7 +3,8 @@
     python benchmarks/folder.py CHECKPOINT [--files 2000] [--rounds 3]
 
 The files are 1 to 3 s of noise, 16-bit WAV at 16 kHz. Each contender decodes them all, computes
-timestamp and scene embeddings, and writes them to one file; in turn, in the same rounds.
+timestamp and scene embeddings, and writes them to one file; in turn, in the same rounds. The graph
+alone, on as many windows, is what no decoding, pooling and writing could beat.
 """
 
 import argparse
@@ -15,11 +16,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from contenders import Contender, torch_contenders
+from speed import ALONE, graph_alone, timed
 
 import hearaudiomlp
 from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.embed import Embedded, embed_files
 from hearaudiomlp.npz import NpzWriter
+from hearaudiomlp.windows import count_windows
+
+SAMPLES = 15_680
+"""Samples that make one window."""
 
 
 def make_files(folder: Path, count: int) -> list[Path]:
@@ -61,14 +67,18 @@ def main() -> None:
     options = parser.parse_args()
     model = hearaudiomlp.load_model(options.checkpoint, device="cpu")
     plain = torch_contenders(options.checkpoint, usable_cpus())
-    seconds: dict[str, list[float]] = {"hearaudiomlp": []} | {name: [] for name in plain}
+    seconds: dict[str, list[float]] = {"hearaudiomlp": [], ALONE: []} | {name: [] for name in plain}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = make_files(folder, options.files)
+        total = sum(count_windows(soundfile.info(path).frames) for path in paths)
+        noise = 0.1 * np.random.default_rng(1).standard_normal((total, SAMPLES))
+        alone = graph_alone(model, noise.astype(np.float32))
         for _ in range(options.rounds):
             start = time.perf_counter()
             run_ours(paths, model, folder / "ours.npz")
             seconds["hearaudiomlp"].append(time.perf_counter() - start)
+            seconds[ALONE].append(timed(alone))
             for contender, pipeline in plain.items():
                 start = time.perf_counter()
                 run_plain(paths, pipeline, folder / "plain.npz")

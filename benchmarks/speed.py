@@ -5,7 +5,8 @@
 Every round runs each contender once, in turn (A B C A B C ...), so that a busy machine slows all of
 them; the table has medians, quartiles and ratios to ours. In the brief cases a contender's turn is
 ten runs, and their median counts. The machine's own float32 GEMM peak is measured in the same
-rounds: it is the bound that no arrangement of these operators can beat.
+rounds: it is the bound that no arrangement of these operators can beat. So is the time of the graph
+alone: our blocks of windows on our threads, with nothing before, between and behind them.
 Needs ``[cpu,export]``; OpenVINO and matplotlib, if they are installed.
 """
 
@@ -15,18 +16,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from contenders import Contender, contenders
+from contenders import Contender, Floats, contenders
 
 import hearaudiomlp
 from hearaudiomlp.cpus import usable_cpus
-from hearaudiomlp.schedule import Team
-from hearaudiomlp.windows import count_windows
+from hearaudiomlp.schedule import Team, split
+from hearaudiomlp.windows import count_windows, cut_windows
 
 CASES = {
     "one window (live)": (1, 15_680, 40),
@@ -37,6 +39,8 @@ CASES = {
 }
 """Sounds, samples and rounds of each case."""
 
+
+OURS, ALONE = "hearaudiomlp", "its graph alone"
 
 BRIEF = 100_000
 """Samples below which a contender runs ten times in a row, of which the median counts."""
@@ -73,6 +77,14 @@ class GemmPeak:
         return repeats * self.SIZE**3 / (time.perf_counter() - start)
 
 
+def graph_alone(model: hearaudiomlp.Model, audio: Floats) -> Callable[[], None]:
+    """Return what computes all windows of some sounds, which are cut already."""
+    total = len(audio) * count_windows(audio.shape[1])
+    blocks = [cut_windows(audio, *edges) for edges in split(total, model.threads, model.block)]
+    team = Team(model.threads)
+    return lambda: team.run(lambda number: model.encode(blocks[number]), len(blocks))
+
+
 def timed(function: Callable[[], Any]) -> float:
     """Return how many seconds a call takes."""
     start = time.perf_counter()
@@ -81,21 +93,23 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def run_case(
-    case: str, chosen: dict[str, Contender], peak: GemmPeak
+    case: str, chosen: dict[str, Contender], model: hearaudiomlp.Model, peak: GemmPeak
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Measure one case; return the seconds of each contender and the GEMM peaks between them."""
     sounds, samples, rounds = CASES[case]
     audio = (0.1 * np.random.default_rng(0).standard_normal((sounds, samples))).astype(np.float32)
-    expected = chosen["hearaudiomlp"](audio)
+    expected = chosen[OURS](audio)
     for name, contender in chosen.items():  # warm up, and see that all compute the same
         for ours, theirs in zip(expected, contender(audio), strict=True):
             assert np.abs(ours - theirs).max() < 2e-3, name
-    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    runs: dict[str, Callable[[], Any]] = {ALONE: graph_alone(model, audio)}
+    runs |= {name: partial(contender, audio) for name, contender in chosen.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in [OURS, *runs]}
     peaks, in_a_row = [], 10 if audio.size < BRIEF else 1
     for _ in range(rounds):
-        for name, contender in chosen.items():
+        for name, run in runs.items():
             time.sleep(0.02)  # until the last one's threads have stopped spinning
-            times = [timed(lambda run=contender: run(audio)) for _ in range(in_a_row)]
+            times = [timed(run) for _ in range(in_a_row)]
             seconds[name].append(statistics.median(times))
         peaks.append(peak())
     return seconds, peaks
@@ -110,7 +124,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 def table(case: str, seconds: dict[str, list[float]], peaks: list[float], macs: int) -> str:
     """Return the case's Markdown table."""
     sounds, samples, rounds = CASES[case]
-    base = statistics.median(seconds["hearaudiomlp"])
+    base = statistics.median(seconds[OURS])
     lines = [
         f"\n**{case}** ({rounds} rounds)\n",
         "| | ms, median | quartiles | times ours |",
@@ -136,13 +150,13 @@ def plot(results: dict[str, dict[str, list[float]]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = [name for name in next(iter(results.values())) if name != "hearaudiomlp"]
+    names = [name for name in next(iter(results.values())) if name not in (OURS, ALONE)]
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.26 * len(names) * len(results)))
     hatches = ("", "//", "..", "xx", "--", "\\\\")
     for index, name in enumerate(names):
         places = [case * (len(names) + 1) + index for case in range(len(results))]
         ratios = [
-            statistics.median(case[name]) / statistics.median(case["hearaudiomlp"])
+            statistics.median(case[name]) / statistics.median(case[OURS])
             for case in results.values()
         ]
         bars = axes.barh(
@@ -172,14 +186,14 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     chosen = contenders(options.checkpoint, options.threads, compiled=not options.no_compile)
-    model = hearaudiomlp.load_model(options.checkpoint, device="cpu")
+    model = hearaudiomlp.load_model(options.checkpoint, device="cpu", threads=options.threads)
     encoder_macs = int(model.metadata["encoder_macs_per_window"])
     peak = GemmPeak(options.threads)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, ", end="")
     print(f"onnxruntime {onnxruntime.__version__}")
     results = {}
     for case in options.cases:
-        results[case], peaks = run_case(case, chosen, peak)
+        results[case], peaks = run_case(case, chosen, model, peak)
         print(table(case, results[case], peaks, encoder_macs), flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
