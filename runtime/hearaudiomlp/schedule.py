@@ -35,39 +35,44 @@ class _Round:
     """One piece of work for a team: numbers to be taken, and how far they have got."""
 
     def __init__(self, task: Callable[[int], None], count: int) -> None:
-        self._task = task
-        self._numbers = iter(range(count))
-        self._over = False
-        self._working = 0
+        self._task, self._count = task, count
+        self._next = self._working = 0
         self._problem: BaseException | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle: threading.Lock | None = None  # released by the last one who stops working
 
     def work(self) -> None:
         """Take numbers until there are none, or something failed. Many threads may."""
-        with self._changed:
+        with self._lock:
             self._working += 1
+            number = self._next
+            self._next += 1
         try:
-            while True:
-                with self._changed:
-                    number = None if self._over else next(self._numbers, None)
-                if number is None:
-                    return
+            while number < self._count:
                 self._task(number)
+                with self._lock:
+                    number = self._next
+                    self._next += 1
         except BaseException as problem:  # KeyboardInterrupt too can come between two blocks
-            with self._changed:
-                self._over = True
+            with self._lock:
+                self._next = self._count
                 self._problem = self._problem or problem
         finally:
-            with self._changed:
+            with self._lock:
                 self._working -= 1
-                self._changed.notify_all()
+                if self._working == 0 and self._idle is not None:
+                    self._idle.release()
 
     def finish(self) -> None:
         """Wait for those who are still working; raise the first exception."""
         try:
-            with self._changed:
-                self._over = True  # for helpers that come too late
-                self._changed.wait_for(lambda: self._working == 0)
+            with self._lock:
+                self._next = self._count  # for helpers that come too late
+                if self._working:
+                    self._idle = threading.Lock()
+                    self._idle.acquire()
+            if self._idle is not None:
+                self._idle.acquire()
             if self._problem is not None:
                 raise self._problem
         finally:

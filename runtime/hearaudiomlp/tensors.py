@@ -144,7 +144,7 @@ def warn_if_loud(highest: float) -> None:
 
 def refuse_overflow(embeddings: Floats) -> None:
     """Raise an AudioValueError where embeddings show that float32 has overflowed."""
-    if not np.isfinite(embeddings.sum(dtype=np.float64)):
+    if not np.isfinite(peak(embeddings)):
         raise AudioValueError(
             "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
         )
