@@ -2,17 +2,19 @@
 
     python benchmarks/speed.py CHECKPOINT [--json FILE] [--plot FILE.png]
 
-Every round runs each contender once, in turn (A B C A B C ...), so that a busy machine slows all of
-them; the table has medians, quartiles and ratios to ours. In the brief cases a contender's turn is
-ten runs, and their median counts. The machine's own float32 GEMM peak is measured in the same
-rounds: it is the bound that no arrangement of these operators can beat. So is the time of the graph
-alone: our blocks of windows on our threads, with nothing before, between and behind them.
+Every round runs each contender once, in an order of its own, so that a busy machine slows all of
+them and none always comes after the same one; the table has medians, quartiles and ratios to ours.
+In the brief cases a contender's turn is ten runs, and their median counts. The machine's own
+float32 GEMM peak is measured in the same rounds: it is the bound that no arrangement of these
+operators can beat. So is the time of the graph alone: our blocks of windows on our threads, with
+nothing before, between and behind them.
 Needs ``[cpu,export]``; OpenVINO and matplotlib, if they are installed.
 """
 
 import argparse
 import json
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -105,9 +107,10 @@ def run_case(
     runs: dict[str, Callable[[], Any]] = {ALONE: graph_alone(model, audio)}
     runs |= {name: partial(contender, audio) for name, contender in chosen.items()}
     seconds: dict[str, list[float]] = {name: [] for name in [OURS, *runs]}
+    order = random.Random(0)
     peaks, in_a_row = [], 10 if audio.size < BRIEF else 1
     for _ in range(rounds):
-        for name, run in runs.items():
+        for name, run in order.sample(list(runs.items()), len(runs)):
             time.sleep(0.02)  # until the last one's threads have stopped spinning
             times = [timed(run) for _ in range(in_a_row)]
             seconds[name].append(statistics.median(times))

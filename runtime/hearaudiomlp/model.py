@@ -17,11 +17,12 @@ from hearaudiomlp.errors import (
     ModelFileError,
     OptionError,
 )
+from hearaudiomlp.frames import compute_frames
 from hearaudiomlp.onnxfile import OnnxSummary, summarize
 from hearaudiomlp.schedule import BLOCK, Team, split
 from hearaudiomlp.session import Provider, Session
 from hearaudiomlp.source import Source, read_source
-from hearaudiomlp.spec import ENCODERS, FRAMES, WINDOW
+from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp.tensors import refuse_overflow, take_audio
 from hearaudiomlp.weights import locate
 
@@ -184,19 +185,14 @@ class Model:
         return Halves(self._source, **options)
 
     def _frames(self, audio: Floats) -> Floats:
-        """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""
-        n_sounds = audio.shape[0]
-        total = n_sounds * windows.count_windows(audio.shape[1])
-        frames = np.empty((total, FRAMES, self.timestamp_embedding_size), np.float32)
-        blocks = split(total, self.threads, self.block)
-
-        def compute(number: int) -> None:
-            start, stop = blocks[number]
-            block = windows.cut_windows(audio, start, stop)
-            frames[start:stop] = self.encode(block)["frame_embeddings"]
-
-        self._team.run(compute, len(blocks))
-        return windows.stitch(frames, n_sounds)
+        session = self._current_session()
+        return compute_frames(
+            audio,
+            lambda block: session.run(block)["frame_embeddings"],
+            self._team,
+            block=self.block,
+            size=self.timestamp_embedding_size,
+        )
 
     def _timestamp_embeddings(self, frames: Floats, n_samples: int) -> Floats:
         return np.ascontiguousarray(frames[:, : windows.count_timestamps(n_samples)])

@@ -1,0 +1,56 @@
+"""All frames of some sounds: their windows cut, computed by a team of threads, and stitched."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp import windows
+from hearaudiomlp.schedule import Team, split
+from hearaudiomlp.spec import FRAMES
+from hearaudiomlp.tensors import refuse_overflow
+
+Floats = npt.NDArray[np.float32]
+
+
+def compute_frames(
+    audio: Floats, run: Callable[[Floats], Floats], team: Team, *, block: int, size: int
+) -> Floats:
+    """Compute the frames of sounds of one length.
+
+    Args:
+        audio: sounds [shape=(n_sounds, n_samples)].
+        run: computes the frames of windows: [shape=(n, 16000)] to [shape=(n, 98, size)].
+        team: the threads that call it.
+        block: windows that it is given at a time, at most.
+        size: values in a frame.
+
+    Returns:
+        All stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)].
+
+    Raises:
+        AudioValueError: the audio is so loud that float32 overflows.
+    """
+    n_sounds, n_samples = audio.shape
+    total = n_sounds * windows.count_windows(n_samples)
+    frames = np.empty((total, FRAMES, size), np.float32)
+    blocks = split(total, team.threads, block)
+    # In a brief sound, threads that cut and check windows side by side would wait for each other:
+    # Python's lock lets one of them at a time. There it is done before and after.
+    brief = len(blocks) <= team.threads
+    cut = [windows.cut_windows(audio, *edges) for edges in blocks] if brief else []
+
+    def compute_brief(number: int) -> None:
+        start, stop = blocks[number]
+        frames[start:stop] = run(cut[number])
+
+    def compute(number: int) -> None:
+        start, stop = blocks[number]
+        found = run(windows.cut_windows(audio, start, stop))
+        refuse_overflow(found)
+        frames[start:stop] = found
+
+    team.run(compute_brief if brief else compute, len(blocks))
+    if brief:
+        refuse_overflow(frames)
+    return windows.stitch(frames, n_sounds)
