@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from hearaudiomlp import windows
 from hearaudiomlp.schedule import Team, split
-from hearaudiomlp.spec import FRAMES
 from hearaudiomlp.tensors import refuse_overflow
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +32,7 @@ def compute_frames(
     """
     n_sounds, n_samples = audio.shape
     total = n_sounds * windows.count_windows(n_samples)
-    frames = np.empty((total, FRAMES, size), np.float32)
+    frames = np.empty((total, windows.FRAMES_PER_WINDOW, size), np.float32)
     blocks = split(total, team.threads, block)
     # In a brief sound, threads that cut and check windows side by side would wait for each other:
     # Python's lock lets one of them at a time. There it is done before and after.
@@ -42,15 +41,15 @@ def compute_frames(
 
     def compute_brief(number: int) -> None:
         start, stop = blocks[number]
-        frames[start:stop] = run(cut[number])
+        windows.repeat_edges(run(cut[number]), frames[start:stop])
 
     def compute(number: int) -> None:
         start, stop = blocks[number]
         found = run(windows.cut_windows(audio, start, stop))
         refuse_overflow(found)
-        frames[start:stop] = found
+        windows.repeat_edges(found, frames[start:stop])
 
     team.run(compute_brief if brief else compute, len(blocks))
     if brief:
         refuse_overflow(frames)
-    return windows.stitch(frames, n_sounds)
+    return windows.join(frames, n_sounds)

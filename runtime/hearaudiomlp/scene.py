@@ -19,6 +19,10 @@ _BRIEF = 4_000
 """Frames (40 s) up to which the positions of a resizing are kept for the next time."""
 
 
+_PIECE = 1 << 14
+"""Frames of a long sound that are resized at a time: fresh memory for all of them costs more."""
+
+
 class Resizer:
     """Linear interpolation to another number of frames, first and last frame kept, as they come.
 
@@ -85,7 +89,9 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
     Returns:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
     """
-    return scene_of_pieces([frames], frames.shape[1], steps)
+    n_frames = frames.shape[1]
+    pieces = (frames[:, start : start + _PIECE] for start in range(0, n_frames, _PIECE))
+    return scene_of_pieces(pieces, n_frames, steps)
 
 
 @lru_cache(maxsize=64)

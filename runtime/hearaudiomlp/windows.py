@@ -63,9 +63,13 @@ def clip_windows(audio: Floats) -> Floats:
     return windows
 
 
-def repeat_edges(frames: Floats) -> Floats:
-    """Repeat the first and the last frame of each window: (n, 98, size) becomes (n, 100, size)."""
-    whole = np.empty((frames.shape[0], FRAMES_PER_WINDOW, frames.shape[2]), np.float32)
+def repeat_edges(frames: Floats, out: Floats | None = None) -> Floats:
+    """Repeat the first and the last frame of each window: (n, 98, size) becomes (n, 100, size).
+
+    The result is in ``out``, if that is given.
+    """
+    shape = (frames.shape[0], FRAMES_PER_WINDOW, frames.shape[2])
+    whole = np.empty(shape, np.float32) if out is None else out
     whole[:, 1:-1] = frames
     whole[:, 0] = frames[:, 0]
     whole[:, -1] = frames[:, -1]
@@ -85,7 +89,12 @@ def stitch(frames: Floats, n_sounds: int) -> Floats:
     Returns:
         The frames of each sound [shape=(n_sounds, 100 * n_windows - 2, size)].
     """
-    return repeat_edges(frames).reshape(n_sounds, -1, frames.shape[2])[:, 1:-1]
+    return join(repeat_edges(frames), n_sounds)
+
+
+def join(whole: Floats, n_sounds: int) -> Floats:
+    """Do the rest of :func:`stitch` after :func:`repeat_edges`, without a copy."""
+    return whole.reshape(n_sounds, -1, whole.shape[2])[:, 1:-1]
 
 
 class Cutter:
