@@ -156,6 +156,7 @@ def plot(results: dict[str, dict[str, list[float]]], path: Path) -> None:
 
     names = [name for name in next(iter(results.values())) if name not in (OURS, ALONE)]
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.26 * len(names) * len(results)))
+    behind_text = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     hatches = ("", "//", "..", "xx", "--", "\\\\")
     for index, name in enumerate(names):
         places = [case * (len(names) + 1) + index for case in range(len(results))]
@@ -167,7 +168,8 @@ def plot(results: dict[str, dict[str, list[float]]], path: Path) -> None:
             places, ratios, color=pyplot.get_cmap("cividis")(0.15 + 0.7 * index / len(names)),
             edgecolor="black", linewidth=0.5, hatch=hatches[index % len(hatches)], label=name,
         )  # fmt: skip
-        axes.bar_label(bars, [f" {ratio:.1f}" for ratio in ratios], fontsize=8)
+        texts = [f"{ratio:.2f}" for ratio in ratios]
+        axes.bar_label(bars, texts, padding=3, fontsize=8, bbox=behind_text)
     middles = [case * (len(names) + 1) + (len(names) - 1) / 2 for case in range(len(results))]
     axes.set_yticks(middles, list(results))
     axes.invert_yaxis()
