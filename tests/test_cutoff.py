@@ -1,5 +1,8 @@
 """Sound files that were cut off are told from whole ones."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -75,3 +78,16 @@ def test_any_bytes_are_looked_at_without_harm(tmp_path_factory, head, rest) -> N
     path = tmp_path_factory.getbasetemp() / "any.bin"
     path.write_bytes(head + rest)
     assert missing_end(path) is None or isinstance(missing_end(path), str)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="pipes have no names here")
+def test_a_pipe_is_told_from_a_damaged_file() -> None:
+    """As a shell passes it: hearaudiomlp embed <(ffmpeg ...)."""
+    ours, theirs = os.pipe()
+    try:
+        os.write(theirs, b"fLaC" + bytes(100))
+        with pytest.raises(AudioFileError, match="a pipe or device: write it to a file first"):
+            read_audio(f"/dev/fd/{ours}")
+    finally:
+        os.close(ours)
+        os.close(theirs)

@@ -5,7 +5,9 @@ interrupted copy would pass for the whole recording. Sizes are looked up where t
 them: RIFF and RF64 (EBU Tech 3306), AIFF, Sun AU; Ogg (RFC 3533) marks its last page instead.
 """
 
+import errno
 import os
+import stat
 import struct
 from typing import BinaryIO
 
@@ -63,10 +65,13 @@ def missing_end(path: str | os.PathLike[str]) -> str | None:
         Words for an error message; None for whole files and for formats that keep no size.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or isn't a regular file.
     """
     with open(path, "rb") as file:  # noqa: PTH123 - a Path costs as much as all the rest
-        length = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.ESPIPE, "a pipe or device: write it to a file first")
+        length = status.st_size
         head = file.read(12)
         end = 0
         match head[:4]:
