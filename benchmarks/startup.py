@@ -4,7 +4,8 @@
 
 All start in the same environment, in turn; each loads kwmlp, from a checkpoint or an exported
 model, embeds one second, and says how long ago it was started. One process only imports numpy and
-onnxruntime: nothing that is built on them can go below that. Needs ``[cpu,export]``, installed as
+onnxruntime, and one also runs the exported model on two windows and does nothing else: nothing that
+is built on them can go below that. Needs ``[cpu,export]``, installed as
 users do (an editable installation starts slower).
 """
 
@@ -30,6 +31,10 @@ FLOOR = """
 import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy, onnxruntime
+"""
+BARE = """
+session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])
+session.run(None, {{"windows": numpy.zeros((2, 16000), numpy.float32)}})
 """
 PYTORCH = """
 import sys
@@ -75,6 +80,7 @@ def main() -> None:
             "hearaudiomlp, checkpoint": OURS.format(path=checkpoint),
             "hearaudiomlp, exported model": OURS.format(path=str(exported)),
             "import numpy, onnxruntime": FLOOR,
+            "these, and run the exported model": FLOOR + BARE.format(path=str(exported)),
             "PyTorch": PYTORCH.format(path=checkpoint, here=here),
         }
         seconds, memory = measure(codes, options.rounds)
