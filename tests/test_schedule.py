@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearaudiomlp import cpus
-from hearaudiomlp.schedule import Team, split
+from hearaudiomlp.schedule import Team, _Round, split
 
 
 @given(count=st.integers(1, 500), threads=st.integers(1, 9), block=st.integers(1, 40))
@@ -70,3 +70,25 @@ def test_a_container_quota_limits_the_threads(tmp_path, monkeypatch) -> None:
     assert cpus.usable_cpus() == 1
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert cpus.usable_cpus() == 64
+
+
+def test_helpers_that_come_too_late_do_no_harm() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def task(_: int) -> None:
+        begun.set()
+        assert go.wait(10)
+
+    work = _Round(task, 1)
+    helper, waiter = (threading.Thread(target=call) for call in (work.work, work.finish))
+    helper.start()
+    assert begun.wait(10)
+    waiter.start()
+    waiter.join(0.05)
+    assert waiter.is_alive()  # the helper isn't done
+    go.set()
+    for thread in (helper, waiter):
+        thread.join(10)
+        assert not thread.is_alive()
+    for _ in range(3):
+        work.work()

@@ -62,17 +62,18 @@ class _Round:
                 self._working -= 1
                 if self._working == 0 and self._idle is not None:
                     self._idle.release()
+                    self._idle = None  # helpers that come later have nobody to tell
 
     def finish(self) -> None:
         """Wait for those who are still working; raise the first exception."""
+        idle = threading.Lock()
         try:
             with self._lock:
                 self._next = self._count  # for helpers that come too late
                 if self._working:
-                    self._idle = threading.Lock()
-                    self._idle.acquire()
-            if self._idle is not None:
-                self._idle.acquire()
+                    idle.acquire()
+                    self._idle = idle
+            idle.acquire()
             if self._problem is not None:
                 raise self._problem
         finally:
