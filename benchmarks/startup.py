@@ -4,8 +4,8 @@
 
 All start in the same environment, in turn; each loads kwmlp, from a checkpoint or an exported
 model, embeds one second, and says how long ago it was started. One process only imports numpy and
-onnxruntime, and one also runs the exported model on two windows and does nothing else: nothing that
-is built on them can go below that. Needs ``[cpu,export]``, installed as
+onnxruntime, and one also runs the exported model on two windows and does nothing else: the least
+that anything does which is built on them and opens this model. Needs ``[cpu,export]``, installed as
 users do (an editable installation starts slower).
 """
 

@@ -80,3 +80,8 @@ def test_too_few_frames_are_followed_by_zeros() -> None:
     frames = np.ones((1, 3, 2), np.float32)
     expected = np.array([[1, 1, 1, 0, 0, 1, 1, 1, 0, 0]], np.float32)
     np.testing.assert_array_equal(scene_embedding(frames, 5), expected)
+
+
+def test_no_frames_give_zeros() -> None:
+    found = scene_embedding(np.zeros((2, 0, 8), np.float32), 16)
+    np.testing.assert_array_equal(found, np.zeros((2, 128), np.float32))

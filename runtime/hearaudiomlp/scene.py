@@ -90,7 +90,8 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
     """
     n_frames = frames.shape[1]
-    pieces = (frames[:, start : start + _PIECE] for start in range(0, n_frames, _PIECE))
+    starts = range(0, max(n_frames, 1), _PIECE)
+    pieces = (frames[:, start : start + _PIECE] for start in starts)
     return scene_of_pieces(pieces, n_frames, steps)
 
 
