@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hearaudiomlp import cutoff
 from hearaudiomlp.audio import read_audio
-from hearaudiomlp.cutoff import missing_end
 from hearaudiomlp.errors import AudioFileError
 
 KINDS = {
@@ -24,6 +24,11 @@ KINDS = {
     "flac": ("FLAC", "PCM_16"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
+
+
+def missing_end(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return cutoff.missing_end(file)
 
 
 @pytest.fixture(scope="module")

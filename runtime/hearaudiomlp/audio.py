@@ -1,12 +1,15 @@
 """Audio files into mono float32 at 16 kHz (extra ``[audio]``: soundfile and soxr)."""
 
+import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,7 @@ from hearaudiomlp.errors import (
 from hearaudiomlp.remote import Copy, is_url, local_path
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.tensors import peak, warn_if_loud
+from hearaudiomlp.wav import plain_wav
 
 Floats = npt.NDArray[np.float32]
 
@@ -83,19 +87,14 @@ class AudioStream:
         self._copy: Copy | None = None
         local = self._fetched() if is_url(self.path) else local_path(self.path)
         try:
-            if (missing := missing_end(local)) is not None:
-                raise AudioFileError(f"{self.path}: cut off: {missing}")
-            # As bytes where names of files are bytes: not all of them are text.
-            self._file = soundfile.SoundFile(os.fsencode(local) if os.name == "posix" else local)
+            self._file = self._open(local, soundfile)
             self.sample_rate: int = self._file.samplerate
             self.channels: int = self._file.channels
-            if not _RATES.start <= self.sample_rate < _RATES.stop:
-                raise ValueError(f"a rate of {self.sample_rate} Hz can't be meant")
-            self._resampler = (
-                soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, "float32", "HQ")
-                if self.sample_rate != SAMPLE_RATE
-                else None
-            )
+            try:
+                self._resampler = self._resample_from(self.sample_rate, soxr)
+            except ValueError:
+                self._file.close()
+                raise
         except FileNotFoundError:
             raise AudioFileNotFoundError(f"there is no file {self.path}") from None
         except AudioFileError:
@@ -107,6 +106,31 @@ class AudioStream:
                 self._copy.close()
         self.decoded = 0
         """Samples of the file that have been decoded so far."""
+
+    def _open(self, local: str | Path, soundfile: ModuleType) -> Any:
+        file = open(local, "rb")  # noqa: PTH123, SIM115 - a Path is slow; who closes it varies
+        try:
+            if (missing := missing_end(file)) is not None:
+                raise AudioFileError(f"{self.path}: cut off: {missing}")
+            if (plain := plain_wav(file)) is not None:
+                self._read: Callable[[int], Any] = plain.read
+                return plain
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+        # As bytes where names of files are bytes: not all of them are text.
+        opened = soundfile.SoundFile(os.fsencode(local) if os.name == "posix" else local)
+        dtype = "int16" if opened.subtype == "PCM_16" else "float32"
+        self._read = partial(opened.read, dtype=dtype, always_2d=True)
+        return opened
+
+    def _resample_from(self, rate: int, soxr: ModuleType) -> Any:
+        if not _RATES.start <= rate < _RATES.stop:
+            raise ValueError(f"a rate of {rate} Hz can't be meant")
+        if rate == SAMPLE_RATE:
+            return None
+        return soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
 
     def _fetched(self) -> Path:
         try:
@@ -144,11 +168,10 @@ class AudioStream:
         """
         # 16 bits are scaled here, which gives the same numbers sooner; they can't be out of range.
         sixteen = self._file.subtype == "PCM_16"
-        dtype = "int16" if sixteen else "float32"
-        with self._file:
+        with contextlib.closing(self._file):
             while True:
                 try:
-                    samples = self._file.read(_CHUNK, dtype=dtype, always_2d=True)
+                    samples = self._read(_CHUNK)
                     self.decoded += len(samples)
                     if sixteen:
                         samples = samples * _16_BIT_STEP

@@ -55,11 +55,11 @@ def _ogg_ends(file: BinaryIO, length: int) -> bool:
     return whole and bool(tail[at + 5] & _LAST_PAGE)
 
 
-def missing_end(path: str | os.PathLike[str]) -> str | None:
+def missing_end(file: BinaryIO) -> str | None:
     """Tell what is missing at the end of a sound file, or None where nothing is known to be.
 
     Args:
-        path: a file that can be opened.
+        file: an open file, at its beginning.
 
     Returns:
         Words for an error message; None for whole files and for formats that keep no size.
@@ -67,25 +67,24 @@ def missing_end(path: str | os.PathLike[str]) -> str | None:
     Raises:
         OSError: it can't be read, or isn't a regular file.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 - a Path costs as much as all the rest
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.ESPIPE, "a pipe or device: write it to a file first")
-        length = status.st_size
-        head = file.read(12)
-        end = 0
-        match head[:4]:
-            case b"RIFF" | b"RF64":
-                end = _chunks_end(file, b"data", "<")
-            case b"RIFX":
-                end = _chunks_end(file, b"data", ">")
-            case b"FORM":
-                end = _chunks_end(file, b"SSND", ">")
-            case b".snd" if len(head) == 12:
-                offset, size = struct.unpack(">II", head[4:])
-                end = 0 if size >= _UNKNOWN else offset + size
-            case b"OggS":
-                return None if _ogg_ends(file, length) else "its last page is missing"
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.ESPIPE, "a pipe or device: write it to a file first")
+    length = status.st_size
+    head = file.read(12)
+    end = 0
+    match head[:4]:
+        case b"RIFF" | b"RF64":
+            end = _chunks_end(file, b"data", "<")
+        case b"RIFX":
+            end = _chunks_end(file, b"data", ">")
+        case b"FORM":
+            end = _chunks_end(file, b"SSND", ">")
+        case b".snd" if len(head) == 12:
+            offset, size = struct.unpack(">II", head[4:])
+            end = 0 if size >= _UNKNOWN else offset + size
+        case b"OggS":
+            return None if _ogg_ends(file, length) else "its last page is missing"
     if end > length:
         return f"its header promises {end:,} bytes and there are {length:,}"
     return None
