@@ -1,21 +1,28 @@
 """A folder of short files: ``hearaudiomlp embed`` next to a plain PyTorch script.
 
-    python benchmarks/folder.py CHECKPOINT [--files 2000] [--rounds 3]
+    python benchmarks/folder.py CHECKPOINT [--files 2000] [--rounds 3] [--json OUT]
 
 The files are 1 to 3 s of noise, 16-bit WAV at 16 kHz. Each contender decodes them all, computes
-timestamp and scene embeddings, and writes them to one file; in turn, in the same rounds. The graph
-alone, on as many windows, is what no decoding, pooling and writing could beat. With a thread beside
-it that does no more than soundfile.read, and numpy.savez behind it, it shows what the simplest way
-of reading and writing costs; one that reads or writes faster than those two can beat that.
+timestamp and scene embeddings, and writes them to one new file; in random order, round by round.
+Ours is the whole command but for Python's imports: it finds the files, loads the model, tells how
+far it is, keeps what is done on disk, and lays out the table. The PyTorch script begins with its
+model and a list of the files, and keeps everything in memory.
+
+The graph alone, on as many windows, is what no decoding, pooling and writing could beat. With a
+thread beside it that does no more than soundfile.read, and numpy.savez behind it, it shows what the
+simplest way of reading and writing costs; one that reads or writes faster than those two can beat
+that.
 """
 
 import argparse
+import contextlib
+import io
+import json
+import random
 import statistics
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +31,12 @@ from contenders import Contender, torch_contenders
 from speed import ALONE, graph_alone, timed
 
 import hearaudiomlp
+from hearaudiomlp.cli import main as command
 from hearaudiomlp.cpus import usable_cpus
-from hearaudiomlp.embed import Embedded, embed_files
-from hearaudiomlp.npz import NpzWriter
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.windows import count_timestamps, count_windows
 
+OURS = "hearaudiomlp embed"
 BARE = "its graph, reading, writing"
 
 SAMPLES = 15_680
@@ -39,6 +46,7 @@ SAMPLES = 15_680
 def make_files(folder: Path, count: int) -> list[Path]:
     """Write the files; return their paths."""
     rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
     paths = [folder / f"{index:05}.wav" for index in range(count)]
     for path in paths:
         samples = 0.1 * rng.standard_normal(rng.integers(16_000, 48_000))
@@ -46,13 +54,14 @@ def make_files(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def run_ours(paths: list[Path], model: hearaudiomlp.Model, out: Path) -> None:
-    """Do what ``hearaudiomlp embed`` does."""
-    writer = NpzWriter(out, model)
-    for file in embed_files(paths, model):
-        assert isinstance(file, Embedded)
-        writer.add(file)
-    writer.write()
+def run_ours(folder: Path, checkpoint: Path, out: Path) -> None:
+    """Call ``hearaudiomlp embed FOLDER --model CHECKPOINT -o OUT``."""
+    arguments = ["embed", str(folder), "--model", str(checkpoint), "-o", str(out)]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        status = command(arguments)
+    if status != 0:
+        raise SystemExit(told.getvalue())
 
 
 def run_plain(paths: list[Path], pipeline: Contender, out: Path) -> None:
@@ -82,37 +91,62 @@ def run_bare(paths: list[Path], alone: Callable[[], None], frames: int, out: Pat
     np.savez(out, scene_embeddings=scenes, frames=np.ones((frames, size), np.float32))
 
 
+def check(ours: Path, plain: Path) -> None:
+    """See that both files hold the same."""
+    with np.load(ours) as found, np.load(plain) as expected:
+        for name, other in (
+            ("scene_embeddings", "scene_embeddings"),
+            ("timestamp_embeddings", "frames"),
+        ):
+            np.testing.assert_allclose(
+                found[name].ravel(), expected[other].ravel(), rtol=1e-3, atol=1e-3
+            )
+
+
+def measure(checkpoint: Path, files: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each contender, round by round."""
+    model = hearaudiomlp.load_model(checkpoint, device="cpu")
+    plain = torch_contenders(checkpoint, usable_cpus())
+    with tempfile.TemporaryDirectory() as name:
+        folder, out = Path(name) / "sounds", Path(name) / "out.npz"
+        paths = make_files(folder, files)
+        lengths = [soundfile.info(path).frames for path in paths]
+        total = sum(count_windows(length) for length in lengths)
+        frames = sum(count_timestamps(length) for length in lengths)
+        noise = 0.1 * np.random.default_rng(1).standard_normal((total, SAMPLES))
+        alone = graph_alone(model, noise.astype(np.float32))
+        contenders: dict[str, Callable[[], None]] = {
+            OURS: lambda: run_ours(folder, checkpoint, out),
+            ALONE: alone,
+            BARE: lambda: run_bare(paths, alone, frames, out),
+            **{
+                contender: lambda pipeline=pipeline: run_plain(paths, pipeline, out)
+                for contender, pipeline in plain.items()
+            },
+        }
+        seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
+        kept = {OURS: Path(name) / "ours.npz", next(iter(plain)): Path(name) / "plain.npz"}
+        for _ in range(rounds):
+            for contender, run in random.sample(list(contenders.items()), len(contenders)):
+                seconds[contender].append(timed(run))
+                if contender in kept:
+                    out.replace(kept[contender])
+                out.unlink(missing_ok=True)
+                out.with_name(f"{out.name}.report.json").unlink(missing_ok=True)
+        check(*kept.values())
+    return seconds
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write all times to this file, in seconds")
     options = parser.parse_args()
-    model = hearaudiomlp.load_model(options.checkpoint, device="cpu")
-    plain = torch_contenders(options.checkpoint, usable_cpus())
-    names = ["hearaudiomlp", ALONE, BARE, *plain]
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = make_files(folder, options.files)
-        lengths = [soundfile.info(path).frames for path in paths]
-        total = sum(count_windows(length) for length in lengths)
-        frames = sum(count_timestamps(length) for length in lengths)
-        noise = 0.1 * np.random.default_rng(1).standard_normal((total, SAMPLES))
-        alone = graph_alone(model, noise.astype(np.float32))
-        for _ in range(options.rounds):
-            start = time.perf_counter()
-            run_ours(paths, model, folder / "ours.npz")
-            seconds["hearaudiomlp"].append(time.perf_counter() - start)
-            seconds[ALONE].append(timed(alone))
-            bare = partial(run_bare, paths, alone, frames, folder / "bare.npz")
-            seconds[BARE].append(timed(bare))
-            for contender, pipeline in plain.items():
-                start = time.perf_counter()
-                run_plain(paths, pipeline, folder / "plain.npz")
-                seconds[contender].append(time.perf_counter() - start)
-    base = statistics.median(seconds["hearaudiomlp"])
+    seconds = measure(options.checkpoint, options.files, options.rounds)
+    base = statistics.median(seconds[OURS])
     print(f"{options.files} files, {options.rounds} rounds\n")
     print("| | seconds, median | smallest - largest | files/s | times ours |")
     print("| --- | ---: | --- | ---: | ---: |")
@@ -121,6 +155,9 @@ def main() -> None:
         spread = f"{min(values):.1f} - {max(values):.1f}"
         rate = options.files / middle
         print(f"| {contender} | {middle:.1f} | {spread} | {rate:.0f} | {middle / base:.2f} |")
+    if options.json:
+        document = {"files": options.files, "cpus": usable_cpus(), "seconds": seconds}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -237,13 +237,9 @@ def test_options_that_cannot_be_used(  # noqa: PLR0917 - fixtures
     assert message in capsys.readouterr().err
 
 
-def test_a_failed_write_leaves_the_old_file(checkpoints, model, tmp_path, monkeypatch) -> None:
+def test_a_failed_write_leaves_the_old_file(checkpoints, tmp_path, monkeypatch, capsys) -> None:
     out = tmp_path / "out.npz"
     out.write_bytes(b"old")
-    writer = npz.NpzWriter(out, model)
-    for file in embed.embed_files([SAMPLE], model):
-        assert isinstance(file, embed.Embedded)
-        writer.add(file)
 
     def fail(archive, name, *rest) -> None:
         archive.writestr(name, b"half")
@@ -251,10 +247,14 @@ def test_a_failed_write_leaves_the_old_file(checkpoints, model, tmp_path, monkey
             raise KeyboardInterrupt
 
     monkeypatch.setattr(npz, "_write_member", fail)
-    with pytest.raises(KeyboardInterrupt):
-        writer.write()
+    arguments = ["embed", str(SAMPLE), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    assert main(arguments) == 130
+    assert "interrupted; 1 of 1 files are done and stay in out.npz.parts" in capsys.readouterr().err
     assert out.read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out.npz", "out.npz.parts"}
+    monkeypatch.undo()
+    assert main(arguments) == 0
+    assert len(np.load(out)["paths"]) == 1
 
 
 def test_long_files_are_kept_on_disk_and_give_the_same(model, tmp_path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ import soundfile
 from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
-from hearaudiomlp.table import progress
+from hearaudiomlp.table import job, progress
 from hearaudiomlp.table.formats import FORMATS, find_format
 from hearaudiomlp.table.job import Failure, Row
 from hearaudiomlp.table.plan import Listing
@@ -154,10 +154,19 @@ def interrupted(tmp_path: Path, recordings: Path, model, units: int = 1, **optio
     """Leave a run that did some units of two files and went no further."""
     listing = Listing(find([str(recordings)], Passed()))
     options = {"format": find_format("npz"), "kind": "both", "shard_files": 2} | options
-    with Run(str(tmp_path / "t.npz"), listing, model, **options) as run:
-        work = run.work(this_machine(model))
-        for _ in range(units):
-            next(work)
+    rows = []
+
+    def on_file(row) -> None:
+        rows.append(row)
+        if len(rows) > 2 * units:
+            raise KeyboardInterrupt
+
+    with (
+        Run(str(tmp_path / "t.npz"), listing, model, **options) as run,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        for _ in run.work(this_machine(model), on_file):
+            pass
 
 
 @pytest.fixture
@@ -319,7 +328,6 @@ def test_extras_are_imported_where_they_are_used(recordings, checkpoints, tmp_pa
     arguments = ["embed", str(recordings), "-o", str(tmp_path / "t.npz"), *model]
     script = f"""
 import sys
-from hearaudiomlp.cli import main
 assert main({arguments!r}) == 0
 print(*sorted(set(sys.modules) & {{"pyarrow", "h5py", "distributed", "fsspec", "rich"}}))
 """
@@ -359,3 +367,10 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
 
 def test_clock() -> None:
     assert [progress.clock(t) for t in (None, 5, 65, 3700)] == ["-:--", "0:05", "1:05", "1:01:40"]
+
+
+def test_accounts_that_are_too_many_for_memory_give_the_same(run_it, tmp_path, monkeypatch) -> None:
+    assert run_it("t.npz", "--shard-files", "2") == 0
+    monkeypatch.setattr(job, "_FEW_ROWS", 3)
+    assert run_it("u.npz", "--shard-files", "2") == 0
+    assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()

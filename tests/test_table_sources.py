@@ -60,7 +60,7 @@ def test_links_to_folders_are_not_followed(recordings) -> None:
 
 
 entries = st.lists(
-    st.builds(Entry, st.text(min_size=1), st.integers(-1, 40 << 20), st.just("1")), max_size=120
+    st.builds(Entry, st.text(min_size=1), st.integers(-1, 40 << 20), st.text()), max_size=120
 )
 
 

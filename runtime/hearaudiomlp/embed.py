@@ -8,7 +8,7 @@ memory.
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -192,7 +192,7 @@ class _Blocks:
 
 def embed_files(
     paths: Iterable[str | os.PathLike[str]], model: Model
-) -> Iterator[Embedded | Failed]:
+) -> Generator[Embedded | Failed, None, None]:
     """Embed files, in order; one that can't be read doesn't stop the others.
 
     Many short files are packed into full blocks, and files of any length are taken: beyond 4 MB a
@@ -203,7 +203,8 @@ def embed_files(
         model: of either encoder.
 
     Returns:
-        For each file, its embeddings or the reason why there are none, as they come.
+        For each file, its embeddings or the reason why there are none, as they come. Closing it
+        gives up what is under way.
 
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on where an interrupted run was (the default), or begin again",
     )
     parser.add_argument(
-        "--shard-files", type=_count, metavar="N", help="files in a shard (default: 64 to 1000)"
+        "--shard-files", type=_count, metavar="N", help="files in a shard (default: 250 to 1000)"
     )
     parser.add_argument(
         "--layout", choices=("hear",), help="PATH is a HEAR task, and OUT a folder for heareval"
@@ -116,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
     with going:
         try:
             _work(going, options, model, stop=options.on_error == "stop" or form.name == "hear")
+            report = going.finish()
         except KeyboardInterrupt:
             say(f"interrupted; {_progress(going)}: the same command goes on from there")
             return 130
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
             say(problem)
             say(f"stopped there; {_progress(going)}")
             return 1
-        return _conclude(going.finish(), options, model)
+        return _conclude(report, options, model)
 
 
 def _format(options: argparse.Namespace) -> "Format":

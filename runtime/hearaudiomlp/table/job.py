@@ -107,8 +107,12 @@ class Job:
         return f"{self.parts}/{unit:05}.{ending}"
 
 
+_FEW_ROWS = 50_000
+"""Rows whose accounts are kept in memory."""
+
+
 class Done:
-    """All units of a run, done: what a format lays out. Read from disk each time."""
+    """All units of a run, done: what a format lays out. Read from disk each time, if it is much."""
 
     def __init__(self, job: Job, store: Store, units: int) -> None:
         """Look through the accounts once, for the sums."""
@@ -116,16 +120,25 @@ class Done:
         self.embedded = self.failed = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
+        self._accounts: list[Account] | None = None
+        few: list[Account] = []
         for account in self.accounts():
             self.embedded += len(account.rows)
+            if self.embedded + self.failed <= _FEW_ROWS:
+                few.append(account)
             self.failed += len(account.failed)
             for row in account.rows:
                 self.timestamps += row.n_timestamps
                 self.seconds += row.duration
                 self.longest_path = max(self.longest_path, len(row.path))
+        if len(few) == units:
+            self._accounts = few
 
     def accounts(self) -> Iterator[Account]:
         """Give the accounts of all units, in order."""
+        if self._accounts is not None:
+            yield from self._accounts
+            return
         for unit in range(self.units):
             with self._store.reading(self.job.account_name(unit)) as file:
                 yield Account.from_json(file.read())

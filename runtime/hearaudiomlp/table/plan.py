@@ -12,7 +12,7 @@ from typing import IO
 
 from hearaudiomlp.table.sources import Entry
 
-_MOST_FILES, _FEWEST_FILES, _UNITS = 1000, 64, 32
+_MOST_FILES, _FEWEST_FILES, _UNITS = 1000, 250, 32
 _MOST_BYTES = 64 << 20
 
 
@@ -34,8 +34,17 @@ class Unit:
     """Where its part of the listing begins, in bytes."""
 
 
+def _line(entry: Entry) -> bytes:
+    return json.dumps([entry.size, entry.path, entry.stamp]).encode() + b"\n"
+
+
 def _parse(line: bytes) -> Entry:
-    return Entry(*json.loads(line))
+    size, path, stamp = json.loads(line)
+    return Entry(path, size, stamp)
+
+
+def _size(line: bytes) -> int:
+    return int(line[1 : line.index(b",")])  # in a tenth of the time that all of it would take
 
 
 class Listing:
@@ -47,7 +56,7 @@ class Listing:
         self.count = self.size = 0
         digest = hashlib.sha256()
         for entry in entries:
-            line = json.dumps([entry.path, entry.size, entry.stamp]).encode() + b"\n"
+            line = _line(entry)
             digest.update(line)
             self._file.write(line)
             self.count += 1
@@ -61,14 +70,14 @@ class Listing:
     def units(self, files: int | None = None) -> list[Unit]:
         """Cut the listing into units of ``files`` files, and of 64 MB unless one file is larger.
 
-        Without ``files``, there are 64 to 1000 files in a unit, the fewer the shorter the listing
+        Without ``files``, there are 250 to 1000 files in a unit, the fewer the shorter the listing
         is. The cut depends on the listing alone.
         """
         most = files or min(_MOST_FILES, max(_FEWEST_FILES, -(-self.count // _UNITS)))
         units: list[Unit] = []
         first = count = size = at = end = 0
         for number, line in enumerate(self._lines()):
-            bytes_ = max(0, _parse(line).size)
+            bytes_ = max(0, _size(line))
             if count and (count == most or size + bytes_ > _MOST_BYTES):
                 units.append(Unit(len(units), first, count, size, at))
                 first, count, size, at = number, 0, 0, end

@@ -14,7 +14,7 @@ from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
 from hearaudiomlp.table.plan import Listing, Unit
 from hearaudiomlp.table.store import LocalStore, open_store
-from hearaudiomlp.table.unit import Work, do_unit
+from hearaudiomlp.table.unit import Work, do_units
 
 Workers = Callable[[Iterable[Work], OnFile], Iterator[tuple[int, Account]]]
 """Does units, and gives the number and the account of each that is done."""
@@ -24,8 +24,7 @@ def this_machine(model: Model) -> Workers:
     """Return workers that are this process alone."""
 
     def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
-        for unit in units:
-            yield unit.index, do_unit(unit, model, on_file)
+        return do_units(units, model, on_file)
 
     return work
 
