@@ -2,11 +2,10 @@
 
     python benchmarks/folder.py CHECKPOINT [--files 2000] [--rounds 3] [--json OUT]
 
-The files are 1 to 3 s of noise, 16-bit WAV at 16 kHz. Each contender decodes them all, computes
-timestamp and scene embeddings, and writes them to one new file; in random order, round by round.
-Ours is the whole command but for Python's imports: it finds the files, loads the model, tells how
-far it is, keeps what is done on disk, and lays out the table. The PyTorch script begins with its
-model and a list of the files, and keeps everything in memory.
+The files are 1 to 3 s of noise, 16-bit WAV at 16 kHz. Each contender is a process that decodes them
+all, computes timestamp and scene embeddings, and writes them to one new file: the command as users
+give it, and ``plain.py``, which keeps everything in memory, with one thread and with all. They are
+timed from start to end, in random order, round by round.
 
 The graph alone, on as many windows, is what no decoding, pooling and writing could beat. With a
 thread beside it that does no more than soundfile.read, and numpy.savez behind it, it shows what the
@@ -15,29 +14,30 @@ that.
 """
 
 import argparse
-import contextlib
-import io
 import json
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from contenders import Contender, torch_contenders
 from speed import ALONE, graph_alone, timed
 
 import hearaudiomlp
-from hearaudiomlp.cli import main as command
 from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.windows import count_timestamps, count_windows
 
 OURS = "hearaudiomlp embed"
 BARE = "its graph, reading, writing"
+
+PLAIN = Path(__file__).parent / "plain.py"
 
 SAMPLES = 15_680
 """Samples that make one window."""
@@ -54,25 +54,11 @@ def make_files(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def run_ours(folder: Path, checkpoint: Path, out: Path) -> None:
-    """Call ``hearaudiomlp embed FOLDER --model CHECKPOINT -o OUT``."""
-    arguments = ["embed", str(folder), "--model", str(checkpoint), "-o", str(out)]
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        status = command(arguments)
-    if status != 0:
-        raise SystemExit(told.getvalue())
-
-
-def run_plain(paths: list[Path], pipeline: Contender, out: Path) -> None:
-    """Do what a plain script would: file by file."""
-    frames, scenes = [], []
-    for path in paths:
-        audio, _ = soundfile.read(path, dtype="float32")
-        timestamp_embeddings, scene_embeddings = pipeline(audio[None])
-        frames.append(timestamp_embeddings[0])
-        scenes.append(scene_embeddings)
-    np.savez(out, scene_embeddings=np.concatenate(scenes), frames=np.concatenate(frames))
+def run(*command: str | Path) -> None:
+    """Run a process to its end."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
 
 
 def run_bare(paths: list[Path], alone: Callable[[], None], frames: int, out: Path) -> None:
@@ -106,7 +92,6 @@ def check(ours: Path, plain: Path) -> None:
 def measure(checkpoint: Path, files: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each contender, round by round."""
     model = hearaudiomlp.load_model(checkpoint, device="cpu")
-    plain = torch_contenders(checkpoint, usable_cpus())
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name) / "sounds", Path(name) / "out.npz"
         paths = make_files(folder, files)
@@ -115,25 +100,23 @@ def measure(checkpoint: Path, files: int, rounds: int) -> dict[str, list[float]]
         frames = sum(count_timestamps(length) for length in lengths)
         noise = 0.1 * np.random.default_rng(1).standard_normal((total, SAMPLES))
         alone = graph_alone(model, noise.astype(np.float32))
+        embed = ("-m", "hearaudiomlp", "embed", folder, "--model", checkpoint, "-o", out)
         contenders: dict[str, Callable[[], None]] = {
-            OURS: lambda: run_ours(folder, checkpoint, out),
+            OURS: partial(run, *embed),
             ALONE: alone,
-            BARE: lambda: run_bare(paths, alone, frames, out),
-            **{
-                contender: lambda pipeline=pipeline: run_plain(paths, pipeline, out)
-                for contender, pipeline in plain.items()
-            },
+            BARE: partial(run_bare, paths, alone, frames, out),
         }
+        for threads in sorted({1, usable_cpus()}):
+            plain = (PLAIN, checkpoint, folder, out, "--threads", str(threads))
+            contenders[f"PyTorch, {threads} thread{'s'[: threads > 1]}"] = partial(run, *plain)
         seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
-        kept = {OURS: Path(name) / "ours.npz", next(iter(plain)): Path(name) / "plain.npz"}
         for _ in range(rounds):
-            for contender, run in random.sample(list(contenders.items()), len(contenders)):
-                seconds[contender].append(timed(run))
-                if contender in kept:
-                    out.replace(kept[contender])
-                out.unlink(missing_ok=True)
+            for contender, work in random.sample(list(contenders.items()), len(contenders)):
+                seconds[contender].append(timed(work))
+                if out.exists():
+                    out.replace(Path(name) / f"{contender}.npz")
                 out.with_name(f"{out.name}.report.json").unlink(missing_ok=True)
-        check(*kept.values())
+        check(Path(name) / f"{OURS}.npz", Path(name) / "PyTorch, 1 thread.npz")
     return seconds
 
 
@@ -145,7 +128,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write all times to this file, in seconds")
     options = parser.parse_args()
-    seconds = measure(options.checkpoint, options.files, options.rounds)
+    seconds = measure(options.checkpoint.resolve(), options.files, options.rounds)
     base = statistics.median(seconds[OURS])
     print(f"{options.files} files, {options.rounds} rounds\n")
     print("| | seconds, median | smallest - largest | files/s | times ours |")

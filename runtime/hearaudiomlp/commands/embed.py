@@ -1,6 +1,7 @@
 """``hearaudiomlp embed``: files, folders and archives of audio into a table of embeddings."""
 
 import argparse
+import gc
 from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -192,6 +193,10 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
             )
 
     with ExitStack() as stack:
+        # What has been made so far stays. To look through it for garbage time and again takes a
+        # tenth of what this thread does.
+        gc.freeze()
+        stack.callback(gc.unfreeze)
         if shown is not None:
             stack.callback(shown.close)
         if options.cluster or options.workers or options.scheduler:

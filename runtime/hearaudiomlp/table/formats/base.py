@@ -58,7 +58,7 @@ class RawSink:
     def add(self, row: Row, file: Embedded) -> None:  # noqa: ARG002 - the account has the row
         """Append the file's embeddings."""
         if self._scenes is not None:
-            self._scenes.write(file.scene_embedding.tobytes())
+            self._scenes.write(file.scene_embedding.data)
         if self._frames is not None:
             for chunk in file.timestamp_chunks():
-                self._frames.write(chunk.tobytes())
+                self._frames.write(chunk.data)
