@@ -276,7 +276,7 @@ def test_files_are_packed_into_full_blocks(model, tmp_path, monkeypatch) -> None
     monkeypatch.setattr(type(model), "encode", lambda *a: sizes.append(len(a[1])) or encode(*a))
     files = list(embed.embed_files(sorted(tmp_path.iterdir()), model))
     assert [file.path for file in files] == [str(path) for path in sorted(tmp_path.iterdir())]
-    assert sorted(sizes) == [5, 8, 8]
+    assert sorted(sizes) == [9, 12]
 
 
 def test_a_file_that_is_too_loud_for_float32_fails_alone(model, tmp_path, monkeypatch) -> None:

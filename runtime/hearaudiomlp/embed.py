@@ -23,8 +23,12 @@ from hearaudiomlp.model import Model
 
 Floats = npt.NDArray[np.float32]
 
-_AHEAD = 3
+_AHEAD = 2
 """Blocks under way for each thread."""
+
+_BLOCK = 12
+"""Windows in a block, at least. After each one its thread waits for Python's lock, which the thread
+that decodes often holds; and with many files it matters little that threads end at another time."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ class _Blocks:
 
     def __init__(self, model: Model, pool: ThreadPoolExecutor) -> None:
         self._model, self._pool = model, pool
+        self._size = max(model.block, _BLOCK)
         self._windows: list[Floats] = []  # the block that is being filled
         self._owners: list[_File] = []  # whose these windows are
         self._under_way: deque[tuple[Future[Floats], list[_File]]] = deque()
@@ -154,7 +159,7 @@ class _Blocks:
         """Add a window; wait, if too many blocks are under way."""
         self._windows.append(window)
         self._owners.append(owner)
-        if len(self._windows) == self._model.block:
+        if len(self._windows) == self._size:
             self._send()
             self._settle(_AHEAD * self._model.threads)
 
