@@ -1,7 +1,5 @@
 """``python -m hearaudiomlp``: the command, where its script isn't on the path."""
 
-import sys
+from hearaudiomlp.cli import process
 
-from hearaudiomlp.cli import main
-
-sys.exit(main())
+process()

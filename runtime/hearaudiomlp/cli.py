@@ -1,22 +1,25 @@
 """The ``hearaudiomlp`` command: it finds the subcommand, runs it, and turns errors into words."""
 
 import argparse
+import gc
 import io
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp.commands import COMMANDS
 from hearaudiomlp.commands.common import say
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(first: str | None) -> argparse.ArgumentParser:
+    """Declare the subcommand that ``first`` names, or all: each takes a millisecond and more."""
     parser = argparse.ArgumentParser(
         "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in [one for one in COMMANDS if first == one.NAME] or COMMANDS:
         added = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.add_arguments(added)
         added.set_defaults(run=command.run)
@@ -28,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: all done; 1: something failed (it was said what); 2: wrong usage; 130: interrupted.
     """
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(next(iter(arguments), None)).parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -46,5 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def process() -> NoReturn:
+    """Be a process that runs the command and ends."""
+    status = main()
+    gc.freeze()  # or Python looks once more through all that there is for garbage
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

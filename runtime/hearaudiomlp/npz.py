@@ -1,8 +1,9 @@
 """Arrays into an ``.npz``, in pieces: they may be larger than memory."""
 
+import io
 import zipfile
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def _write_member(
             file.write(np.ascontiguousarray(chunk, dtype).data)
 
 
-def write_members(file: IO[bytes], members: Iterable[Member]) -> None:
+def write_members(file: io.BufferedIOBase, members: Iterable[Member]) -> None:
     """Write arrays whose rows come in pieces to an ``.npz``, in this order."""
     with zipfile.ZipFile(file, "w") as archive:
         for member in members:

@@ -11,6 +11,7 @@ from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
 from hearaudiomlp.table.job import Done, Job, Row
 from hearaudiomlp.table.store import Store
+from hearaudiomlp.writebehind import write_behind
 
 
 class Npz(OneFile):
@@ -27,8 +28,8 @@ class Npz(OneFile):
 
     def publish(self, done: Done, store: Store) -> None:
         """Put them into one file."""
-        with store.writing(done.job.name) as file:
-            write_members(file, arrays.members(done))
+        with store.writing(done.job.name) as file, write_behind(file) as behind:
+            write_members(behind, arrays.members(done))
 
 
 class Npy(Npz):
@@ -50,12 +51,12 @@ class Npy(Npz):
 def _write_npy(name: str, member: Member, store: Store) -> None:
     _, shape, chunks, dtype = member
     description = np.lib.format.dtype_to_descr(np.dtype(dtype))
-    with store.writing(name) as file:
+    with store.writing(name) as file, write_behind(file) as behind:
         np.lib.format.write_array_header_1_0(
-            file, {"descr": description, "fortran_order": False, "shape": shape}
+            behind, {"descr": description, "fortran_order": False, "shape": shape}
         )
         for chunk in chunks:
-            file.write(np.ascontiguousarray(chunk, dtype).tobytes())
+            behind.write(np.ascontiguousarray(chunk, dtype).data)
 
 
 def _write_csv(name: str, done: Done, store: Store) -> None:
