@@ -84,8 +84,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embed the files; what failed is said, and the rest written all the same."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from hearaudiomlp.table.formats.hear import HearTask
     from hearaudiomlp.table.run import Run
 
@@ -97,10 +95,8 @@ def run(options: argparse.Namespace) -> int:
     kind = options.kind or ("both" if form.name == "npz" else "scene")
     if isinstance(form, HearTask):
         kind = form.kind
-    with ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(load, options)
-        listing = _listing(options, form)
-        model = loading.result()
+    model = load(options)
+    listing = _listing(options, form)
     if not len(listing):
         say("no audio files were found")
         return 1

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 from hearaudiomlp.errors import AudioFileNotFoundError
 from hearaudiomlp.remote import filesystem, is_url, local_path, stamp
@@ -79,7 +78,8 @@ def look(path: str) -> Entry:
 
 
 def _ending(path: str) -> str:
-    return PurePath(path).suffix.lower()
+    ending = os.path.splitext(path.rstrip("/"))[1].lower()  # noqa: PTH122 - a million times
+    return "" if ending == "." else ending
 
 
 def _order(item: os.DirEntry[str]) -> bytes:

@@ -12,6 +12,7 @@ from hearaudiomlp.windows import frame_centres
 
 Floats = npt.NDArray[np.float32]
 _ROWS = 1 << 12
+_PIECES = 100
 
 
 def embeddings(done: Done, ending: str) -> Iterator[Floats]:
@@ -34,6 +35,18 @@ def _offsets(done: Done) -> Iterator[npt.NDArray[np.int64]]:
         offsets = at[-1] + np.cumsum(counts)
         yield offsets
         at = offsets[-1:] if len(offsets) else at
+
+
+def _joined(pieces: Iterator[Floats]) -> Iterator[Floats]:
+    """Join small pieces: there may be one for each of millions of files."""
+    small: list[Floats] = []
+    for piece in pieces:
+        small.append(piece)
+        if len(piece) >= _ROWS or len(small) == _PIECES:
+            yield np.concatenate(small)
+            small.clear()
+    if small:
+        yield np.concatenate(small)
 
 
 def _timestamps(done: Done) -> Iterator[Floats]:
@@ -69,7 +82,7 @@ def members(done: Done) -> Iterator[Member]:
         value = np.array(getattr(job, name))
         yield name, (), [value], value.dtype
     if job.frames:
-        yield "timestamps", (done.timestamps,), _timestamps(done), np.float32
+        yield "timestamps", (done.timestamps,), _joined(_timestamps(done)), np.float32
     if job.scenes:
         yield scenes(done)
     if job.frames:
