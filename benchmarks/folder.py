@@ -15,6 +15,7 @@ that.
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -112,6 +113,7 @@ def measure(checkpoint: Path, files: int, rounds: int) -> dict[str, list[float]]
         seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
         for _ in range(rounds):
             for contender, work in random.sample(list(contenders.items()), len(contenders)):
+                os.sync()  # or the system would write one's results while the next is timed
                 seconds[contender].append(timed(work))
                 if out.exists():
                     out.replace(Path(name) / f"{contender}.npz")
