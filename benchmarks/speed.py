@@ -95,7 +95,7 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def run_case(
-    case: str, chosen: dict[str, Contender], model: hearaudiomlp.Model, peak: GemmPeak, times: int
+    case: str, chosen: dict[str, Contender], model: hearaudiomlp.Model, peak: GemmPeak, repeats: int
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Measure one case; return the seconds of each contender and the GEMM peaks between them."""
     sounds, samples, rounds = CASES[case]
@@ -109,7 +109,7 @@ def run_case(
     seconds: dict[str, list[float]] = {name: [] for name in [OURS, *runs]}
     order = random.Random(0)
     peaks, in_a_row = [], 10 if audio.size < BRIEF else 1
-    for _ in range(times * rounds):
+    for _ in range(repeats * rounds):
         for name, run in order.sample(list(runs.items()), len(runs)):
             time.sleep(0.02)  # until the last one's threads have stopped spinning
             times = [timed(run) for _ in range(in_a_row)]

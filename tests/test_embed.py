@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearaudiomlp import audio, embed, framestore, notices, npz
+from hearaudiomlp import audio, embed, framestore, notices
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -23,6 +23,7 @@ from hearaudiomlp.errors import (
     HearAudioMLPError,
     MissingPackageError,
 )
+from hearaudiomlp.table.formats import npz
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "words.flac"
 

@@ -18,11 +18,10 @@ _CHUNK_ROWS = 1 << 12
 class FrameStore:
     """Rows of float32 that can be appended and read back in order."""
 
-    def __init__(self, size: int, folder: str | None = None) -> None:
-        """Prepare for rows of ``size`` values; ``folder`` is where the file would be."""
+    def __init__(self, size: int) -> None:
+        """Prepare for rows of ``size`` values."""
         self.size = size
         self._row = np.dtype(np.float32).itemsize * size
-        self._folder = folder
         self._kept: list[Floats] = []  # as they came, until there is a file
         self._file: IO[bytes] | None = None
         self._rows = 0
@@ -40,7 +39,7 @@ class FrameStore:
             return
         self._kept.append(rows)
         if self._rows * self._row > IN_MEMORY:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - ours
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - ours
             for kept in self._kept:
                 self._file.write(kept.data)
             self._kept.clear()

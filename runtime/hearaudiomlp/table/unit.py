@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from hearaudiomlp.embed import Embedded, Failed, embed_files
 from hearaudiomlp.errors import AudioFileChangedError
 from hearaudiomlp.model import Model
-from hearaudiomlp.npz import as_text
 from hearaudiomlp.remote import is_url
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import Account, Failure, Job, OnFile, Row
@@ -48,15 +47,21 @@ def _checked(result: Embedded | Failed, entry: Entry) -> Embedded | Failed:
     return Failed(entry.path, problem)
 
 
+def _as_text(path: str) -> str:
+    """Write bytes of a path that are no text as backslash escapes."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def _embed(
     work: Work, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
 ) -> Account:
     """Take the results of a unit's files and write them; its files are closed by the stack."""
     account = Account([], [])
     sink = work.format.sink(work.job, work.store, work.index, stack)
-    for number, (entry, found) in enumerate(zip(work.entries, results, strict=False), work.first):
+    own = zip(work.entries, itertools.islice(results, len(work.entries)), strict=True)
+    for number, (entry, found) in enumerate(own, work.first):
         result = _checked(found, entry)
-        path = as_text(entry.path)
+        path = _as_text(entry.path)
         if isinstance(result, Failed):
             if work.stop_at_failure:
                 raise result.problem

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from hearaudiomlp.npz import Member, write_members
 from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
+from hearaudiomlp.table.formats.npz import Member, write_members
 from hearaudiomlp.table.job import Done, Job, Row
 from hearaudiomlp.table.store import Store
 from hearaudiomlp.writebehind import write_behind

@@ -34,8 +34,3 @@ def write_members(file: io.BufferedIOBase, members: Iterable[Member]) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for member in members:
             _write_member(archive, *member)
-
-
-def as_text(path: str) -> str:
-    """Write bytes of a path that are no text as backslash escapes."""
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
