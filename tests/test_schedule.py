@@ -1,5 +1,7 @@
 """Blocks and threads."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -92,3 +94,23 @@ def test_helpers_that_come_too_late_do_no_harm() -> None:
         assert not thread.is_alive()
     for _ in range(3):
         work.work()
+
+
+def test_the_process_ends_when_helpers_are_out_of_their_blocks() -> None:
+    """Ctrl-C may leave a round, and its model, while a helper is at work."""
+    code = """
+import threading, time
+from hearaudiomlp.schedule import Team, _Round
+begun = threading.Event()
+def task(number):
+    begun.set()
+    time.sleep(0.3)
+    print("out", flush=True)
+team = Team(2)
+team._start_helpers(1)
+team._rounds.put(_Round(task, 1))
+begun.wait()
+del team
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "out\n"

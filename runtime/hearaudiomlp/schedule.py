@@ -5,10 +5,12 @@ single-threaded session use every core, and need no agreement between them in th
 block. That is faster than one session with several threads, the more so on a busy machine.
 """
 
+import atexit
 import contextlib
 import itertools
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -86,6 +88,24 @@ def _help(rounds: "SimpleQueue[_Round | None]") -> None:
         del work  # it holds on to somebody's audio
 
 
+_PATIENCE = 10.0
+"""Seconds to wait at the end of the process for a helper that is in the middle of a block."""
+
+_teams: "weakref.WeakSet[Team]" = weakref.WeakSet()
+_threads: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
+"""Helpers, of teams that are no more as well."""
+
+
+@atexit.register
+def _rest() -> None:
+    # Python ends its threads when they ask for its lock. One that comes back from ONNX Runtime
+    # then, because Ctrl-C left its round, would end the process with an abort.
+    for team in list(_teams):
+        team.dismiss()
+    for thread in list(_threads):
+        thread.join(_PATIENCE)
+
+
 class Team:
     """A caller and its helper threads. Many callers may use one team at once.
 
@@ -97,6 +117,7 @@ class Team:
         self.threads = threads
         self._lock = threading.Lock()
         self._forget_helpers()
+        _teams.add(self)
 
     def _forget_helpers(self) -> None:
         self._rounds: SimpleQueue[_Round | None] = SimpleQueue()
@@ -105,8 +126,13 @@ class Team:
 
     def __del__(self) -> None:
         """Send the helpers home."""
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Send the helpers home, when they have done what they are at."""
         for _ in range(self._helpers):
             self._rounds.put(None)
+        self._helpers = 0
 
     def _start_helpers(self, count: int) -> None:
         if self._pid != os.getpid():  # threads don't survive a fork, and locks may be held
@@ -118,6 +144,7 @@ class Team:
                     target=_help, args=(self._rounds,), name="hearaudiomlp", daemon=True
                 )
                 helper.start()
+                _threads.add(helper)
                 self._helpers += 1
 
     def run(self, task: Callable[[int], None], count: int) -> None:
