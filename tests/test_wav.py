@@ -102,6 +102,15 @@ def test_files_are_closed_when_they_are_refused(path) -> None:
     assert caught.value.__traceback__ is not None  # which would keep the file alive
 
 
+@pytest.mark.parametrize("missing", [1, 2, 100])
+def test_a_file_whose_samples_end_too_early_is_cut_off(path, missing) -> None:
+    data = struct.pack("<4sI", b"data", len(SAMPLES) + missing) + SAMPLES
+    path.write_bytes(riff(pcm(1), data))  # as long as it says, but for the last chunk
+    assert plain_samples(path) is None
+    with pytest.raises(AudioFileError, match="cut off"):
+        AudioStream(path)
+
+
 def test_reading_goes_on_where_it_stopped(path) -> None:
     path.write_bytes(riff(pcm(2), chunk(b"data", SAMPLES)))
     with path.open("rb") as file:

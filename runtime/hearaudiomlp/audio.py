@@ -110,11 +110,13 @@ class AudioStream:
     def _open(self, local: str | Path, soundfile: ModuleType) -> Any:
         file = open(local, "rb")  # noqa: PTH123, SIM115 - a Path is slow; who closes it varies
         try:
-            if (missing := missing_end(file)) is not None:
-                raise AudioFileError(f"{self.path}: cut off: {missing}")
             if (plain := plain_wav(file)) is not None:
                 self._read: Callable[[int], Any] = plain.read
                 return plain
+            if file.seekable():  # no pipe, of which the next step tells
+                file.seek(0)
+            if (missing := missing_end(file)) is not None:
+                raise AudioFileError(f"{self.path}: cut off: {missing}")
         except BaseException:
             file.close()
             raise

@@ -8,7 +8,7 @@ memory.
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from hearaudiomlp.audio import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
 from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
+from hearaudiomlp.spec import WINDOW
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,9 +97,9 @@ class _File:
         self._sent = self._taken = 0
         self._decoded = False
 
-    def windows(self) -> Iterator[Floats]:
-        """Decode and cut. A problem ends it and becomes the file's result."""
-        cutter = windows.Cutter()
+    def windows(self, memory: Callable[[], Floats]) -> Iterator[Floats]:
+        """Decode and cut into ``memory``. A problem ends it and becomes the file's result."""
+        cutter = windows.Cutter(memory)
         try:
             self._stream = AudioStream(self.path)
             for chunk in self._stream.chunks():
@@ -114,11 +115,11 @@ class _File:
         self._decoded = True
 
     def take(self, frames: Floats) -> None:
-        """Take the frames of the next window [shape=(100, size)]; NaN, where there are none."""
-        if np.isnan(frames[0, 0]):
+        """Take the frames of the next windows [shape=(n, 100, size)]; NaN, where there are none."""
+        if np.isnan(frames[:, 0, 0]).any():
             self._problem = AudioFileError(f"{self.path}: so loud that its power overflows float32")
         self._frames.append(frames)
-        self._taken += 1
+        self._taken += len(frames)
 
     @property
     def complete(self) -> bool:
@@ -151,33 +152,47 @@ class _Blocks:
     def __init__(self, model: Model, pool: ThreadPoolExecutor) -> None:
         self._model, self._pool = model, pool
         self._size = max(model.block, _BLOCK)
-        self._windows: list[Floats] = []  # the block that is being filled
-        self._owners: list[_File] = []  # whose these windows are
-        self._under_way: deque[tuple[Future[Floats], list[_File]]] = deque()
+        self._free: list[Floats] = []  # blocks that were computed: memory to be used again
+        self._under_way: deque[tuple[Future[Floats], Floats, list[tuple[_File, int]]]] = deque()
+        self._begin()
 
-    def put(self, window: Floats, owner: _File) -> None:
-        """Add a window; wait, if too many blocks are under way."""
-        self._windows.append(window)
-        self._owners.append(owner)
-        if len(self._windows) == self._size:
+    def _begin(self) -> None:
+        size = (self._size, WINDOW)
+        self._block = self._free.pop() if self._free else np.empty(size, np.float32)
+        self._filled = 0
+        self._owners: list[tuple[_File, int]] = []  # how many windows are whose
+
+    def memory(self) -> Floats:
+        """Return where the next window is to be put."""
+        row: Floats = self._block[self._filled]
+        return row
+
+    def put(self, owner: _File) -> None:
+        """Take the window that was put there; wait, if too many blocks are under way."""
+        self._filled += 1
+        if self._owners and self._owners[-1][0] is owner:
+            self._owners[-1] = (owner, self._owners[-1][1] + 1)
+        else:
+            self._owners.append((owner, 1))
+        if self._filled == self._size:
             self._send()
             self._settle(_AHEAD * self._model.threads)
+            self._begin()
 
     def finish(self) -> None:
         """Compute what is left, and wait for everything."""
-        if self._windows:
+        if self._filled:
             self._send()
         self._settle(0)
 
     def _send(self) -> None:
-        block = np.stack(self._windows)
+        block = self._block[: self._filled]
         try:
             future = self._pool.submit(self._compute, block)
         except RuntimeError:  # Python is shutting down and starts no threads
             future = Future()
             future.set_result(self._compute(block))
-        self._under_way.append((future, self._owners))
-        self._windows, self._owners = [], []
+        self._under_way.append((future, self._block, self._owners))
 
     def _compute(self, block: Floats) -> Floats:
         try:
@@ -190,9 +205,12 @@ class _Blocks:
 
     def _settle(self, allowed: int) -> None:
         while len(self._under_way) > allowed:
-            future, owners = self._under_way.popleft()
-            for frames, owner in zip(future.result(), owners, strict=True):
-                owner.take(frames)
+            future, block, owners = self._under_way.popleft()
+            frames, first = future.result(), 0
+            self._free.append(block)
+            for owner, count in owners:
+                owner.take(frames[first : first + count])
+                first += count
 
 
 def embed_files(
@@ -222,8 +240,8 @@ def embed_files(
         for path in paths:
             file = _File(os.fspath(path), model)
             waiting.append(file)
-            for window in file.windows():
-                blocks.put(window, file)
+            for _ in file.windows(blocks.memory):
+                blocks.put(file)
             while waiting and waiting[0].complete:
                 yield waiting.popleft().result()
         blocks.finish()

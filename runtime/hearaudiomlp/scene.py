@@ -141,7 +141,9 @@ def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floa
     """
     lengths = [n_frames, *_sizes(n_frames, steps)] if n_frames >= steps else []
     if 0 < n_frames <= _BRIEF:
-        return _flat(_brief(np.concatenate([*pieces], axis=1), lengths, steps))
+        first, *others = pieces
+        frames = np.concatenate([first, *others], axis=1) if others else first
+        return _flat(_brief(frames, lengths, steps))
     chain = [Resizer(old, new) for old, new in itertools.pairwise(lengths)]
     collected = []
     for piece in pieces:

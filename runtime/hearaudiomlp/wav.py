@@ -5,6 +5,7 @@ Only files whose header is beyond doubt are taken; all others are libsndfile's b
 """
 
 import os
+import stat
 import struct
 import wave
 from typing import BinaryIO
@@ -44,9 +45,8 @@ class PlainWav:
         self._file.close()
 
 
-def _is_plain(file: BinaryIO) -> bool:
-    """Whether it begins as an ordinary WAV file of 16-bit PCM does, and is as long as it says."""
-    head = file.read(_HEAD.size)
+def _is_plain(head: bytes, length: int) -> bool:
+    """Whether so begins an ordinary WAV file of 16-bit PCM that is as long as it says."""
     if len(head) < _HEAD.size:
         return False
     riff, size, kind, chunk, _, tag, channels, _, _, frame, bits = _HEAD.unpack(head)
@@ -54,21 +54,31 @@ def _is_plain(file: BinaryIO) -> bool:
         (riff, kind, chunk) == (b"RIFF", b"WAVE", b"fmt ")
         and (tag, bits, frame) == (_PCM, 16, 2 * channels)
         and 0 < channels <= _MOST_CHANNELS
-        and bool(size + 8 == os.fstat(file.fileno()).st_size)
+        and bool(size + 8 == length)
     )
 
 
 def plain_wav(file: BinaryIO) -> PlainWav | None:
-    """Return the WAV file in a regular file, or None if it has to be left to libsndfile.
+    """Return the WAV file in a file, or None if it has to be left to others.
+
+    It is whole: :func:`hearaudiomlp.cutoff.missing_end` would find nothing missing.
 
     Args:
-        file: is left open; where its position is after None isn't defined.
+        file: at its beginning. It is left open; where its position is after None isn't defined.
+
+    Raises:
+        OSError: it can't be read.
     """
-    file.seek(0)
-    if not _is_plain(file):
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or not _is_plain(file.read(_HEAD.size), status.st_size):
         return None
     file.seek(0)
     try:
-        return PlainWav(file)
+        plain = PlainWav(file)
     except (wave.Error, EOFError, RuntimeError):  # RuntimeError: a chunk that ends too late
         return None
+    # The samples come next, and how many bytes they have was read last. Not all may be there.
+    start = file.tell()
+    file.seek(start - 4)
+    size = int.from_bytes(file.read(4), "little")
+    return plain if start + size <= status.st_size else None

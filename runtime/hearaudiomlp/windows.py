@@ -1,6 +1,6 @@
 """From sounds to windows of one second, and from their frames back to the frames of the sounds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -97,19 +97,37 @@ def join(whole: Floats, n_sounds: int) -> Floats:
     return whole.reshape(n_sounds, -1, whole.shape[2])[:, 1:-1]
 
 
+def _fresh() -> Floats:
+    return np.empty(WINDOW, np.float32)
+
+
 class Cutter:
     """Windows of one sound whose samples come in pieces: those of :func:`cut_windows`."""
 
-    def __init__(self) -> None:
-        """Begin with the padding on the left."""
-        self._window = np.zeros(WINDOW, np.float32)
-        self._filled = PAD_LEFT
-        self._given = 0
+    def __init__(self, memory: Callable[[], Floats] = _fresh) -> None:
+        """Begin with the padding on the left.
+
+        Args:
+            memory: is asked where each window is to be put [shape=(16000,)], once the one before
+                it was given and the next is wanted; what it returns may have anything in it.
+        """
+        self._memory = memory
+        self._window: Floats | None = None
+        self._filled = self._given = 0
         self.n_samples = 0
         """Samples taken so far."""
 
+    def _begun(self) -> Floats:
+        """Return the window that is being filled."""
+        if self._window is None:
+            self._window = self._memory()
+            if not self._given:
+                self._window[:PAD_LEFT] = 0
+                self._filled = PAD_LEFT
+        return self._window
+
     def _give(self) -> Floats:
-        window, self._window = self._window, np.zeros(WINDOW, np.float32)
+        window, self._window = self._begun(), None
         self._filled = 0
         self._given += 1
         return window
@@ -118,8 +136,9 @@ class Cutter:
         """Take the next samples [shape=(n,)]; give the windows that are full [shape=(16000,)]."""
         at = 0
         while at < len(samples):
-            count = min(len(samples) - at, WINDOW - self._filled)
-            self._window[self._filled : self._filled + count] = samples[at : at + count]
+            window, first = self._begun(), self._filled
+            count = min(len(samples) - at, WINDOW - first)
+            window[first : first + count] = samples[at : at + count]
             self._filled += count
             self.n_samples += count
             at += count
@@ -129,6 +148,8 @@ class Cutter:
     def finish(self) -> Iterator[Floats]:
         """Give the windows that only zeros complete, after the last samples."""
         while self._given < count_windows(self.n_samples):
+            window = self._begun()
+            window[self._filled :] = 0
             yield self._give()
 
 
