@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from hearaudiomlp import embed
 from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
@@ -137,6 +138,23 @@ def test_equal_runs_give_equal_bytes(name, run_it, tmp_path) -> None:
     )
     assert one == two
     assert len(one) >= 2
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_pieces_that_frames_come_in_leave_no_trace(name, run_it, tmp_path, monkeypatch) -> None:
+    # They depend on how files fall into blocks, and so on where a run was stopped.
+    for folder, size in ("one", 12), ("two", 1):
+        monkeypatch.setattr(embed, "_BLOCK", size)
+        monkeypatch.setattr("hearaudiomlp.model.BLOCK", size)
+        if name == "parquet":
+            monkeypatch.setattr("hearaudiomlp.table.formats.parquet._ROWS", 150)
+        (tmp_path / folder).mkdir()
+        assert run_it(f"{folder}/t.{name}", "--kind", "both") == 0
+    one, two = (
+        [path.read_bytes() for path in sorted((tmp_path / folder).rglob("*.*")) if path.is_file()]
+        for folder in ("one", "two")
+    )
+    assert one == two
 
 
 @pytest.mark.parametrize(("name", "package", "extra"), [

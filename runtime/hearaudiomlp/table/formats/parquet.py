@@ -14,6 +14,8 @@ from hearaudiomlp.table.formats.base import Sink
 from hearaudiomlp.table.job import Done, Job, Row
 from hearaudiomlp.table.store import Store
 
+Floats = npt.NDArray[np.float32]
+
 _ROWS = 1 << 14
 """Timestamps in a row group."""
 
@@ -98,7 +100,7 @@ class _ParquetSink:
             columns["scene_embedding"] = vector(job.scene_embedding_size)
         self._files = shard("files", columns)
         self._rows: list[Row] = []
-        self._scenes: list[npt.NDArray[np.float32]] = []
+        self._scenes: list[Floats] = []
         stack.callback(self._write_files)
         if job.frames:
             columns = {
@@ -108,7 +110,7 @@ class _ParquetSink:
                 "timestamp_embedding": vector(job.timestamp_embedding_size),
             }
             self._frames = shard("timestamps", columns)
-            self._pending: list[tuple[Row, npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
+            self._pending: list[tuple[Row, Floats, Floats]] = []
             self._n_pending = 0
             stack.callback(self._write_frames)
 
@@ -117,14 +119,20 @@ class _ParquetSink:
         if self._job.scenes:
             self._scenes.append(file.scene_embedding)
         if self._job.frames:
-            at = 0
             times = file.timestamps
             for chunk in file.timestamp_chunks():
-                self._pending.append((row, times[at : at + len(chunk)], chunk))
-                at += len(chunk)
-                self._n_pending += len(chunk)
-                if self._n_pending >= _ROWS:
-                    self._write_frames()
+                self._add_frames(row, times[: len(chunk)], chunk)
+                times = times[len(chunk) :]
+
+    def _add_frames(self, row: Row, times: Floats, frames: Floats) -> None:
+        """Add to a row group. All but the last have as many rows, whatever pieces frames are in."""
+        while len(frames):
+            count = min(len(frames), _ROWS - self._n_pending)
+            self._pending.append((row, times[:count], frames[:count]))
+            times, frames = times[count:], frames[count:]
+            self._n_pending += count
+            if self._n_pending == _ROWS:
+                self._write_frames()
 
     def _write_files(self) -> None:
         job, rows = self._job, self._rows
