@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from hearaudiomlp.table.store import Store
 
@@ -89,6 +89,16 @@ class Job:
         return self.kind != "scene"
 
     @property
+    def frame_size(self) -> int:
+        """Bytes in the embedding of one timestamp."""
+        return 4 * self.timestamp_embedding_size
+
+    @property
+    def body(self) -> str:
+        """Name of the file where the frames of all units are, if they are in one."""
+        return f"{self.parts}/frames"
+
+    @property
     def parts(self) -> str:
         """Folder of what is done so far."""
         return f"{self.name}.parts"
@@ -114,9 +124,18 @@ _FEW_ROWS = 50_000
 class Done:
     """All units of a run, done: what a format lays out. Read from disk each time, if it is much."""
 
-    def __init__(self, job: Job, store: Store, units: int) -> None:
-        """Look through the accounts once, for the sums."""
+    def __init__(self, job: Job, store: Store, units: int, head: int | None = None) -> None:
+        """Look through the accounts once, for the sums.
+
+        Args:
+            job: the table.
+            store: where it is.
+            units: how many there are.
+            head: where the frames begin, if they are in one file.
+        """
         self.job, self._store, self.units = job, store, units
+        self._head = head or 0
+        self._names = set(store.names(job.parts))
         self.embedded = self.failed = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
@@ -147,12 +166,45 @@ class Done:
         """Give the rows, unit by unit."""
         return (account.rows for account in self.accounts())
 
+    @property
+    def body(self) -> tuple[int, int]:
+        """Where the frames of all units begin and end, if they are in one file."""
+        return self._head, self._head + self.timestamps * self.job.frame_size
+
+    @property
+    def apart(self) -> bool:
+        """Whether frames of some units are in files of their own."""
+        return any(name.endswith(".frames") for name in self._names)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the frames of all units are in one file, to be made the table."""
+        return not self.apart and self._store.exists(self.job.body)
+
     def parts(self, ending: str, piece: int = 1 << 20) -> Iterator[bytes]:
         """Give the content of one file of each unit, end to end, in pieces of a size at most."""
-        for unit in range(self.units):
-            with self._store.reading(self.job.part_name(unit, ending)) as file:
-                while data := file.read(piece):
-                    yield data
+        at = self._head
+        for unit, account in enumerate(self.accounts()):
+            size = sum(row.n_timestamps for row in account.rows) * self.job.frame_size
+            name = self.job.part_name(unit, ending)
+            if ending != "frames" or name.rpartition("/")[2] in self._names:
+                with self._store.reading(name) as file:
+                    yield from _pieces(file, piece)
+            else:
+                with self._store.reading(self.job.body) as file:
+                    file.seek(at)
+                    yield from _pieces(file, piece, size)
+            at += size
+
+
+def _pieces(file: IO[bytes], piece: int, size: int | None = None) -> Iterator[bytes]:
+    """Read ``size`` bytes, or all that there are."""
+    left = size
+    while data := file.read(piece if left is None else min(piece, left)):
+        yield data
+        left = None if left is None else left - len(data)
+    if left:
+        raise OSError(f"{file.name} is too short: --no-resume begins again")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import hearaudiomlp
 from hearaudiomlp.builds import onnxruntime
 from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.model import Model
+from hearaudiomlp.table.body import in_one_body
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
 from hearaudiomlp.table.plan import Listing, Unit
@@ -24,7 +25,8 @@ def this_machine(model: Model) -> Workers:
     """Return workers that are this process alone."""
 
     def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
-        return do_units(units, model, on_file)
+        with in_one_body(units) as own:
+            yield from do_units(own, model, on_file)
 
     return work
 
@@ -100,6 +102,8 @@ class Run:
             "shard_files": shard_files,
             "sources": listing.digest,
         }
+        self._head = format.head(self.job)
+        self._in_the_making = self._facts | {"head": self._head}
         self.units = listing.units(shard_files)
         """All units of the run."""
 
@@ -167,7 +171,7 @@ class Run:
         if before is not None:
             if not resume:
                 self._clear()
-            elif changes := self._changes(before):
+            elif changes := self._changes(before, self._in_the_making):
                 raise RunChangedError(
                     f"{job.parts} holds an unfinished run, and it can't be continued: {changes}; "
                     "--no-resume begins again"
@@ -179,7 +183,7 @@ class Run:
             report = self._read(self._report_name)
             if report is not None and resume:
                 there = store.exists(job.name) or not report["embedded"]
-                changes = self._changes(report)
+                changes = self._changes(report, self._facts)
                 if there and not changes:
                     store.remove(job.parts)
                     return True
@@ -189,14 +193,14 @@ class Run:
             for chunk in self._listing.chunks():
                 file.write(chunk)
         with store.writing(self._run_name) as file:
-            file.write(json.dumps(self._facts, indent=1).encode())
+            file.write(json.dumps(self._in_the_making, indent=1).encode())
         return False
 
-    def _changes(self, before: dict[str, Any]) -> str:
+    def _changes(self, before: dict[str, Any], now: dict[str, Any]) -> str:
         """Tell what is another than it was; nothing, if all is as before."""
         told = [
             f"{name} was {before.get(name)} and is {value}"
-            for name, value in self._facts.items()
+            for name, value in now.items()
             if name != "sources" and before.get(name) != value
         ]
         if before.get("sources") != self._listing.digest:
@@ -248,7 +252,7 @@ class Run:
         if self.complete:
             return self._earlier_report()
         assert len(self.done) == len(self.units)
-        done = Done(self.job, self._store, len(self.units))
+        done = Done(self.job, self._store, len(self.units), self._head)
         self._store.remove_leftovers(self.job.parts)  # a worker of a cluster may have died
         if done.embedded:
             self._format.publish(done, self._store)

@@ -1,18 +1,18 @@
 """The arrays of a table, as numpy's and HDF5's files have them, in pieces of bounded size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.table.formats.npz import Member
-from hearaudiomlp.table.job import Done
+from hearaudiomlp.table.job import Done, Job
 from hearaudiomlp.windows import frame_centres
 
 Floats = npt.NDArray[np.float32]
 _ROWS = 1 << 12
-_PIECES = 100
+_MANY_ROWS = 1 << 18
 
 
 def embeddings(done: Done, ending: str) -> Iterator[Floats]:
@@ -37,29 +37,26 @@ def _offsets(done: Done) -> Iterator[npt.NDArray[np.int64]]:
         at = offsets[-1:] if len(offsets) else at
 
 
-def _joined(pieces: Iterator[Floats]) -> Iterator[Floats]:
-    """Join small pieces: there may be one for each of millions of files."""
-    small: list[Floats] = []
-    for piece in pieces:
-        small.append(piece)
-        if len(piece) >= _ROWS or len(small) == _PIECES:
-            yield np.concatenate(small)
-            small.clear()
-    if small:
-        yield np.concatenate(small)
-
-
 def _timestamps(done: Done) -> Iterator[Floats]:
-    for rows in done.rows():
-        for row in rows:
-            for start in range(0, row.n_timestamps, _ROWS):
-                yield frame_centres(min(row.n_timestamps, start + _ROWS), start)
+    for counts in _column(done, "n_timestamps", np.int64):
+        if counts.sum() > _MANY_ROWS:
+            for n in counts.tolist():
+                for start in range(0, n, _ROWS):
+                    yield frame_centres(min(n, start + _ROWS), start)
+        elif counts.any():  # the centres of the longest file have those of all others in them
+            yield frame_centres(counts.max())[_positions(counts)]
 
 
-def frames(done: Done) -> Member:
+def _positions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return 0, 1 ... n - 1 for each of some counts, end to end."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+
+
+def frames(job: Job, rows: int, pieces: Iterable[Floats]) -> Member:
     """Return the timestamp embeddings [shape=(rows, size)]."""
-    shape = (done.timestamps, done.job.timestamp_embedding_size)
-    return ("timestamp_embeddings", shape, embeddings(done, "frames"), np.float32)
+    shape = (rows, job.timestamp_embedding_size)
+    return ("timestamp_embeddings", shape, pieces, np.float32)
 
 
 def scenes(done: Done) -> Member:
@@ -69,8 +66,13 @@ def scenes(done: Done) -> Member:
 
 
 def members(done: Done) -> Iterator[Member]:
-    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``."""
+    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
+
+    The frames come first: they may be where they belong before the rest is known.
+    """
     job, files = done.job, (done.embedded,)
+    if job.frames:
+        yield frames(job, done.timestamps, embeddings(done, "frames"))
     text = np.dtype(f"<U{done.longest_path}")
     yield "paths", files, _column(done, "path", text), text
     if job.frames:
@@ -82,8 +84,6 @@ def members(done: Done) -> Iterator[Member]:
         value = np.array(getattr(job, name))
         yield name, (), [value], value.dtype
     if job.frames:
-        yield "timestamps", (done.timestamps,), _joined(_timestamps(done)), np.float32
+        yield "timestamps", (done.timestamps,), _timestamps(done), np.float32
     if job.scenes:
         yield scenes(done)
-    if job.frames:
-        yield frames(done)

@@ -28,6 +28,9 @@ class Format(Protocol):
     def check(self) -> None:
         """Raise a MissingPackageError where a package is missing that it needs."""
 
+    def head(self, job: Job) -> int | None:
+        """Return how many bytes go before the frames, if the table can be written around them."""
+
     def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
         """Open the files of a unit; leaving the stack without an error gives them their names."""
 
@@ -37,6 +40,10 @@ class Format(Protocol):
 
 class OneFile:
     """What all formats share whose table is a file."""
+
+    def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
+        """It can't be written around the frames."""
+        return None
 
     def may_replace(self, name: str, store: Store) -> bool:
         """Whether it is a file."""

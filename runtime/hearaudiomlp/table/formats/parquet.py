@@ -171,6 +171,10 @@ class Parquet:
             return not store.exists(name)
         return all(re.fullmatch(r"part-\d+\.parquet", found) for found in store.names(name))
 
+    def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
+        """It can't be written around the frames."""
+        return None
+
     def check(self) -> None:
         """Look for pyarrow."""
         _pyarrow()
