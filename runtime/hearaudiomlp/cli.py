@@ -3,6 +3,7 @@
 import argparse
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -13,16 +14,21 @@ from hearaudiomlp.commands.common import say
 
 
 def _parser(first: str | None) -> argparse.ArgumentParser:
-    """Declare the subcommand that ``first`` names, or all: each takes a millisecond and more."""
+    """Declare the subcommand that ``first`` names: each takes a millisecond and more.
+
+    If it names none, there is an error or a list of them to print: no arguments are declared.
+    """
     parser = argparse.ArgumentParser(
         "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in [one for one in COMMANDS if first == one.NAME] or COMMANDS:
+    named = [one for one in COMMANDS if first == one.NAME]
+    for command in named or COMMANDS:
         added = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
-        command.add_arguments(added)
-        added.set_defaults(run=command.run)
+        if named:
+            command.add_arguments(added)
+            added.set_defaults(run=command.run)
     return parser
 
 
@@ -52,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def process() -> NoReturn:
     """Be a process that runs the command and ends."""
+    # numpy is about to be imported, and does no algebra here but for maps. Its BLAS would start a
+    # thread for each core, and these spin for the first tenth of a second.
+    if sys.argv[1:2] != ["map"]:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = main()
     gc.freeze()  # or Python looks once more through all that there is for garbage
     sys.exit(status)

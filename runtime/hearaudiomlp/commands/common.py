@@ -4,9 +4,12 @@ import argparse
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from hearaudiomlp import Model, load_model
 from hearaudiomlp.spec import ENCODERS
+
+if TYPE_CHECKING:
+    from hearaudiomlp import Model
 
 
 def say(message: object) -> None:
@@ -24,8 +27,10 @@ def tell(message: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def load(options: argparse.Namespace) -> Model:
+def load(options: argparse.Namespace) -> "Model":
     """Load the model that the options name, on the device that they name."""
+    from hearaudiomlp import load_model
+
     return load_model(
         options.model, name=options.encoder, device=options.device, threads=options.threads
     )
