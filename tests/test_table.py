@@ -1,6 +1,7 @@
 """How tables are laid out, continued and refused."""
 
 import csv
+import errno
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
 from hearaudiomlp.table import job, progress
 from hearaudiomlp.table.formats import FORMATS, find_format
+from hearaudiomlp.table.formats.base import RawSink
 from hearaudiomlp.table.job import Failure, Row
 from hearaudiomlp.table.plan import Listing
 from hearaudiomlp.table.run import Run, this_machine
@@ -289,6 +291,26 @@ def test_what_is_no_table_is_not_replaced(name, run_it, tmp_path, capsys) -> Non
     assert "remove it first" in capsys.readouterr().err
     assert (mine / "thesis.tex").exists()
     assert [path.name for path in tmp_path.glob("t.*")] == [mine.name]
+
+
+def test_a_full_disk_is_told_with_what_was_done(run_it, tmp_path, monkeypatch, capsys) -> None:
+    whole, added = RawSink.add, []
+
+    def add(*arguments) -> None:
+        added.append(arguments)
+        if len(added) == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RawSink, "add", add)
+        assert run_it("t.npz", "--shard-files", "1") == 1
+    message = capsys.readouterr().err
+    assert os.strerror(errno.ENOSPC) in message
+    assert "stopped there; 3 of 5 files are done and stay in t.npz.parts" in message
+    assert run_it("t.npz", "--shard-files", "1") == 0
+    assert run_it("u.npz") == 0
+    assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()
 
 
 def test_no_files_at_all(run_it, tmp_path, capsys) -> None:

@@ -14,7 +14,7 @@ from hearaudiomlp.commands.common import (
     say,
     tell,
 )
-from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, OptionError
+from hearaudiomlp.errors import AudioFileError, OptionError
 
 if TYPE_CHECKING:
     from hearaudiomlp import Model
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             say(f"interrupted; {_progress(going)}: the same command goes on from there")
             return 130
-        except (AudioFileError, AudioFileNotFoundError) as problem:
+        except (AudioFileError, OSError) as problem:  # a file that isn't there, or a full disk
             say(problem)
             say(f"stopped there; {_progress(going)}")
             return 1
