@@ -1,5 +1,6 @@
 """Files in, an .npz out; and the command line around it."""
 
+import gc
 import itertools
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +297,28 @@ def test_a_file_that_is_too_loud_for_float32_fails_alone(model, tmp_path, monkey
     [alone] = embed.embed_files(paths[:1], model)
     for found in (first, third):
         np.testing.assert_array_equal(found.timestamp_embeddings, alone.timestamp_embeddings)
+
+
+def test_files_that_fail_keep_nothing(model, tmp_path, monkeypatch) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(44100, 0.5), 44100)
+    soundfile.write(tmp_path / "b.wav", np.full(8000, np.nan), 8000, subtype="FLOAT")
+    (tmp_path / "c.wav").write_text("no sound")
+    streams = []
+    start = audio.AudioStream.__init__
+
+    def starting(stream, path) -> None:
+        streams.append(weakref.ref(stream))
+        start(stream, path)
+
+    monkeypatch.setattr(audio.AudioStream, "__init__", starting)
+    gc.disable()  # what the command leaves, nobody looks through
+    try:
+        paths = [tmp_path / f"{name}.wav" for name in ("b", "a", "c", "missing")]
+        failed = [type(file) is embed.Failed for file in embed.embed_files(paths, model)]
+        assert failed == [True, False, True, True]
+        assert [stream() for stream in streams] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_giving_up_in_the_middle_ends_the_threads(model, tmp_path) -> None:

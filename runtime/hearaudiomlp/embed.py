@@ -110,7 +110,9 @@ class _File:
                 self._sent += 1
                 yield window
         except (AudioFileError, AudioFileNotFoundError) as problem:
-            self._problem = problem
+            # Its traceback, and that of its cause, would keep this file and all blocks.
+            problem.__cause__ = problem.__context__ = None
+            self._problem = problem.with_traceback(None)
         self._n_samples = cutter.n_samples
         self._decoded = True
 
