@@ -25,7 +25,7 @@ from hearaudiomlp.errors import (
     HearAudioMLPError,
     MissingPackageError,
 )
-from hearaudiomlp.table.formats import npz
+from hearaudiomlp.table.formats import savearrays
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "words.flac"
 
@@ -244,14 +244,14 @@ def test_a_failed_write_leaves_the_old_file(checkpoints, tmp_path, monkeypatch, 
     out = tmp_path / "out.npz"
     out.write_bytes(b"old")
 
-    whole = npz._write_member
+    whole = savearrays._write_member
 
     def fail(archive, member) -> None:
         if member[0] == "scene_embeddings":
             raise KeyboardInterrupt
         whole(archive, member)
 
-    monkeypatch.setattr(npz, "_write_member", fail)
+    monkeypatch.setattr(savearrays, "_write_member", fail)
     arguments = ["embed", str(SAMPLE), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
     assert main(arguments) == 130
     assert "interrupted; 1 of 1 files are done and stay in out.npz.parts" in capsys.readouterr().err

@@ -17,10 +17,9 @@ from hearaudiomlp import embed
 from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
-from hearaudiomlp.table import job, progress
+from hearaudiomlp.table import job
 from hearaudiomlp.table.formats import FORMATS, find_format
 from hearaudiomlp.table.formats.base import RawSink
-from hearaudiomlp.table.job import Failure, Row
 from hearaudiomlp.table.plan import Listing
 from hearaudiomlp.table.run import Run, this_machine
 from hearaudiomlp.table.sources import Passed, find
@@ -385,29 +384,6 @@ print(*sorted(set(sys.modules) & {{"pyarrow", "h5py", "distributed", "fsspec", "
 def test_options_that_exclude_each_other(arguments, message, run_it, capsys) -> None:
     assert run_it("t.npz", *arguments) == 2
     assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("is_terminal", [False, True])
-def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsys) -> None:
-    pytest.importorskip("rich")
-    row, failure = Row(0, "a", 2.0, 16000, 1, 200), Failure(1, "b", "AudioFileError", "b is bad")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
-    monkeypatch.setattr(progress, "_EVERY", 0.0)
-    shown = progress.show_progress(100, 10)
-    assert isinstance(shown, progress.Bar) == is_terminal
-    shown.file(row)
-    shown.file(failure)
-    shown.close()
-    told = capsys.readouterr().err
-    assert "b is bad" in told
-    assert "real time" in told
-    assert ("12 of 100 files, 1 failed" in told) == (not is_terminal)
-    monkeypatch.setitem(sys.modules, "rich.progress", None)
-    assert not isinstance(progress.show_progress(100, 10), progress.Bar)
-
-
-def test_clock() -> None:
-    assert [progress.clock(t) for t in (None, 5, 65, 3700)] == ["-:--", "0:05", "1:05", "1:01:40"]
 
 
 def test_accounts_that_are_too_many_for_memory_give_the_same(run_it, tmp_path, monkeypatch) -> None:

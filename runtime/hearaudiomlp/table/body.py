@@ -15,15 +15,12 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from hearaudiomlp.table.job import Done
+from hearaudiomlp.table.job import FRAMES, Done
 from hearaudiomlp.table.store import LocalStore
 from hearaudiomlp.table.unit import Work
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
-
-_ENDING = ".frames"
-"""Of the files that units' frames are in, where there is no body."""
 
 
 class BodyStore(LocalStore):
@@ -37,7 +34,7 @@ class BodyStore(LocalStore):
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """Append, if it is frames; else as everywhere."""
-        if not name.endswith(_ENDING):
+        if not name.endswith(FRAMES):
             with super().writing(name) as file:
                 yield file
             return
@@ -50,7 +47,7 @@ def _fits(work: Work, store: LocalStore) -> bool:
     """Whether what is done so far are the units before this one, each in the body."""
     names = store.names(work.job.parts)
     accounts = [int(name[:-5]) for name in names if name[:-5].isdecimal() and name[-5:] == ".json"]
-    apart = any(name.endswith(_ENDING) for name in names)
+    apart = any(name.endswith(FRAMES) for name in names)
     return not apart and sorted(accounts) == list(range(work.index))
 
 
@@ -118,7 +115,7 @@ def around_body(done: Done, store: LocalStore, name: str) -> Iterator[Around]:
     interrupted.
     """
     path = store.path(done.job.body)
-    start, stop = done.body
+    start, stop = done.body_range
     with path.open("r+b") as body:
         around = Around(body, start, stop)
         yield around

@@ -11,6 +11,10 @@ KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""
 
 
+FRAMES = ".frames"
+"""Ending of the files that units' frames are in, where they aren't in one file."""
+
+
 class Row(NamedTuple):
     """A file that was embedded, as the tables tell of it."""
 
@@ -167,14 +171,14 @@ class Done:
         return (account.rows for account in self.accounts())
 
     @property
-    def body(self) -> tuple[int, int]:
+    def body_range(self) -> tuple[int, int]:
         """Where the frames of all units begin and end, if they are in one file."""
         return self._head, self._head + self.timestamps * self.job.frame_size
 
     @property
     def apart(self) -> bool:
         """Whether frames of some units are in files of their own."""
-        return any(name.endswith(".frames") for name in self._names)
+        return any(name.endswith(FRAMES) for name in self._names)
 
     @property
     def in_place(self) -> bool:

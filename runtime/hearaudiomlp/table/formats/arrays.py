@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp.table.formats.npz import Member
+from hearaudiomlp.table.formats.savearrays import Member
 from hearaudiomlp.table.job import Done, Job
 from hearaudiomlp.windows import frame_centres
 

@@ -38,12 +38,16 @@ class Format(Protocol):
         """Make the table of all units, whole or not at all; may be called again after a crash."""
 
 
-class OneFile:
-    """What all formats share whose table is a file."""
+class LaidOut:
+    """What all formats share whose table is laid out when all units are done."""
 
     def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
         """It can't be written around the frames."""
         return None
+
+
+class OneFile(LaidOut):
+    """What all formats share whose table is a file."""
 
     def may_replace(self, name: str, store: Store) -> bool:
         """Whether it is a file."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from hearaudiomlp.errors import OptionError, TaskFolderError
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import RawSink, Sink
+from hearaudiomlp.table.formats.base import LaidOut, RawSink, Sink
 from hearaudiomlp.table.job import Done, Job
 from hearaudiomlp.table.store import LocalStore, Store
 from hearaudiomlp.windows import frame_centres
@@ -33,7 +33,7 @@ _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
 
 
-class HearTask:
+class HearTask(LaidOut):
     """A task of the HEAR benchmark, and the layout of its embeddings."""
 
     name = "hear"
@@ -66,10 +66,6 @@ class HearTask:
         for split in self.splits:
             for file in self.labels[split]:
                 yield str(self.folder / str(SAMPLE_RATE) / split / file)
-
-    def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
-        """It can't be written around the frames."""
-        return None
 
     def check(self) -> None:
         """Nothing is needed."""

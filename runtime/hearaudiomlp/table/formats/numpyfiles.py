@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from hearaudiomlp.table.body import around_body
 from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
-from hearaudiomlp.table.formats.npz import (
+from hearaudiomlp.table.formats.savearrays import (
     Member,
-    head_size,
     npy_head_size,
+    npz_head_size,
     write_array,
     write_members,
 )
@@ -30,7 +30,7 @@ class Npz(OneFile):
 
     def head(self, job: Job) -> int | None:
         """Return how many bytes go before the frames."""
-        return _head(job, head_size)
+        return _head(job, npz_head_size)
 
     def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
         """Write bare arrays."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
-from hearaudiomlp.table.formats.base import Sink
+from hearaudiomlp.table.formats.base import LaidOut, Sink
 from hearaudiomlp.table.job import Done, Job, Row
 from hearaudiomlp.table.store import Store
 
@@ -160,7 +160,7 @@ class _ParquetSink:
         self._pending, self._n_pending = [], 0
 
 
-class Parquet:
+class Parquet(LaidOut):
     """A folder of shards for the files, and one for the timestamps."""
 
     name = "parquet"
@@ -170,10 +170,6 @@ class Parquet:
         if not store.is_folder(name):
             return not store.exists(name)
         return all(re.fullmatch(r"part-\d+\.parquet", found) for found in store.names(name))
-
-    def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
-        """It can't be written around the frames."""
-        return None
 
     def check(self) -> None:
         """Look for pyarrow."""

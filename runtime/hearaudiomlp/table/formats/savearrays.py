@@ -1,4 +1,4 @@
-"""Arrays into an ``.npz``, in pieces: they may be larger than memory."""
+"""Arrays into an ``.npy`` or ``.npz``, in pieces: they may be larger than memory."""
 
 import io
 import zipfile
@@ -12,14 +12,14 @@ Member = tuple[str, tuple[int, ...], Iterable[_Array], Any]
 """Name, shape, rows in pieces, and dtype of an array."""
 
 
-class Sink(Protocol):
+class Writable(Protocol):
     """What an array is written to."""
 
     def write(self, data: Any, /) -> object:
         """Take the next bytes."""
 
 
-def write_array(file: Sink, member: Member) -> None:
+def write_array(file: Writable, member: Member) -> None:
     """Write one array whose rows come in pieces, as numpy.save would."""
     _, shape, chunks, dtype = member
     description = np.lib.format.dtype_to_descr(np.dtype(dtype))
@@ -43,7 +43,7 @@ def _write_member(archive: zipfile.ZipFile, member: Member) -> None:
         write_array(file, member)
 
 
-def head_size(member: Member) -> int:
+def npz_head_size(member: Member) -> int:
     """Return how many bytes come before the rows of the first array of an ``.npz``."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

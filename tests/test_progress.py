@@ -1,0 +1,31 @@
+"""What is shown while a table is made."""
+
+import sys
+
+import pytest
+
+from hearaudiomlp.table import progress
+from hearaudiomlp.table.job import Failure, Row
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsys) -> None:
+    pytest.importorskip("rich")
+    row, failure = Row(0, "a", 2.0, 16000, 1, 200), Failure(1, "b", "AudioFileError", "b is bad")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    shown = progress.show_progress(100, 10)
+    assert isinstance(shown, progress.Bar) == is_terminal
+    shown.file(row)
+    shown.file(failure)
+    shown.close()
+    told = capsys.readouterr().err
+    assert "b is bad" in told
+    assert "real time" in told
+    assert ("12 of 100 files, 1 failed" in told) == (not is_terminal)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    assert not isinstance(progress.show_progress(100, 10), progress.Bar)
+
+
+def test_clock() -> None:
+    assert [progress.clock(t) for t in (None, 5, 65, 3700)] == ["-:--", "0:05", "1:05", "1:01:40"]
