@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from hearaudiomlp import load_model
-from hearaudiomlp_export.train.augment import Backgrounds
-from hearaudiomlp_export.train.command import prepare_corpus
-from hearaudiomlp_export.train.corpus import HELD_OUT, Plan, load_part
-from hearaudiomlp_export.train.evaluate import CONDITIONS, windows_of
+from hearaudiomlp_export.train.cli import prepare_corpus
+from hearaudiomlp_export.train.data.augment import Backgrounds
+from hearaudiomlp_export.train.data.corpus import HELD_OUT, Plan, load_part
+from hearaudiomlp_export.train.data.evaluate import CONDITIONS, windows_of
 
 NAMES = {
     "voices-espeak": "held-out voices of eSpeak NG",

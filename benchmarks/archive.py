@@ -15,10 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from archives import make_archive
-
-from hearaudiomlp.cpus import usable_cpus
+from hearaudiomlp.inference.cpus import usable_cpus
 
 
 def measure(command: list[str]) -> tuple[float, float, float, int]:

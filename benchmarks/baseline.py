@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hearaudiomlp_export.reference import PublishedSystem
+from hearaudiomlp_export.networks.published import PublishedSystem
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Contender = Callable[[Floats], tuple[Floats, Floats]]

@@ -12,12 +12,12 @@ import torch
 from baseline import Contender, Floats, compiled_system, torch_pipeline
 
 import hearaudiomlp
-from hearaudiomlp import scene, windows
+from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import FRAMES, HOP, WINDOW
-from hearaudiomlp_export.checkpoints import load_checkpoint
-from hearaudiomlp_export.networks import WIDTH
-from hearaudiomlp_export.reference import PublishedSystem
-from hearaudiomlp_export.trace import embed_weights, trace
+from hearaudiomlp_export.graph.trace import embed_weights, trace
+from hearaudiomlp_export.networks.checkpoints import load_checkpoint
+from hearaudiomlp_export.networks.encoders import WIDTH
+from hearaudiomlp_export.networks.published import PublishedSystem
 
 
 def around(encode: Callable[[Floats], Floats]) -> Contender:

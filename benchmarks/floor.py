@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from hearaudiomlp.source import Source, read_source
 from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.weights.model_file import Source, read_source
 
 
 def open_session(source: Source, profile: Path | None) -> onnxruntime.InferenceSession:

@@ -31,9 +31,9 @@ import soundfile
 from speed import ALONE, graph_alone, timed
 
 import hearaudiomlp
-from hearaudiomlp.cpus import usable_cpus
+from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.signal.windows import count_timestamps, count_windows
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp.windows import count_timestamps, count_windows
 
 OURS = "hearaudiomlp embed"
 BARE = "its graph, reading, writing"

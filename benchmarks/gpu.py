@@ -25,7 +25,7 @@ from speed import CASES, quartiles, timed
 
 import hearaudiomlp
 from hearaudiomlp_export.cli import export
-from hearaudiomlp_export.reference import PublishedSystem
+from hearaudiomlp_export.networks.published import PublishedSystem
 
 
 def ours(checkpoint: Path, *, bound: bool = True, **options: Any) -> Contender:

@@ -41,7 +41,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             recording, out = Path(folder) / "noise.wav", Path(folder) / "out.npz"
             write_noise(recording, minutes)
-            command = [sys.executable, "-m", "hearaudiomlp.cli", "embed", str(recording)]
+            command = [sys.executable, "-m", "hearaudiomlp", "embed", str(recording)]
             start = time.perf_counter()
             subprocess.run(
                 [*command, "--model", options.checkpoint, "-o", str(out)],

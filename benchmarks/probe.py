@@ -29,12 +29,12 @@ from sklearn.preprocessing import StandardScaler
 
 import hearaudiomlp
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-from hearaudiomlp_export.train.espeak import ESpeak
-from hearaudiomlp_export.train.festival import Festival
-from hearaudiomlp_export.train.flite import PITCH, Flite
-from hearaudiomlp_export.train.pico import Pico
-from hearaudiomlp_export.train.speech import Voice, to_clip
-from hearaudiomlp_export.train.words import OTHER_WORDS
+from hearaudiomlp_export.train.speech.espeak import ESpeak
+from hearaudiomlp_export.train.speech.festival import Festival
+from hearaudiomlp_export.train.speech.flite import PITCH, Flite
+from hearaudiomlp_export.train.speech.pico import Pico
+from hearaudiomlp_export.train.speech.voices import Voice, to_clip
+from hearaudiomlp_export.train.speech.words import OTHER_WORDS
 
 Sounds = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

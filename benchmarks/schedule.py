@@ -19,9 +19,9 @@ import numpy as np
 from single import keep_busy, open_session
 
 import hearaudiomlp
-from hearaudiomlp.schedule import Team, split
-from hearaudiomlp.source import read_source
+from hearaudiomlp.inference.thread_pool import Team, split
 from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.weights.model_file import read_source
 
 BLOCKS = (1, 2, 4, 8, 16, 32)
 WINDOWS = 61

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from hearaudiomlp.source import Source, read_source
 from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.weights.model_file import Source, read_source
 
 WAYS = {"one thread": (1, "0"), "two, spinning": (2, "1"), "two, sleeping": (2, "0")}
 

@@ -28,9 +28,9 @@ import onnxruntime
 from contenders import Contender, Floats, contenders
 
 import hearaudiomlp
-from hearaudiomlp.cpus import usable_cpus
-from hearaudiomlp.schedule import Team, split
-from hearaudiomlp.windows import count_windows, cut_windows
+from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.inference.thread_pool import Team, split
+from hearaudiomlp.signal.windows import count_windows, cut_windows
 
 CASES = {
     "one window (live)": (1, 15_680, 40),

@@ -18,7 +18,7 @@ import numpy as np
 from recording import SCENES, Spoken, make
 
 import hearaudiomlp
-from hearaudiomlp.keywords import Hit, levels, silence_quiet, softmax
+from hearaudiomlp.keywords.hits import Hit, levels, silence_quiet, softmax
 from hearaudiomlp.spec import WINDOW
 from hearaudiomlp.spotter import KeywordWindows, Spotter
 

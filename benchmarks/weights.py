@@ -17,10 +17,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from hearaudiomlp.session import Session
-from hearaudiomlp.source import packaged_graph
-from hearaudiomlp_export.checkpoints import load_checkpoint
-from hearaudiomlp_export.precision import Weights, stored
+from hearaudiomlp.inference.session import Session
+from hearaudiomlp.weights.model_file import packaged_graph
+from hearaudiomlp_export.graph.float16 import Weights, stored
+from hearaudiomlp_export.networks.checkpoints import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -23,7 +23,7 @@ from sounds import Sound, sounds
 from wav import write_wav
 
 from hearaudiomlp import __version__
-from hearaudiomlp.onnxfile import summarize
+from hearaudiomlp.weights.onnx_file import summarize
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "onnx_models"

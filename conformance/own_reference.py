@@ -4,8 +4,8 @@
     python conformance/own_reference.py ../shared/reference FOLDER CHECKPOINT.pth ...
 
 The reference arrays hold the outputs of the published weights. This computes the same 76 inputs,
-and the keyword windows, with `hearaudiomlp_export.reference`, which shares only sizes and the
-formulas of window, mel filters and DCT with the graph and gives the published arrays for the
+and the keyword windows, with `hearaudiomlp_export.networks.published`, which shares only sizes and
+the formulas of window, mel filters and DCT with the graph and gives the published arrays for the
 published weights. FOLDER is written in the arrays' format: `run.py --reference FOLDER` runs an
 engine on it. Tolerances stay those of `compare.py`, of which a copy is laid beside; its `noise` is
 measured here as it was there, against float64.
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hearaudiomlp_export.reference import PublishedSystem
+from hearaudiomlp_export.networks.published import PublishedSystem
 
 
 def compute(

@@ -16,7 +16,7 @@ from typing import Any
 from kit import read_reference
 from wav import write_wav
 
-from hearaudiomlp.onnxfile import summarize
+from hearaudiomlp.weights.onnx_file import summarize
 
 
 def main() -> int:

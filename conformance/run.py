@@ -14,8 +14,8 @@ import numpy as np
 from engines import ENGINES, Run, this_platform
 from kit import Case, made_for, read_kit, read_reference
 
-from hearaudiomlp.files import replacing
-from hearaudiomlp.onnxfile import summarize
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.weights.onnx_file import summarize
 
 HERE = Path(__file__).resolve().parent
 

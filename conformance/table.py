@@ -12,7 +12,7 @@ from typing import Any
 
 from kit import OUTPUTS
 
-from hearaudiomlp.files import replacing
+from hearaudiomlp.storage.atomic import replacing
 
 HERE = Path(__file__).resolve().parent
 _HEAD = """\

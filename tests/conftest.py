@@ -1,6 +1,5 @@
 """Fixtures: seeded random checkpoints, and the published files where they are at hand."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,8 @@ import torch
 
 import hearaudiomlp
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp_export.checkpoints import random_checkpoint
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("HEARAUDIOMLP_SHARED") or ROOT.parent / "shared").resolve()
+from hearaudiomlp_export.networks.checkpoints import random_checkpoint
+from paths import SHARED
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearaudiomlp import audio, embed, framestore, notices
-from hearaudiomlp.cli import main
+from hearaudiomlp import embed, framestore, notices
+from hearaudiomlp.audio import files
+from hearaudiomlp.cli.main import main
 from hearaudiomlp.errors import (
     AudioFileError,
     AudioFileNotFoundError,
@@ -54,7 +55,7 @@ def test_formats_rates_and_channels(tmp_path, name, rate, subtype, channels) -> 
         pytest.skip("MP3 has two channels at most")
     samples = np.repeat(tone(rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / name, samples, rate, subtype=subtype)
-    recording = audio.read_audio(tmp_path / name)
+    recording = files.read_audio(tmp_path / name)
     assert (recording.sample_rate, recording.channels) == (rate, channels)
     assert recording.samples.dtype == np.float32
     assert recording.duration == pytest.approx(1.0, abs=0.1)
@@ -67,13 +68,13 @@ def test_formats_rates_and_channels(tmp_path, name, rate, subtype, channels) -> 
 def test_channels_are_averaged(tmp_path) -> None:
     left, right = np.full(16000, 0.25), np.full(16000, -0.75)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 16000, subtype="FLOAT")
-    np.testing.assert_allclose(audio.read_audio(tmp_path / "a.wav").samples, -0.25)
+    np.testing.assert_allclose(files.read_audio(tmp_path / "a.wav").samples, -0.25)
 
 
 def test_16_khz_mono_is_taken_as_it_is(tmp_path, noise) -> None:
     samples = noise(5000)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    np.testing.assert_array_equal(audio.read_audio(tmp_path / "a.wav").samples, samples)
+    np.testing.assert_array_equal(files.read_audio(tmp_path / "a.wav").samples, samples)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff"])
@@ -83,7 +84,7 @@ def test_16_bits_are_scaled_as_libsndfile_scales_them(tmp_path, noise, name, cha
     samples[0], samples[1] = -32768, 32767
     soundfile.write(tmp_path / name, samples, 16000)
     expected, _ = soundfile.read(tmp_path / name, dtype="float32", always_2d=True)
-    got = audio.read_audio(tmp_path / name).samples
+    got = files.read_audio(tmp_path / name).samples
     np.testing.assert_array_equal(got, expected.mean(1, np.float32))
 
 
@@ -91,7 +92,7 @@ def test_a_loud_file_is_computed_with_a_warning(tmp_path, noise, monkeypatch) ->
     monkeypatch.setattr(notices, "_said", set())
     soundfile.write(tmp_path / "a.wav", 1000 * noise(1000), 16000, subtype="FLOAT")
     with pytest.warns(UserWarning, match="PCM left unscaled"):
-        assert len(audio.read_audio(tmp_path / "a.wav").samples) == 1000
+        assert len(files.read_audio(tmp_path / "a.wav").samples) == 1000
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
@@ -111,7 +112,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
 def test_files_that_cannot_be_read(tmp_path) -> None:
     for name, path in bad_files(tmp_path).items():
         with pytest.raises(HearAudioMLPError, match=name) as caught:
-            audio.read_audio(path)
+            files.read_audio(path)
         kind = AudioFileNotFoundError if name == "missing" else AudioFileError
         assert type(caught.value) is kind
 
@@ -120,7 +121,7 @@ def test_files_that_cannot_be_read(tmp_path) -> None:
 def test_missing_extra_is_named(monkeypatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[audio\]'"):
-        audio.read_audio(SAMPLE)
+        files.read_audio(SAMPLE)
 
 
 def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, capsys) -> None:
@@ -138,7 +139,7 @@ def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, caps
         assert table["checkpoint_sha256"] == model.metadata["checkpoint_sha256"]
         assert table["scene_embeddings"].shape == (3, model.scene_embedding_size)
         for i, path in enumerate(files):
-            expected = model.embeddings(audio.read_audio(path).samples[None])
+            expected = model.embeddings(files.read_audio(path).samples[None])
             rows = slice(*table["offsets"][i : i + 2])
             np.testing.assert_array_equal(
                 table["timestamp_embeddings"][rows], expected.timestamp_embeddings[0]
@@ -180,7 +181,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(checkpoints, tmp_path) -
     out = tmp_path / "out.npz"
     files = [str(SAMPLE)] * 3
     arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
-    command = [sys.executable, "-m", "hearaudiomlp.cli", "embed", *files, *arguments]
+    command = [sys.executable, "-m", "hearaudiomlp", "embed", *files, *arguments]
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
@@ -304,13 +305,13 @@ def test_files_that_fail_keep_nothing(model, tmp_path, monkeypatch) -> None:
     soundfile.write(tmp_path / "b.wav", np.full(8000, np.nan), 8000, subtype="FLOAT")
     (tmp_path / "c.wav").write_text("no sound")
     streams = []
-    start = audio.AudioStream.__init__
+    start = files.AudioStream.__init__
 
     def starting(stream, path) -> None:
         streams.append(weakref.ref(stream))
         start(stream, path)
 
-    monkeypatch.setattr(audio.AudioStream, "__init__", starting)
+    monkeypatch.setattr(files.AudioStream, "__init__", starting)
     gc.disable()  # what the command leaves, nobody looks through
     try:
         paths = [tmp_path / f"{name}.wav" for name in ("b", "a", "c", "missing")]

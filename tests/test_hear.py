@@ -16,18 +16,18 @@ from onnx import TensorProto
 
 import hearaudiomlp
 from hearaudiomlp import HearAudioMLPError
-from hearaudiomlp.cli import main as hearaudiomlp_main
+from hearaudiomlp.cli.main import main as hearaudiomlp_main
 from hearaudiomlp.errors import ModelFileError
-from hearaudiomlp.hearfile import cut_encoder
-from hearaudiomlp.source import PRECISIONS
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp_export import prove_hear
-from hearaudiomlp_export.card import describe, write_card
-from hearaudiomlp_export.checkpoints import random_checkpoint
+from hearaudiomlp.weights.hearfile import cut_encoder
+from hearaudiomlp.weights.model_file import PRECISIONS
 from hearaudiomlp_export.cli import main
-from hearaudiomlp_export.hear import PREFIX, hear_graph
-from hearaudiomlp_export.precision import store_as_float16
-from hearaudiomlp_export.trace import embed_weights, trace
+from hearaudiomlp_export.graph.float16 import store_as_float16
+from hearaudiomlp_export.graph.metadata import describe, write_card
+from hearaudiomlp_export.graph.pipeline import PREFIX, hear_graph
+from hearaudiomlp_export.graph.trace import embed_weights, trace
+from hearaudiomlp_export.networks.checkpoints import random_checkpoint
+from hearaudiomlp_export.verify import pipeline
 
 # Held here a second time on purpose: a new operator is a decision about every back end.
 ALLOWED = (
@@ -239,7 +239,7 @@ def test_float16_arithmetic_is_refused_where_it_overflows(checkpoints, tmp_path,
 
 
 def test_what_is_not_proved_is_not_written(checkpoints, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(prove_hear._ENCODER_NOISE, "audiomae", -1.0)
+    monkeypatch.setitem(pipeline._ENCODER_NOISE, "audiomae", -1.0)
     target = tmp_path / "model.onnx"
     assert main([str(checkpoints["audiomae"]), "-o", str(target), "--interface", "hear"]) == 1
     assert not target.exists()

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import hearaudiomlp
 from hearaudiomlp.errors import AudioValueError, OptionError
-from hearaudiomlp.keywords import find_hits, levels, silence_quiet, softmax
+from hearaudiomlp.keywords.hits import find_hits, levels, silence_quiet, softmax
+from hearaudiomlp.keywords.modes import AllWindows, BestWindow, Vote, Words
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.spotter import KeywordWindows, Spotter
-from hearaudiomlp.triggers import AllWindows, BestWindow, Vote, Words
 
 LABELS = ENCODERS["kwmlp"].labels
 HOP = 4_000
@@ -120,9 +120,8 @@ def test_what_is_found_does_not_depend_on_the_pieces(kwmlp: Any, noise: Any, mod
 def test_words_of_a_recording_are_spotted(shared: Any) -> None:
     soundfile = pytest.importorskip("soundfile")
     del soundfile
-    from conftest import ROOT
-
-    from hearaudiomlp.audio import read_audio
+    from hearaudiomlp.audio.files import read_audio
+    from paths import ROOT
 
     model = hearaudiomlp.load_model(shared / "checkpoints" / "kwmlp.pth", device="cpu")
     spotter = Spotter(model, threshold=0.7)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp.errors import OptionError
-from hearaudiomlp.files import replacing
-from hearaudiomlp.source import ARITHMETICS, INTERFACES, PRECISIONS
 from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.weights.model_file import ARITHMETICS, INTERFACES, PRECISIONS
 
 _DESCRIPTION = """\
 Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out; or,
@@ -103,13 +103,13 @@ def export(
     """
     import torch
 
-    from hearaudiomlp_export.card import describe, write_card
-    from hearaudiomlp_export.checkpoints import load_checkpoint, random_checkpoint
-    from hearaudiomlp_export.hear import hear_graph
-    from hearaudiomlp_export.precision import store_as_float16, stored
-    from hearaudiomlp_export.prove import prove, report
-    from hearaudiomlp_export.prove_hear import prove_float16, prove_hear
-    from hearaudiomlp_export.trace import embed_weights, trace
+    from hearaudiomlp_export.graph.float16 import store_as_float16, stored
+    from hearaudiomlp_export.graph.metadata import describe, write_card
+    from hearaudiomlp_export.graph.pipeline import hear_graph
+    from hearaudiomlp_export.graph.trace import embed_weights, trace
+    from hearaudiomlp_export.networks.checkpoints import load_checkpoint, random_checkpoint
+    from hearaudiomlp_export.verify.encoder import prove, report
+    from hearaudiomlp_export.verify.pipeline import prove_float16, prove_hear
 
     if graph_only:
         weights = random_checkpoint(checkpoint)
@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments[:1]) == ["train"]:
-        from hearaudiomlp_export.train.command import main as train
+        from hearaudiomlp_export.train.cli import main as train
 
         return train(arguments[1:])
     return _main(arguments)

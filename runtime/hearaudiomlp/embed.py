@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp import scene, windows
-from hearaudiomlp.audio import AudioStream
+from hearaudiomlp.audio.files import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
 from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
+from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import WINDOW
 
 Floats = npt.NDArray[np.float32]

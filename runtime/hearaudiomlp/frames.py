@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp import windows
-from hearaudiomlp.schedule import Team, split
-from hearaudiomlp.tensors import refuse_overflow
+from hearaudiomlp.inference.thread_pool import Team, split
+from hearaudiomlp.signal import windows
+from hearaudiomlp.signal.arrays import refuse_overflow
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp.audio import AudioStream
+from hearaudiomlp.audio.files import AudioStream
 from hearaudiomlp.embed import Failed
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -20,7 +20,7 @@ from hearaudiomlp.errors import (
     AudioValueError,
     OptionError,
 )
-from hearaudiomlp.keywords import (
+from hearaudiomlp.keywords.hits import (
     HOP_S,
     QUIET_DB,
     SMOOTHING_S,

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp import scene, windows
-from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import (
     AudioValueError,
     ModelFileError,
     OptionError,
 )
 from hearaudiomlp.frames import compute_frames
-from hearaudiomlp.onnxfile import OnnxSummary, summarize
-from hearaudiomlp.schedule import BLOCK, Team, split
-from hearaudiomlp.session import Provider, Session
-from hearaudiomlp.source import Source, read_source
+from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.inference.session import Provider, Session
+from hearaudiomlp.inference.thread_pool import BLOCK, Team, split
+from hearaudiomlp.signal import scene, windows
+from hearaudiomlp.signal.arrays import refuse_overflow, take_audio
 from hearaudiomlp.spec import ENCODERS, WINDOW
-from hearaudiomlp.tensors import refuse_overflow, take_audio
-from hearaudiomlp.weights import locate
+from hearaudiomlp.weights.locate import locate
+from hearaudiomlp.weights.model_file import Source, read_source
+from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
 
 if TYPE_CHECKING:
-    from hearaudiomlp.halves import Halves
+    from hearaudiomlp.inference.halves import Halves
 
 Floats = npt.NDArray[np.float32]
 Audio = TypeVar("Audio")
@@ -176,7 +176,7 @@ class Model:
 
     def halves(self) -> "Halves":
         """Open front end and encoder apart, for windows that have frames in common."""
-        from hearaudiomlp.halves import Halves
+        from hearaudiomlp.inference.halves import Halves
 
         options = dict(self._options)
         if options["providers"] is None:

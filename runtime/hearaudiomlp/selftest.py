@@ -2,7 +2,7 @@
 
 The weights are seeded random numbers, so the test needs no file and is the same for everyone; the
 figures are those of the readable torch network in float64, which ``python -m
-hearaudiomlp_export.selftest`` computes and stores.
+hearaudiomlp_export.verify.selftest`` computes and stores.
 """
 
 import json
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp.inference.session import Provider
 from hearaudiomlp.model import Model
-from hearaudiomlp.session import Provider
-from hearaudiomlp.source import Source, packaged_graph
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp.weights.model_file import Source, packaged_graph
 
 Floats = npt.NDArray[np.float32]
 
-FIGURES = Path(__file__).with_name("selftest.json")
+FIGURES = Path(__file__).with_name("data") / "selftest.json"
 """Where the stored figures are."""
 
 TOLERANCE = 1e-4

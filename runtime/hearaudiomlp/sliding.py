@@ -1,7 +1,7 @@
 """Windows of one second that overlap, of a sound whose samples come in pieces.
 
 Keyword spotting takes bare windows at every hop. Each frame of the spectrogram is computed once,
-whichever windows it is in (:mod:`hearaudiomlp.halves`).
+whichever windows it is in (:mod:`hearaudiomlp.inference.halves`).
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.errors import AudioValueError, OptionError
-from hearaudiomlp.halves import BANDS, count_frames
+from hearaudiomlp.inference.halves import BANDS, count_frames
 from hearaudiomlp.model import Model
+from hearaudiomlp.signal.arrays import Restore, take_audio
 from hearaudiomlp.spec import FRAMES, HOP, SAMPLE_RATE, WINDOW
-from hearaudiomlp.tensors import Restore, take_audio
 
 Floats = npt.NDArray[np.float32]
 

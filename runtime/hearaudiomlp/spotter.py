@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.errors import OptionError
-from hearaudiomlp.keywords import (
+from hearaudiomlp.keywords.hits import (
     HOP_S,
     QUIET_DB,
     SMOOTHING_S,
@@ -21,10 +21,10 @@ from hearaudiomlp.keywords import (
     silence_quiet,
     softmax,
 )
+from hearaudiomlp.keywords.modes import REFRACTORY_S, AllWindows, BestWindow, Trigger, Vote, Words
 from hearaudiomlp.model import Model
 from hearaudiomlp.sliding import Block, SlidingWindows, take_samples
 from hearaudiomlp.spec import SAMPLE_RATE
-from hearaudiomlp.triggers import REFRACTORY_S, AllWindows, BestWindow, Trigger, Vote, Words
 
 Floats = npt.NDArray[np.float32]
 Windows = tuple[npt.NDArray[np.float64], Floats]
@@ -95,11 +95,11 @@ class Spotter:
     those of the same windows computed offline. A spotter is for one thread at a time; many may
     share one model.
 
-    The modes: ``words`` averages neighbouring windows, as :class:`hearaudiomlp.keywords.HitFinder`
-    does, and announces a word once, as soon as the average reaches the threshold. The others take
-    each window by itself, as the windowed inference of arXiv 2110.07749 does: ``all`` gives every
-    window that reaches the threshold, ``best`` the most probable window of the sound and ``vote``
-    the word of most windows, both at :meth:`flush`.
+    The modes: ``words`` averages neighbouring windows, as
+    :class:`hearaudiomlp.keywords.hits.HitFinder` does, and announces a word once, as soon as the
+    average reaches the threshold. The others take each window by itself, as the windowed inference
+    of arXiv 2110.07749 does: ``all`` gives every window that reaches the threshold, ``best`` the
+    most probable window of the sound and ``vote`` the word of most windows, both at :meth:`flush`.
 
     Example:
         >>> spotter = Spotter(load_model("kwmlp.pth"))

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp import windows
 from hearaudiomlp.model import Model
+from hearaudiomlp.signal import windows
+from hearaudiomlp.signal.arrays import Restore
 from hearaudiomlp.sliding import take_samples
-from hearaudiomlp.tensors import Restore
 
 Floats = npt.NDArray[np.float32]
 

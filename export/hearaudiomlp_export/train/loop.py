@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.files import replacing
-from hearaudiomlp_export.train.augment import Augmenter
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp_export.train.data.augment import Augmenter
 from hearaudiomlp_export.train.errors import TrainingStateError
 from hearaudiomlp_export.train.recipe import Recipe
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hearaudiomlp.files import replacing
+from hearaudiomlp.storage.atomic import replacing
 
 
 def plot_log(log: Path, picture: Path, title: str) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hearaudiomlp_export.train.augment import Strength
-from hearaudiomlp_export.train.corpus import Plan
+from hearaudiomlp_export.train.data.augment import Strength
+from hearaudiomlp_export.train.data.corpus import Plan
 
 
 @dataclass(frozen=True)

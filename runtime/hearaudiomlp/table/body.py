@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from hearaudiomlp.storage.store import LocalStore
 from hearaudiomlp.table.job import FRAMES, Done
-from hearaudiomlp.table.store import LocalStore
 from hearaudiomlp.table.unit import Work
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hearaudiomlp.cpus import usable_cpus
 from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
+from hearaudiomlp.inference.cpus import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.table.job import Account, OnFile
 from hearaudiomlp.table.run import Workers

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
-from hearaudiomlp.table.store import Store
+from hearaudiomlp.storage.store import Store
 
 KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 import hearaudiomlp
-from hearaudiomlp.builds import onnxruntime
 from hearaudiomlp.errors import OptionError, RunChangedError
+from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
+from hearaudiomlp.storage.store import LocalStore, open_store
 from hearaudiomlp.table.body import in_one_body
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
-from hearaudiomlp.table.plan import Listing, Unit
-from hearaudiomlp.table.store import LocalStore, open_store
+from hearaudiomlp.table.listing import Listing, Unit
 from hearaudiomlp.table.unit import Work, do_units
 
 Workers = Callable[[Iterable[Work], OnFile], Iterator[tuple[int, Account]]]
@@ -58,7 +58,7 @@ class Run:
 
         Args:
             output: path or URL of the table.
-            listing: the files, as :func:`hearaudiomlp.table.sources.find` finds them.
+            listing: the files, as :func:`hearaudiomlp.table.find.find` finds them.
             model: what computes.
             format: as :func:`hearaudiomlp.table.formats.find_format` gives it.
             kind: ``scene``, ``timestamps`` or ``both``.

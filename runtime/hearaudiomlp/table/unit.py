@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from hearaudiomlp.embed import Embedded, Failed, embed_files
 from hearaudiomlp.errors import AudioFileChangedError
 from hearaudiomlp.model import Model
-from hearaudiomlp.remote import is_url
+from hearaudiomlp.storage.remote import is_url
+from hearaudiomlp.storage.store import Store
+from hearaudiomlp.table.find import Entry, look
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import Account, Failure, Job, OnFile, Row
-from hearaudiomlp.table.sources import Entry, look
-from hearaudiomlp.table.store import Store
 
 _FINISHING = 2
 """Units that may wait for the disk."""

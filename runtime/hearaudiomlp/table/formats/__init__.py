@@ -25,11 +25,11 @@ def find_format(name: str) -> Format:
     """
     match name:
         case "npz":
-            from hearaudiomlp.table.formats.numpyfiles import Npz
+            from hearaudiomlp.table.formats.npz import Npz
 
             return Npz()
         case "npy":
-            from hearaudiomlp.table.formats.numpyfiles import Npy
+            from hearaudiomlp.table.formats.npz import Npy
 
             return Npy()
         case "parquet":

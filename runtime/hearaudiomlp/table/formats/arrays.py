@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.table.formats.savearrays import Member
 from hearaudiomlp.table.job import Done, Job
-from hearaudiomlp.windows import frame_centres
 
 Floats = npt.NDArray[np.float32]
 _ROWS = 1 << 12

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 from typing import IO, Protocol
 
 from hearaudiomlp.embed import Embedded
+from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.job import Done, Job, Row
-from hearaudiomlp.table.store import Store
 
 
 class Sink(Protocol):

@@ -6,10 +6,10 @@ from types import ModuleType
 import numpy as np
 
 from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
 from hearaudiomlp.table.job import Done, Job
-from hearaudiomlp.table.store import Store
 
 
 def _h5py() -> ModuleType:

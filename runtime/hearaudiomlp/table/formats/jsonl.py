@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
+from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats.base import OneFile, Sink
 from hearaudiomlp.table.job import Done, Job, Row
-from hearaudiomlp.table.store import Store
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> str:

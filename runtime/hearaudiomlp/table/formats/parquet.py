@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats.base import LaidOut, Sink
 from hearaudiomlp.table.job import Done, Job, Row
-from hearaudiomlp.table.store import Store
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,0 +1,58 @@
+"""What a model file says of itself, for programs in any language and for people.
+
+All of it is text in the file's ``metadata_props``; lists are JSON. docs/format.md explains each
+entry.
+"""
+
+import json
+
+import numpy as np
+import onnx
+
+from hearaudiomlp import __version__
+from hearaudiomlp.spec import (
+    ENCODERS,
+    FRAMES,
+    HOP,
+    PAD_LEFT,
+    PAD_RIGHT,
+    SAMPLE_RATE,
+    WINDOW,
+)
+from hearaudiomlp.weights.model_file import FORMAT
+from hearaudiomlp_export.graph.macs import count_macs
+from hearaudiomlp_export.graph.trace import HIDDEN_VALUES
+from hearaudiomlp_export.networks.encoders import expected_tensors
+from hearaudiomlp_export.networks.filters import MEL_BANDS, N_FFT
+
+
+def describe(model: onnx.ModelProto) -> dict[str, str]:
+    """Return what is true of a graph whatever its weights."""
+    spec = ENCODERS[model.graph.name]
+    facts: dict[str, object] = {
+        "hearaudiomlp_format": FORMAT,
+        "hearaudiomlp_version": __version__,
+        "model": spec.name,
+        "sample_rate": SAMPLE_RATE,
+        "window": WINDOW,
+        "hop": HOP,
+        "n_fft": N_FFT,
+        "mel_bands": MEL_BANDS,
+        "frames_per_window": FRAMES,
+        "pad_left": PAD_LEFT,
+        "pad_right": PAD_RIGHT,
+        "timestamp_embedding_size": spec.timestamp_embedding_size,
+        "scene_embedding_size": spec.scene_embedding_size,
+        "scene_steps": spec.scene_steps,
+        "keyword_labels": json.dumps(spec.labels),
+        "parameters": sum(int(np.prod(shape)) for shape in expected_tensors(spec.name).values()),
+        "macs_per_window": count_macs(model),
+        "encoder_macs_per_window": count_macs(model, HIDDEN_VALUES[spec.name][-1]),
+    }
+    return {key: str(value) for key, value in facts.items()}
+
+
+def write_card(model: onnx.ModelProto, card: dict[str, str]) -> None:
+    """Put the entries into the model file's metadata, in the place of any that are there."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, card)

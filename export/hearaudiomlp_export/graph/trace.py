@@ -1,0 +1,135 @@
+"""From the torch form of an encoder to an ONNX graph, and weights into it."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from hearaudiomlp import __version__
+from hearaudiomlp.spec import FRAMES, WINDOW
+from hearaudiomlp_export.graph.encoder import TracedEncoder
+from hearaudiomlp_export.networks.encoders import expected_tensors
+from hearaudiomlp_export.networks.filters import MEL_BANDS
+
+OPSET = 20
+"""The first opset with Gelu."""
+
+_OPERATORS = (
+    "Add Cast Concat Gelu Gemm LayerNormalization Log MatMul Max Mul ReduceMax ReduceMean Reshape "
+    "Slice Split Transpose"
+)
+ALLOWED_OPERATORS = frozenset(_OPERATORS.split())
+"""Operators that a graph may use: all exist on ONNX Runtime's CPU, CUDA and web back ends."""
+
+HIDDEN_VALUES = {"kwmlp": ("power_mel", "log_mel"), "audiomae": ("power_mel",)}
+"""Values inside the graph that keep a name, so that a proof can look at them."""
+
+_OUTPUTS = {"kwmlp": ("frame_embeddings", "keyword_logits"), "audiomae": ("frame_embeddings",)}
+
+
+def _clean(model: onnx.ModelProto) -> None:
+    """Strip what the exporter leaves behind: stack traces, module paths, shapes of inner values."""
+    graph = model.graph
+    del model.metadata_props[:]
+    del graph.value_info[:]
+    for thing in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del thing.metadata_props[:]
+        thing.doc_string = ""
+    for node in graph.node:
+        node.name = node.output[0]
+
+
+def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
+    shapes = expected_tensors(name)
+    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)  # it reports that torchvision isn't installed
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                TracedEncoder(name, blocks).eval(),
+                kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
+                input_names=["windows", *weights],
+                output_names=[*_OUTPUTS[name], *HIDDEN_VALUES[name]],
+                dynamic_shapes={
+                    "windows": {0: torch.export.Dim("n")},
+                    "weights": dict.fromkeys(weights),
+                },
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
+    """Trace the encoder called ``name`` and return its graph without weights.
+
+    Its gated-MLP blocks compute in the dtype ``blocks``.
+
+    The weights are initializers under the checkpoint's names whose values are said to be outside
+    the file; ONNX Runtime takes them from ``SessionOptions.add_external_initializers``, and
+    :func:`embed_weights` puts them in.
+    """
+    model = _export(name, blocks)
+    graph = model.graph
+    _clean(model)
+    graph.name = name
+    model.producer_name, model.producer_version = "hearaudiomlp-export", __version__
+    windows, *weights = list(graph.input)
+    del graph.input[:]
+    graph.input.append(windows)
+    for weight in weights:
+        tensor = graph.initializer.add()
+        tensor.name = weight.name
+        tensor.data_type = onnx.TensorProto.FLOAT
+        tensor.dims.extend(dim.dim_value for dim in weight.type.tensor_type.shape.dim)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights")
+    outputs = [output for output in graph.output if output.name in _OUTPUTS[name]]
+    del graph.output[:]
+    graph.output.extend(outputs)
+    assert [output.name for output in outputs] == list(_OUTPUTS[name])
+    unknown = {node.op_type for node in graph.node} - ALLOWED_OPERATORS
+    if unknown or any(node.domain for node in graph.node):
+        raise ValueError(f"the graph uses operators that not every back end has: {unknown}")
+    return model
+
+
+def embed_weights(
+    model: onnx.ModelProto, weights: Mapping[str, npt.NDArray[np.float32]]
+) -> onnx.ModelProto:
+    """Return a copy of a graph with the values of its external weights inside the file."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    for tensor in whole.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            values = np.ascontiguousarray(weights[tensor.name], "<f4")
+            assert values.shape == tuple(tensor.dims), tensor.name
+            tensor.ClearField("data_location")
+            del tensor.external_data[:]
+            tensor.raw_data = values.tobytes()
+    return whole
+
+
+def with_hidden_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a graph whose named inner values are outputs too, for proofs."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    for hidden in HIDDEN_VALUES[model.graph.name]:
+        shown.graph.output.append(
+            onnx.helper.make_tensor_value_info(
+                hidden, onnx.TensorProto.FLOAT, ["n", FRAMES, MEL_BANDS]
+            )
+        )
+    return shown

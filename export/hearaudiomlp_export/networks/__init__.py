@@ -1,0 +1,1 @@
+"""The published system in PyTorch: encoders, front end, checkpoints."""

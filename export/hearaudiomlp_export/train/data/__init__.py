@@ -1,0 +1,1 @@
+"""Training data: the corpus, other sounds, augmentation, features, evaluation."""

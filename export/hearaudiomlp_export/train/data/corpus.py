@@ -1,0 +1,288 @@
+"""The spoken words on disk: made once, in parts, so that an interrupted making goes on.
+
+A part is one engine's share of one split: ``<split>-<engine>.npy`` with all clips end to end
+(int16, 16 kHz, peak at one half) and ``<split>-<engine>.json`` with the clips' ends, words and
+voices. What is said, and how, follows from the seed alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.spec import SAMPLE_RATE
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp_export.train.errors import CorpusError
+from hearaudiomlp_export.train.speech import festival, flite, pico
+from hearaudiomlp_export.train.speech.accents import accented
+from hearaudiomlp_export.train.speech.espeak import ACCENTS, FOREIGN, ESpeak
+from hearaudiomlp_export.train.speech.festival import Festival
+from hearaudiomlp_export.train.speech.flite import Flite
+from hearaudiomlp_export.train.speech.pico import Pico
+from hearaudiomlp_export.train.speech.voices import Voice, to_clip
+from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
+
+Pcm = npt.NDArray[np.int16]
+Progress = Callable[[str, int, int], None]
+
+VERSION = 1
+"""Part of the fingerprint: raised when the same plan would give other sounds."""
+
+LONGEST = int(1.25 * SAMPLE_RATE)
+"""Clips are cut to this many samples: the slowest words of the slowest voices go beyond."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is made. The default takes about ten minutes on two cores."""
+
+    seed: int = 20211
+    espeak: int = 640
+    """Clips per keyword by eSpeak's English voices."""
+
+    accented: int = 240
+    """Clips per keyword by eSpeak with foreign accents."""
+
+    flite: int = 240
+    """Clips per keyword by Flite."""
+
+    festival: int = 120
+    """Clips per keyword by Festival."""
+
+    others: float = 0.03
+    """Clips per other word, as a share of those per keyword."""
+
+    held_out: int = 16
+    """Clips per keyword by held-out voices, and by the held-out engine."""
+
+    def fingerprint(self) -> str:
+        """Return what tells corpora apart."""
+        text = json.dumps([VERSION, self.__dict__, KEYWORDS, OTHER_WORDS])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One clip to be made."""
+
+    word: str
+    text: str
+    voice: Voice
+    phonemes: bool = False
+
+
+@dataclass
+class Part:
+    """Clips of one engine."""
+
+    name: str
+    pcm: Pcm
+    ends: npt.NDArray[np.int64]
+    words: list[str] = field(repr=False)
+    voices: list[str] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.ends)
+
+    def clip(self, number: int) -> Pcm:
+        """Return clip ``number`` [shape=(n,), int16]."""
+        start = int(self.ends[number - 1]) if number else 0
+        return self.pcm[start : int(self.ends[number])]
+
+
+def held_out_variants(variants: list[str]) -> list[str]:
+    """Return the eSpeak variants that training never hears: every tenth."""
+    return variants[4::10]
+
+
+HELD_OUT_FESTIVAL = "ked_diphone"
+"""The Festival voice that training never hears."""
+
+_ENDINGS = ("", ".", "!", "?", ",")
+
+
+def _spoken(word: str, rng: np.random.Generator) -> str:
+    return word + _ENDINGS[int(rng.integers(len(_ENDINGS)))]
+
+
+def _manner(rng: np.random.Generator, name: str, *, wide: bool) -> Voice:
+    """Draw speed, pitch and intonation; a formant synthesizer stands a wider range."""
+    spread = 1.0 if wide else 0.6
+    return Voice(
+        name,
+        rate=float(np.clip(np.exp(rng.normal(-0.05, 0.22 * spread)), 0.55, 1.7)),
+        pitch=float(np.clip(np.exp(rng.normal(0.0, 0.35 * spread)), 0.4, 1.9)),
+        intonation=float(rng.uniform(0.2, 1.8)),
+    )
+
+
+def _clips_per_word(count: int, plan: Plan) -> Iterator[tuple[str, int]]:
+    for word in KEYWORDS:
+        yield word, count
+    for word in OTHER_WORDS:
+        yield word, max(1, round(count * plan.others))
+
+
+def _espeak_requests(plan: Plan, speaker: ESpeak, *, held_out: bool) -> list[Request]:
+    rng = np.random.default_rng([plan.seed, 1, held_out])
+    variants = speaker.variants()
+    kept = held_out_variants(variants)
+    chosen = kept if held_out else [v for v in variants if v not in kept]
+    requests = []
+    for word, count in _clips_per_word(plan.held_out if held_out else plan.espeak, plan):
+        if held_out and word not in KEYWORDS:
+            continue
+        for _ in range(count):
+            accent = ACCENTS[int(rng.integers(len(ACCENTS)))]
+            name = f"{accent}+{chosen[int(rng.integers(len(chosen)))]}"
+            requests.append(Request(word, _spoken(word, rng), _manner(rng, name, wide=True)))
+    return requests
+
+
+def _accented_requests(plan: Plan, speaker: ESpeak) -> list[Request]:
+    rng = np.random.default_rng([plan.seed, 2])
+    variants = speaker.variants()
+    chosen = [v for v in variants if v not in held_out_variants(variants)]
+    said = {word: speaker.phonemes(word) for word in (*KEYWORDS, *OTHER_WORDS)}
+    requests = []
+    for word, count in _clips_per_word(plan.accented, plan):
+        for _ in range(count):
+            abroad = rng.random() < 0.5
+            names = FOREIGN if abroad else ACCENTS
+            name = names[int(rng.integers(len(names)))]
+            if rng.random() < 0.8:
+                name += f"+{chosen[int(rng.integers(len(chosen)))]}"
+            text = accented(said[word], rng, float(rng.uniform(0.1, 0.6)))
+            manner = _manner(rng, name, wide=True)
+            requests.append(Request(word, text, manner, phonemes=True))
+    return requests
+
+
+def _recorded_requests(
+    plan: Plan, voices: list[str], count: int, stream: int, *, others: bool = True
+) -> list[Request]:
+    """Requests to an engine whose few voices are recorded people."""
+    rng = np.random.default_rng([plan.seed, stream])
+    requests = []
+    for word, each in _clips_per_word(count, plan):
+        if word in KEYWORDS or others:
+            for number in range(each):
+                name = voices[(number + int(rng.integers(len(voices)))) % len(voices)]
+                requests.append(Request(word, _spoken(word, rng), _manner(rng, name, wide=False)))
+    return requests
+
+
+def _grouped(requests: list[Request]) -> list[Request]:
+    return sorted(requests, key=lambda request: request.voice.name)
+
+
+def _espeak_part(requests: list[Request], speaker: ESpeak) -> Iterator[tuple[Request, Pcm]]:
+    for request in _grouped(requests):
+        spoken = speaker.speak(request.text, request.voice, phonemes=request.phonemes)
+        yield request, to_clip(spoken, speaker.rate)
+
+
+def _simple_part(requests: list[Request], engine: Flite | Pico) -> Iterator[tuple[Request, Pcm]]:
+    for request in _grouped(requests):
+        yield request, to_clip(*engine.speak(request.text, request.voice))
+
+
+def _festival_part(requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
+    grouped = _grouped(requests)
+    spoken = Festival().speak_all([(request.text, request.voice) for request in grouped])
+    for request, (samples, rate) in zip(grouped, spoken, strict=True):
+        yield request, to_clip(samples, rate)
+
+
+TRAINING = ("train-espeak", "train-accented", "train-flite", "train-festival")
+HELD_OUT = ("voices-espeak", "voices-festival", "engine-pico")
+"""``voices``: of engines that are trained on; ``engine``: never trained on at all."""
+
+
+def _make(name: str, plan: Plan) -> tuple[int, Iterator[tuple[Request, Pcm]]]:
+    if name in ("train-espeak", "voices-espeak", "train-accented"):
+        speaker = ESpeak()
+        if name == "train-accented":
+            requests = _accented_requests(plan, speaker)
+        else:
+            requests = _espeak_requests(plan, speaker, held_out=name == "voices-espeak")
+        return len(requests), _espeak_part(requests, speaker)
+    if name == "train-flite":
+        requests = _recorded_requests(plan, list(flite.PITCH), plan.flite, 3)
+        return len(requests), _simple_part(requests, Flite())
+    if name == "engine-pico":
+        requests = _recorded_requests(plan, list(pico.VOICES), plan.held_out, 4, others=False)
+        return len(requests), _simple_part(requests, Pico())
+    if name == "train-festival":
+        voices = [voice for voice in festival.PACKAGES if voice != HELD_OUT_FESTIVAL]
+        requests = _recorded_requests(plan, voices, plan.festival, 5)
+    else:
+        requests = _recorded_requests(plan, [HELD_OUT_FESTIVAL], plan.held_out, 6, others=False)
+    return len(requests), _festival_part(requests)
+
+
+def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]]) -> None:
+    clips = [pcm[:LONGEST] for _, pcm in made]
+    with replacing(folder / f"{name}.npy") as file:
+        np.save(file, np.concatenate(clips))
+    about: dict[str, Any] = {
+        "ends": np.cumsum([len(clip) for clip in clips]).tolist(),
+        "words": [request.word for request, _ in made],
+        "voices": [request.voice.name for request, _ in made],
+    }
+    # Last, because it is what tells a finished part.
+    with replacing(folder / f"{name}.json") as file:
+        file.write(json.dumps(about).encode())
+
+
+def has_part(folder: Path, name: str, plan: Plan) -> bool:
+    """Tell whether a part has been made."""
+    return (folder / plan.fingerprint() / f"{name}.json").exists()
+
+
+def make_part(folder: Path, name: str, plan: Plan, progress: Progress) -> None:
+    """Synthesize one part, unless it is there.
+
+    Args:
+        folder: of the corpus; made if need be. A folder below it is named by the plan.
+        name: one of ``TRAINING`` or ``HELD_OUT``.
+        plan: how much to make.
+        progress: called with the part's name, clips done and clips in all.
+
+    Raises:
+        SynthesizerMissingError: an engine isn't installed; says which package it is in.
+    """
+    if has_part(folder, name, plan):
+        return
+    folder = folder / plan.fingerprint()
+    folder.mkdir(parents=True, exist_ok=True)
+    total, making = _make(name, plan)
+    made = []
+    for request, pcm in making:
+        if len(pcm):
+            made.append((request, pcm))
+        progress(name, len(made), total)
+    _write(folder, name, made)
+
+
+def load_part(folder: Path, name: str, plan: Plan) -> Part:
+    """Open one part; its samples stay on disk until they are used.
+
+    Raises:
+        CorpusError: the part isn't there, or isn't whole.
+    """
+    path = folder / plan.fingerprint() / f"{name}.json"
+    if not path.exists():
+        raise CorpusError(f"{path} is missing: the corpus has not been made")
+    about = json.loads(path.read_bytes())
+    pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    ends = np.array(about["ends"], np.int64)
+    if not len(ends) or ends[-1] != len(pcm):
+        raise CorpusError(f"{path.with_suffix('.npy')} is damaged: delete both and run again")
+    return Part(name, pcm, ends, about["words"], about["voices"])

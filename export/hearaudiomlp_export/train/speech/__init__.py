@@ -1,0 +1,1 @@
+"""Voices that say words: the speech synthesizers and what they say."""

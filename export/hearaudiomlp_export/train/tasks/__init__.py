@@ -1,0 +1,1 @@
+"""What each encoder is trained for."""

@@ -1,0 +1,1 @@
+"""Every stage of an exported graph against an independent reference."""

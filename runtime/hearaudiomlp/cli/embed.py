@@ -1,0 +1,236 @@
+"""``hearaudiomlp embed``: files, folders and archives of audio into a table of embeddings."""
+
+import argparse
+import gc
+from contextlib import ExitStack
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from hearaudiomlp.cli.options import (
+    add_encoder_argument,
+    add_model_argument,
+    add_running_arguments,
+    load,
+    say,
+    tell,
+)
+from hearaudiomlp.errors import AudioFileError, OptionError
+
+if TYPE_CHECKING:
+    from hearaudiomlp import Model
+    from hearaudiomlp.table.formats.base import Format
+    from hearaudiomlp.table.job import Failure, Report, Row
+    from hearaudiomlp.table.listing import Listing
+    from hearaudiomlp.table.run import Run
+
+NAME = "embed"
+HELP = "Embed audio files, folders or lists of them into one table."
+
+_FEW = 20
+"""Files of which each is told by itself."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_model_argument(parser)
+    add_encoder_argument(parser)
+    add_running_arguments(parser)
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="PATH",
+        help="audio of any rate and channel count: files, folders, patterns (**), lists (.txt: a "
+        "path a line; - for standard input), URLs",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="the table: .npz, .npy, .parquet, .hdf5 or .jsonl",
+    )
+    parser.add_argument(
+        "--format", help="npz, npy, parquet, hdf5 or jsonl, where the ending of OUT doesn't tell"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("scene", "timestamps", "both"),
+        help="embeddings to write (default: both for npz, scene for the others)",
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=("skip", "stop"),
+        default="skip",
+        help="what to do about a file that can't be read (default: skip, and report it)",
+    )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on where an interrupted run was (the default), or begin again",
+    )
+    parser.add_argument(
+        "--shard-files", type=_count, metavar="N", help="files in a shard (default: 250 to 1000)"
+    )
+    parser.add_argument(
+        "--layout", choices=("hear",), help="PATH is a HEAR task, and OUT a folder for heareval"
+    )
+    parser.add_argument(
+        "--cluster", action="store_true", help="work in processes of a local Dask cluster"
+    )
+    parser.add_argument("--workers", type=_count, metavar="N", help="number of these processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Embed the files; what failed is said, and the rest written all the same."""
+    from hearaudiomlp.table.formats.heareval import HearTask
+    from hearaudiomlp.table.run import Run
+
+    try:
+        form = _format(options)
+    except OptionError as problem:
+        say(problem)
+        return 2
+    kind = options.kind or ("both" if form.name == "npz" else "scene")
+    if isinstance(form, HearTask):
+        kind = form.kind
+    model = load(options)
+    listing = _listing(options, form)
+    if not len(listing):
+        say("no audio files were found")
+        return 1
+    try:
+        going = Run(
+            options.output,
+            listing,
+            model,
+            format=form,
+            kind=kind,
+            shard_files=options.shard_files,
+            resume=options.resume,
+            say=say,
+        )
+    except (OptionError, FileNotFoundError) as problem:
+        say(problem)
+        return 2
+    with going:
+        try:
+            _work(going, options, model, stop=options.on_error == "stop" or form.name == "hear")
+            report = going.finish()
+        except KeyboardInterrupt:
+            say(f"interrupted; {_progress(going)}: the same command goes on from there")
+            return 130
+        except (AudioFileError, OSError) as problem:  # a file that isn't there, or a full disk
+            say(problem)
+            say(f"stopped there; {_progress(going)}")
+            return 1
+        return _conclude(report, options, model)
+
+
+def _format(options: argparse.Namespace) -> "Format":
+    from hearaudiomlp.table.formats import ENDINGS, find_format
+    from hearaudiomlp.table.formats.heareval import HearTask
+
+    if options.workers and options.scheduler:
+        raise OptionError("--workers is for a local cluster, and --scheduler for another one")
+    if options.layout:
+        if len(options.files) != 1:
+            raise OptionError("--layout hear takes one folder of a task")
+        return HearTask(Path(options.files[0]))
+    ending = PurePath(options.output).suffix.lower()
+    if options.format is None and ending not in ENDINGS:
+        raise OptionError(
+            f"the ending of {options.output} tells no format: it has to end in "
+            f"{', '.join(ENDINGS)}, or --format has to say"
+        )
+    return find_format(options.format or ENDINGS[ending])
+
+
+def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
+    from hearaudiomlp.table.find import Passed, find, look
+    from hearaudiomlp.table.formats.heareval import HearTask
+    from hearaudiomlp.table.listing import Listing
+
+    passed = Passed()
+    if isinstance(form, HearTask):
+        return Listing(look(path) for path in form.paths)
+    listing = Listing(find(options.files, passed))
+    if str(passed):
+        say(f"passed over: {passed}")
+    return listing
+
+
+def _progress(going: "Run") -> str:
+    files = sum(going.units[index].count for index in going.find_done())
+    total = sum(unit.count for unit in going.units)
+    return f"{files:,} of {total:,} files are done and stay in {going.job.parts}"
+
+
+def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bool) -> None:
+    from hearaudiomlp.table.job import Failure
+    from hearaudiomlp.table.progress import Lines, show_progress
+    from hearaudiomlp.table.run import this_machine
+
+    if going.complete:
+        return
+    files = sum(unit.count for unit in going.units)
+    done = sum(going.units[index].count for index in going.done)
+    if done:
+        say(f"going on: {done:,} of {files:,} files were done before")
+    shown: Lines | None = None if files <= _FEW else show_progress(files, done)
+
+    def on_file(result: "Row | Failure") -> None:
+        if shown is not None:
+            shown.file(result)
+        elif isinstance(result, Failure):
+            say(result.problem)
+        else:
+            tell(
+                f"{result.path}: {result.duration:.2f} s, {result.n_timestamps} x "
+                f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
+                "scene values"
+            )
+
+    with ExitStack() as stack:
+        # What has been made so far stays. To look through it for garbage time and again takes a
+        # tenth of what this thread does.
+        gc.freeze()
+        stack.callback(gc.unfreeze)
+        if shown is not None:
+            stack.callback(shown.close)
+        if options.cluster or options.workers or options.scheduler:
+            from hearaudiomlp.table.cluster import cluster, on_cluster
+
+            client = stack.enter_context(cluster(model, options.scheduler, options.workers))
+            workers = on_cluster(client)
+        else:
+            workers = this_machine(model)
+        for _ in going.work(workers, on_file, stop_at_failure=stop):
+            pass
+
+
+def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> int:
+    failed = len(report.failed)
+    if not report.fresh:
+        tell(f"{options.output}: complete already, nothing has changed since")
+    if report.embedded:
+        files = "1 file" if report.embedded == 1 else f"{report.embedded:,} files"
+        hours = (
+            f"{report.seconds / 3600:,.2f} h"
+            if report.seconds >= 3600
+            else (f"{report.seconds:,.1f} s")
+        )
+        tell(f"{options.output}: {files}, {hours}, {model.name} on {model.device}")
+    if failed:
+        say(f"{failed:,} of {report.files:,} files failed: {options.output}.report.json")
+        if not report.embedded:
+            say("nothing was written")
+    return 1 if failed else 0
+
+
+def _count(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return value

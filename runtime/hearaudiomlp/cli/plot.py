@@ -1,0 +1,66 @@
+"""``hearaudiomlp plot``: a picture of what a model hears in a file."""
+
+import argparse
+from pathlib import Path
+
+from hearaudiomlp.cli.options import (
+    add_encoder_argument,
+    add_model_argument,
+    add_running_arguments,
+    load,
+    say,
+    tell,
+)
+
+NAME = "plot"
+HELP = "Draw a file as a model hears it: waveform, features, embeddings, keywords."
+_ENDINGS = (".png", ".svg", ".pdf")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_running_arguments(parser)
+    parser.add_argument("file", metavar="FILE", help="audio of any rate and channel count")
+    parser.add_argument(
+        "-o", "--output", type=_picture, required=True, metavar="OUT.png", help="or .svg or .pdf"
+    )
+    add_model_argument(parser)
+    add_encoder_argument(parser)
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second to begin at")
+    parser.add_argument("--duration", type=float, metavar="S", help="seconds (default: to the end)")
+    parser.add_argument("--dpi", type=int, default=120, help="default: %(default)s")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the file."""
+    from hearaudiomlp.audio.files import read_audio
+    from hearaudiomlp.figures.sound import draw, hear
+    from hearaudiomlp.spec import SAMPLE_RATE
+    from hearaudiomlp.storage.atomic import replacing
+
+    if not options.output.parent.is_dir():
+        say(f"there is no folder {options.output.parent} to write to")
+        return 2
+    samples = read_audio(options.file).samples
+    length = len(samples) / SAMPLE_RATE
+    end = length if options.duration is None else min(length, options.start + options.duration)
+    if not 0.0 <= options.start < end:
+        say(f"{options.file} has {length:.2f} s: --start and --duration leave nothing of it")
+        return 2
+    model = load(options)
+    part = samples[round(options.start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+    title = f"{Path(options.file).name} as {model.name} hears it"
+    if len(part) < len(samples):
+        title += f", from {options.start:g} s"
+    figure = draw(hear(part, model), model, title)
+    with replacing(options.output) as file:
+        figure.savefig(file, format=options.output.suffix[1:].lower(), dpi=options.dpi)
+    tell(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")
+    return 0
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in _ENDINGS:
+        raise argparse.ArgumentTypeError(f"has to end in {', '.join(_ENDINGS)}: {text}")
+    return path

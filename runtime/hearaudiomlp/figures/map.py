@@ -1,0 +1,269 @@
+"""A map of many sounds: their scene embeddings in two dimensions (extra ``[plot]``).
+
+Files whose embeddings are alike lie near each other. Colours and shapes tell folders apart: the
+colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind eyes tell
+apart, and the shapes do in grey print.
+"""
+
+import html
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import EmbeddingFileError, MissingPackageError, OptionError
+
+Floats = npt.NDArray[np.float32]
+
+METHODS = ("auto", "pca", "umap")
+"""How to come to two dimensions; ``auto`` is UMAP where it is installed."""
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+"""Colours of the folders, those with most files first."""
+
+MARKERS = "os^DvPX*"
+"""Their shapes, as matplotlib calls them."""
+
+OTHER = "other folders"
+"""Name of what is left when there are more folders than colours."""
+
+_LABELLED = 40  # points that a picture can name
+_FEWEST_FOR_UMAP = 5
+
+
+@dataclass(frozen=True)
+class EmbeddingMap:
+    """Points, one a file."""
+
+    paths: tuple[str, ...]
+    positions: npt.NDArray[np.float64]
+    """[shape=(n, 2)]"""
+
+    groups: tuple[str, ...]
+    """Folder of each file, or :data:`OTHER`."""
+
+    axes: tuple[str, str]
+    """What the two dimensions are."""
+
+    method: str
+    """``PCA`` or ``UMAP``."""
+
+    def order(self) -> list[str]:
+        """Return the groups, those with most files first, :data:`OTHER` last."""
+        counts = Counter(self.groups)
+        return sorted(counts, key=lambda group: (group == OTHER, -counts[group], group))
+
+
+def read_embeddings(path: str | os.PathLike[str]) -> tuple[list[str], Floats]:
+    """Read paths and scene embeddings out of what ``hearaudiomlp embed`` wrote.
+
+    Args:
+        path: an .npz file, a .parquet file, or a folder of .parquet files.
+
+    Returns:
+        The paths, and the embeddings [shape=(n, scene_embedding_size)].
+
+    Raises:
+        EmbeddingFileError: there are no scene embeddings in it, or it can't be read.
+        MissingPackageError: Parquet needs pyarrow.
+        FileNotFoundError: there is no such file.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(2, os.strerror(2), str(path))
+    if source.suffix == ".npz":
+        return _read_npz(source)
+    if source.suffix == ".parquet":
+        return _read_parquet(source)
+    raise EmbeddingFileError(f"{path}: embeddings are in .npz or .parquet")
+
+
+def _read_npz(path: Path) -> tuple[list[str], Floats]:
+    try:
+        with np.load(path) as arrays:
+            paths, scenes = arrays["paths"], arrays["scene_embeddings"]
+    except KeyError as problem:
+        raise EmbeddingFileError(f"{path}: has no scene embeddings ({problem})") from None
+    except Exception as problem:  # numpy lets through what zipfile and zlib raise
+        raise EmbeddingFileError(f"{path}: can't be read ({problem})") from problem
+    return _checked(path, [str(name) for name in paths], scenes)
+
+
+def _read_parquet(path: Path) -> tuple[list[str], Floats]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"reading Parquet needs pyarrow ({problem}): pip install pyarrow"
+        ) from problem
+    try:
+        table = parquet.read_table(path, columns=["path", "scene_embedding"])
+        paths = table["path"].to_pylist()
+        column = table["scene_embedding"].combine_chunks()
+        scenes = column.flatten().to_numpy(zero_copy_only=False).reshape(len(paths), -1)
+    except (ArrowException, OSError, ValueError, KeyError) as problem:
+        raise EmbeddingFileError(f"{path}: has no scene embeddings ({problem})") from problem
+    return _checked(path, paths, scenes)
+
+
+def _checked(path: Path, paths: list[str], scenes: npt.NDArray[Any]) -> tuple[list[str], Floats]:
+    if scenes.ndim != 2 or len(scenes) != len(paths) or not len(paths):
+        raise EmbeddingFileError(f"{path}: has no scene embeddings")
+    if not np.isfinite(scenes).all():
+        raise EmbeddingFileError(f"{path}: has NaN or infinity among its embeddings")
+    return paths, np.asarray(scenes, np.float32)
+
+
+def folders_of(paths: Sequence[str], most: int = len(PALETTE)) -> tuple[str, ...]:
+    """Return the folder of each path, below what all have in common; the rarest as one."""
+    parents = [Path(path).parent for path in paths]
+    common = (
+        Path(os.path.commonpath([str(parent) for parent in parents])) if _alike(parents) else None
+    )
+    names = [
+        str(parent.relative_to(common)) if common is not None and parent != common else str(parent)
+        for parent in parents
+    ]
+    counts = Counter(names)
+    if len(counts) <= most:
+        return tuple(names)
+    kept = {name for name, _ in counts.most_common(most - 1)}
+    return tuple(name if name in kept else OTHER for name in names)
+
+
+def _alike(parents: Sequence[Path]) -> bool:
+    return len({parent.is_absolute() for parent in parents}) == 1
+
+
+def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
+    try:
+        from sklearn.decomposition import PCA
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"a map needs scikit-learn ({problem}): pip install 'hearaudiomlp[plot]'"
+        ) from problem
+    positions = np.zeros((len(scenes), 2))
+    shares = [0.0, 0.0]
+    if len(scenes) > 1:
+        n = min(2, len(scenes) - 1)
+        pca = PCA(n, random_state=0)
+        positions[:, :n] = pca.fit_transform(scenes.astype(np.float64))
+        shares[:n] = np.nan_to_num(pca.explained_variance_ratio_).tolist()
+    first, second = (
+        f"principal component {number} ({100 * share:.0f} % of the variance)"
+        for number, share in enumerate(shares, 1)
+    )
+    return positions, (first, second)
+
+
+def _umap(scenes: Floats) -> npt.NDArray[np.float64] | None:
+    """Return positions by UMAP, or nothing where it isn't installed."""
+    try:
+        from umap import UMAP
+    except ImportError:
+        return None
+    # One thread, which umap says in a warning when it has to correct it: the same map every time.
+    reducer = UMAP(n_neighbors=min(15, len(scenes) - 1), random_state=0, n_jobs=1)
+    return np.asarray(reducer.fit_transform(scenes), np.float64)
+
+
+def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> EmbeddingMap:
+    """Lay sounds out in two dimensions.
+
+    Args:
+        paths: of the files.
+        scenes: their scene embeddings [shape=(n, size)].
+        method: one of :data:`METHODS`. ``auto`` takes PCA where UMAP isn't installed and for fewer
+            than five files, of which UMAP can't make anything.
+
+    Raises:
+        OptionError: the method is none, or UMAP was asked for and there are too few files.
+        MissingPackageError: scikit-learn is missing, or UMAP was asked for and is.
+    """
+    if method not in METHODS:
+        raise OptionError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    groups = folders_of(paths)
+    if method != "pca" and len(scenes) >= _FEWEST_FOR_UMAP:
+        positions = _umap(scenes)
+        if positions is not None:
+            return EmbeddingMap(tuple(paths), positions, groups, ("UMAP 1", "UMAP 2"), "UMAP")
+        if method == "umap":
+            raise MissingPackageError("UMAP isn't installed: pip install umap-learn")
+    elif method == "umap":
+        raise OptionError(
+            f"UMAP needs at least {_FEWEST_FOR_UMAP} files, and there are {len(scenes)}"
+        )
+    positions, axes = _pca(scenes)
+    return EmbeddingMap(tuple(paths), positions, groups, axes, "PCA")
+
+
+def draw_map(points: EmbeddingMap, title: str = "") -> Any:
+    """Draw a map as a picture; up to forty points have their files' names beside them.
+
+    Returns:
+        A ``matplotlib.figure.Figure``.
+
+    Raises:
+        MissingPackageError: the extra ``[plot]`` isn't installed.
+    """
+    from hearaudiomlp.figures.sound import figure_module
+
+    figure = figure_module().Figure(figsize=(9, 6.5), layout="constrained")
+    axes = figure.subplots()
+    groups = np.array(points.groups)
+    for group, colour, marker in _styles(points):
+        mine = points.positions[groups == group]
+        axes.scatter(
+            mine[:, 0], mine[:, 1], s=42, c=colour, marker=marker, label=f"{group} ({len(mine)})",
+            edgecolors="black", linewidths=0.5, alpha=0.9,
+        )  # fmt: skip
+    if len(points.paths) <= _LABELLED:
+        for path, (x, y) in zip(points.paths, points.positions, strict=True):
+            axes.annotate(Path(path).stem, (x, y), (4, 3), textcoords="offset points", fontsize=8)
+    axes.set_xlabel(points.axes[0])
+    axes.set_ylabel(points.axes[1])
+    axes.margins(0.08)
+    axes.set_title(title or f"{len(points.paths)} files by their scene embeddings")
+    figure.legend(loc="outside right upper", title="folder", frameon=False)
+    return figure
+
+
+def map_page(points: EmbeddingMap, title: str = "") -> str:
+    """Return a map as an HTML page that needs nothing else, no network least of all.
+
+    Points name their files where the pointer is; folders can be hidden, and files found by name.
+    """
+    groups = [
+        {"name": group, "colour": colour, "marker": marker}
+        for group, colour, marker in _styles(points)
+    ]
+    number = {group: index for index, group in enumerate(points.order())}
+    data = {
+        "method": points.method,
+        "axes": points.axes,
+        "groups": groups,
+        "paths": points.paths,
+        "points": [
+            [round(float(x), 5), round(float(y), 5), number[group]]
+            for (x, y), group in zip(points.positions, points.groups, strict=True)
+        ],
+    }
+    # Paths may hold anything, the end of a script as well.
+    encoded = json.dumps(data).replace("<", "\\u003c")
+    page = (Path(__file__).parents[1] / "data" / "map.html").read_text("utf-8")
+    name = html.escape(title or f"{len(points.paths)} files by their scene embeddings")
+    return page.replace("@TITLE@", name).replace("@DATA@", encoded)
+
+
+def _styles(points: EmbeddingMap) -> list[tuple[str, str, str]]:
+    groups = points.order()
+    return [
+        (group, "#999999" if group == OTHER else colour, marker)
+        for group, colour, marker in zip(groups, PALETTE, MARKERS, strict=False)
+    ]

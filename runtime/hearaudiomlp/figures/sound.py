@@ -1,0 +1,251 @@
+"""A picture of what a model hears in a sound (extra ``[plot]``: matplotlib).
+
+Four views on one time axis: the waveform, the features that the encoder takes, the timestamp
+embeddings, and (kwmlp) the probabilities of the keywords. The colour map is cividis, whose
+lightness rises evenly: it reads the same in grey print and to colour-blind eyes.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import AudioValueError, MissingPackageError
+from hearaudiomlp.inference.halves import BANDS
+from hearaudiomlp.keywords.hits import Hit, find_hits
+from hearaudiomlp.model import Model
+from hearaudiomlp.signal import windows
+from hearaudiomlp.sliding import take_samples
+from hearaudiomlp.spec import HOP, SAMPLE_RATE
+from hearaudiomlp.spotter import KeywordWindows
+
+Floats = npt.NDArray[np.float32]
+
+_TOP_DB, _LEAST = 80.0, 1e-10  # of the front end: see Halves and docs/format.md
+_COLUMNS = 3000  # that a heat map has, at most; a picture has no more
+_WORDS = 8  # keywords that are drawn, at most
+_KEYWORD_HOP_S = 0.1
+_MAP = "cividis"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What a model makes of a sound; all of it on the frames' time axis, 10 ms each."""
+
+    samples: Floats
+    """[shape=(n_samples,)]"""
+
+    mel: Floats
+    """Mel bands as the encoder takes them [shape=(40, n)]: for kwmlp in dB, floored 80 dB below
+    each window's loudest; for audiomae power."""
+
+    mfcc: Floats | None
+    """For kwmlp the cepstral coefficients of that, which its first layer sees [shape=(40, n)]."""
+
+    embeddings: Floats
+    """Timestamp embeddings [shape=(size, n)]."""
+
+    words: tuple[str, ...]
+    """The keywords with the highest probabilities, those said first first."""
+
+    probabilities: Floats
+    """Of these words, in windows of a second around every 100 ms [shape=(n_words, m)]."""
+
+    hits: tuple[Hit, ...]
+    """Words that were said."""
+
+
+def _dct_matrix() -> npt.NDArray[np.float64]:
+    """Return the orthonormal DCT-II over the mel bands [shape=(40, 40)], a row per coefficient."""
+    k, n = np.arange(BANDS)[:, None], np.arange(BANDS)
+    matrix = np.cos(np.pi * k * (2 * n + 1) / (2 * BANDS)) * np.sqrt(2 / BANDS)
+    matrix[0] /= np.sqrt(2)
+    return np.asarray(matrix)
+
+
+def _features(samples: Floats, model: Model) -> tuple[Floats, Floats | None]:
+    total = windows.count_windows(len(samples))
+    halves = model.halves()
+    cut = (windows.cut_windows(samples[None], index, index + 1)[0] for index in range(total))
+    mel = np.stack([halves.power_mel(window) for window in cut])  # [windows, 98, 40]
+    mfcc = None
+    if model.labels:
+        decibels = 10.0 * np.log10(np.maximum(mel, _LEAST))
+        mel = np.maximum(decibels, decibels.max(axis=(1, 2), keepdims=True) - _TOP_DB)
+        mfcc = np.asarray(mel @ _dct_matrix().T, np.float32)
+    n = windows.count_timestamps(len(samples))
+
+    def on_the_axis(features: Floats) -> Floats:
+        return windows.stitch(features, 1)[0, :n].T
+
+    return on_the_axis(mel), None if mfcc is None else on_the_axis(mfcc)
+
+
+def hear(samples: Any, model: Model) -> Hearing:
+    """Compute all that :func:`draw` shows.
+
+    Args:
+        samples: mono in [-1, 1] at 16 kHz [shape=(n_samples,)], at least 160.
+        model: of either encoder.
+
+    Raises:
+        AudioTypeError: samples are no array of floating-point numbers.
+        AudioValueError: their shape is another one, they have NaN or infinity in them, or there
+            are too few.
+    """
+    checked, _ = take_samples(samples)
+    if len(checked) < HOP:
+        raise AudioValueError(f"{len(checked)} samples are too few for a picture: at least {HOP}")
+    embeddings, _ = model.timestamp_embeddings(checked[None])
+    mel, mfcc = _features(checked, model)
+    words: tuple[str, ...] = ()
+    probabilities = np.zeros((0, 0), np.float32)
+    hits: tuple[Hit, ...] = ()
+    if model.labels:
+        words, probabilities, hits = _keywords(checked, model)
+    return Hearing(checked, mel, mfcc, embeddings[0].T, words, probabilities, hits)
+
+
+def _keywords(samples: Floats, model: Model) -> tuple[tuple[str, ...], Floats, tuple[Hit, ...]]:
+    keyword_windows = KeywordWindows(model, _KEYWORD_HOP_S)
+    blocks = [*keyword_windows.push(samples), *keyword_windows.flush()]
+    starts = np.concatenate([starts for starts, _ in blocks])
+    rows = np.concatenate([rows for _, rows in blocks])
+    hits = find_hits(starts.tolist(), rows, model.labels)
+    chosen = np.argsort(-rows.max(axis=0), kind="stable")[:_WORDS]
+    chosen = chosen[np.argsort(rows[:, chosen].argmax(axis=0), kind="stable")]
+    words = tuple(model.labels[index] for index in chosen)
+    duration = len(samples) / SAMPLE_RATE
+    return words, rows[:, chosen].T, tuple(hit.within(duration) for hit in hits)
+
+
+def figure_module() -> ModuleType:
+    """Import matplotlib, without a window system, and return its module of figures.
+
+    Raises:
+        MissingPackageError: the extra ``[plot]`` isn't installed.
+    """
+    try:
+        from matplotlib import figure
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"pictures need matplotlib ({problem}): pip install 'hearaudiomlp[plot]'"
+        ) from problem
+    return figure
+
+
+def _thinned(rows: Floats) -> Floats:
+    """Average neighbouring columns, where there are more than a picture can show."""
+    step = -(-rows.shape[1] // _COLUMNS)
+    if step == 1:
+        return rows
+    edges = np.arange(0, rows.shape[1], step)
+    sums = np.add.reduceat(rows, edges, axis=1)
+    return np.asarray(sums / np.diff([*edges, rows.shape[1]]), np.float32)
+
+
+def draw(hearing: Hearing, model: Model, title: str = "") -> Any:
+    """Draw a sound as a model hears it.
+
+    Args:
+        hearing: of :func:`hear`.
+        model: the same.
+        title: above the picture.
+
+    Returns:
+        A ``matplotlib.figure.Figure``; its ``savefig`` writes PNG, SVG or PDF.
+
+    Raises:
+        MissingPackageError: the extra ``[plot]`` isn't installed.
+    """
+    module = figure_module()
+    panels = ["wave", "mel"] + ["mfcc"] * (hearing.mfcc is not None) + ["embeddings"]
+    heights = [1.0, 1.5] + [1.5] * (hearing.mfcc is not None) + [2.0]
+    if hearing.words:
+        panels, heights = [*panels, "keywords"], [*heights, 1.6]
+    figure = module.Figure(figsize=(9, 1.2 * sum(heights) + 1.2), layout="constrained")
+    axes = dict(
+        zip(panels, figure.subplots(len(panels), sharex=True, height_ratios=heights), strict=True)
+    )
+    duration = len(hearing.samples) / SAMPLE_RATE
+    _draw_wave(axes["wave"], hearing, duration)
+    mel = hearing.mel
+    lowest = float(mel.min())
+    if not model.labels:  # power, whose range no colours have
+        mel = np.asarray(10.0 * np.log10(np.maximum(mel, _LEAST)), np.float32)
+        lowest = float(mel.max()) - _TOP_DB
+    # A frame is centred on its timestamp, and the first has that of 10 ms.
+    extent = (0.005, 0.005 + mel.shape[1] * HOP / SAMPLE_RATE)
+    _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", lowest, float(mel.max())))
+    if hearing.mfcc is not None:  # the first is the loudness, far from all others
+        scale = _Scale.without_outliers("MFCC", "dB", hearing.mfcc[1:])
+        _draw_rows(axes["mfcc"], hearing.mfcc, extent, scale)
+    scale = _Scale.without_outliers("embedding", "value", hearing.embeddings)
+    _draw_rows(axes["embeddings"], hearing.embeddings, extent, scale)
+    if hearing.words:
+        n = hearing.probabilities.shape[1]
+        half = _KEYWORD_HOP_S / 2
+        span = (0.5 - half, 0.5 + (n - 1) * _KEYWORD_HOP_S + half)  # the windows' middles
+        scale = _Scale("keyword", "probability", 0.0, 1.0)
+        _draw_rows(axes["keywords"], hearing.probabilities, span, scale)
+        axes["keywords"].set_yticks(np.arange(len(hearing.words)), hearing.words)
+        axes["keywords"].invert_yaxis()
+        axes["keywords"].set_facecolor("0.9")
+    last = axes[panels[-1]]
+    last.set_xlabel("seconds")
+    last.set_xlim(0.0, duration)
+    figure.align_ylabels()
+    figure.suptitle(title or model.name)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What a heat map's rows and colours are."""
+
+    rows: str
+    unit: str
+    lowest: float
+    highest: float
+
+    @classmethod
+    def without_outliers(cls, rows: str, unit: str, values: Floats) -> "_Scale":
+        """Leave the outermost hundredths of the values out of the colours."""
+        lowest, highest = np.percentile(values, [1, 99])
+        return cls(rows, unit, float(lowest), float(highest))
+
+
+def _draw_wave(axes: Any, hearing: Hearing, duration: float) -> None:
+    count = -(-len(hearing.samples) // _COLUMNS)
+    edges = np.arange(0, len(hearing.samples), count)
+    seconds = edges / SAMPLE_RATE
+    low = np.minimum.reduceat(hearing.samples, edges)
+    high = np.maximum.reduceat(hearing.samples, edges)
+    axes.fill_between(seconds, low, high, color="0.25", linewidth=0.6)
+    axes.set_ylabel("waveform")
+    peak = max(float(np.abs(hearing.samples).max()), 1e-3)
+    axes.set_ylim(-1.1 * peak, 1.6 * peak if hearing.hits else 1.1 * peak)
+    for hit in hearing.hits:
+        axes.axvspan(hit.start, hit.end, color="0.85", zorder=0)
+        axes.text(
+            (hit.start + hit.end) / 2, 1.35 * peak, hit.word, ha="center", va="center",
+            fontsize=max(6, min(11, round(60 / max(duration, 1)))) if duration > 8 else 11,
+        )  # fmt: skip
+
+
+def _draw_rows(axes: Any, rows: Floats, extent: tuple[float, float], scale: _Scale) -> None:
+    """Draw a heat map of rows that span some seconds."""
+    image = axes.imshow(
+        _thinned(rows),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=_MAP,
+        vmin=scale.lowest,
+        vmax=scale.highest,
+        extent=(*extent, -0.5, len(rows) - 0.5),
+    )
+    axes.set_ylabel(scale.rows)
+    axes.figure.colorbar(image, ax=axes, label=scale.unit, pad=0.01, aspect=12)

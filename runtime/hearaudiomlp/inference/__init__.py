@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions, providers, and the threads that share them. Nothing of audio."""

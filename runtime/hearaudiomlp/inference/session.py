@@ -1,0 +1,291 @@
+"""An ONNX Runtime session: which package, which provider, and errors that say what to do."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
+from hearaudiomlp.inference.ort import onnxruntime
+from hearaudiomlp.notices import say_once
+
+if TYPE_CHECKING:  # imported where a GPU is used
+    from hearaudiomlp.inference.io_binding import BoundRuns
+
+Floats = npt.NDArray[np.float32]
+Provider = str | tuple[str, Mapping[str, Any]]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+_ADVICE = {CUDA: ": check the driver and the CUDA and cuDNN libraries"}
+_GPU_BUILD = "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
+
+
+class DeviceFallbackWarning(RuntimeWarning):
+    """``device="auto"`` fell back to the CPU."""
+
+
+def _fall_back(message: str) -> None:
+    say_once(message, message, DeviceFallbackWarning)
+
+
+def _parse_device(device: str) -> tuple[str, int]:
+    kind, colon, index = str(device).partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (
+        colon and not (kind == "cuda" and index.isdecimal())
+    ):
+        raise OptionError(f'device is "auto", "cpu", "cuda" or "cuda:N", not {device!r}')
+    return kind, int(index or 0)
+
+
+def _may_have_nvidia_gpu() -> bool:
+    """Whether a GPU's driver shows itself; where that can't be told, yes."""
+    if sys.platform != "linux":
+        return sys.platform == "win32"
+    drivers = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
+    return any(os.path.exists(driver) for driver in drivers)
+
+
+def _preload_cuda(ort: ModuleType) -> str:
+    """Load the CUDA libraries of the nvidia packages, if there are any; return what is missing."""
+    if not hasattr(ort, "preload_dlls"):
+        return ""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):  # it prints what it can't find
+        ort.preload_dlls()
+    found = [line for line in printed.getvalue().splitlines() if line.startswith("Failed to load")]
+    return "; ".join(line.partition(": ")[0] for line in found)
+
+
+def _checked(providers: object) -> list[tuple[str, dict[str, Any]]]:
+    """Return providers as pairs of name and options."""
+    if isinstance(providers, str) or not isinstance(providers, Sequence) or not providers:
+        raise OptionError(f"providers is a list of names, [{CPU!r}] for example, not {providers!r}")
+    pairs: list[tuple[str, dict[str, Any]]] = []
+    for provider in providers:
+        match provider:
+            case str(name):
+                pairs.append((name, {}))
+            case (str(name), Mapping() as options):
+                pairs.append((name, dict(options)))
+            case _:
+                raise OptionError(f"a provider is a name or (name, options), not {provider!r}")
+    return pairs
+
+
+def _computing(session: Any) -> tuple[str, ...]:
+    """Return the providers that got a part of the graph; a provider may be there and get none."""
+    providers = session.get_providers()
+    if hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.24
+        used = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+        providers = [name for name in providers if name in used]
+    return tuple(providers)
+
+
+class Session:
+    """One graph with its weights, ready to run. Safe to use from many threads at once.
+
+    A session computes on the thread that calls it; :mod:`hearaudiomlp.inference.thread_pool`
+    spreads blocks of work over threads, which is faster here than spreading each operator.
+    """
+
+    def __init__(
+        self,
+        graph: bytes,
+        weights: Mapping[str, Floats],
+        *,
+        device: str = "auto",
+        providers: Sequence[Provider] | None = None,
+        tf32: bool = False,
+        cuda_graphs: bool = False,
+    ) -> None:
+        """Load the graph.
+
+        Args:
+            graph: an ONNX file.
+            weights: values of the graph's external initializers, by name.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            providers: ONNX Runtime's names of providers, or pairs of name and options, in order of
+                preference; takes the place of ``device``.
+            tf32: on CUDA, let matrix products round their factors to TF32.
+            cuda_graphs: on CUDA, record the kernels of a run and start them all at once.
+
+        Raises:
+            DeviceError: the device or a provider can't be used.
+            ModelFileError: ONNX Runtime can't load the graph.
+            OptionError: the device isn't one, both device and providers were given, or an option
+                of CUDA for another device.
+        """
+        self._ort = onnxruntime()
+        self._graph, self._weights = graph, weights
+        kind, index = _parse_device(device)
+        if (tf32 or cuda_graphs) and kind != "cuda":
+            raise OptionError(
+                'tf32 and cuda_graphs are for device="cuda"; as a provider, CUDA takes the options '
+                "use_tf32 and enable_cuda_graph"
+            )
+        self._cuda_options = {"use_tf32": int(tf32)}
+        if cuda_graphs:
+            self._cuda_options["enable_cuda_graph"] = 1
+        self._bound: BoundRuns | None = None
+        if providers is not None:
+            if kind != "auto":
+                raise OptionError("give either device or providers, not both")
+            self._session = self._open_strictly(_checked(providers))
+            self._bind(self._session)
+        elif kind == "cuda":
+            self._session = self._open_cuda(index)
+        elif kind == "cpu":
+            self._session = self._open([(CPU, {})])
+        else:
+            self._session = self._open_auto()
+        self.providers: tuple[str, ...] = _computing(self._session)
+        """ONNX Runtime's providers that have a part in the work, in order of preference."""
+
+        self.device = self._name_device()
+        """``cpu``, ``cuda:N``, or another provider's name in lower case."""
+
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = tuple(output.name for output in self._session.get_outputs())
+        del self._graph, self._weights  # ONNX Runtime has its own copies now
+
+    def _open_auto(self) -> Any:
+        has_gpu, has_cuda = _may_have_nvidia_gpu(), CUDA in self._ort.get_available_providers()
+        if has_gpu and has_cuda:
+            try:
+                return self._open_cuda(0)
+            except DeviceError as problem:
+                _fall_back(f"device auto: running on the CPU, because {problem}")
+        elif has_gpu:
+            _fall_back(
+                "device auto: running on the CPU, though there seems to be an NVIDIA GPU, because "
+                f"this build of ONNX Runtime has no CUDA provider: {_GPU_BUILD}"
+            )
+        elif has_cuda:
+            _fall_back("device auto: running on the CPU, because no NVIDIA GPU was found")
+        return self._open([(CPU, {})])
+
+    def _open_cuda(self, index: int) -> Any:
+        missing = ""
+        if CUDA in self._ort.get_available_providers():
+            missing = _preload_cuda(self._ort)
+        try:
+            session = self._open_strictly([(CUDA, {"device_id": index, **self._cuda_options})])
+        except DeviceError as problem:
+            problem.args = (f"{problem}{'; ' if missing else ''}{missing}",)
+            raise
+        self._bind(session)
+        self._try_out(session)
+        return session
+
+    def _bind(self, session: Any) -> None:
+        """Prepare runs on buffers of fixed shapes, if CUDA is what computes."""
+        if _computing(session)[:1] != (CUDA,):
+            return
+        from hearaudiomlp.inference.io_binding import BoundRuns
+
+        chosen = session.get_provider_options()[CUDA]
+        graphs = chosen.get("enable_cuda_graph", "0") == "1"
+        if BoundRuns.fits(session):
+            device = ("cuda", int(chosen.get("device_id", "0")))
+            self._bound = BoundRuns(self._ort, session, device, graphs=graphs)
+        elif graphs:
+            raise OptionError("CUDA graphs need fixed shapes, which this graph doesn't have")
+
+    def _try_out(self, session: Any) -> None:
+        node = session.get_inputs()[0]
+        values = np.zeros([size if isinstance(size, int) else 1 for size in node.shape], np.float32)
+        try:
+            if self._bound is None:
+                session.run(None, {node.name: values})
+            else:
+                self._bound.run(values)
+        except Exception as problem:
+            self._bound = None
+            raise DeviceError(f"the CUDA provider fails when it computes ({problem})") from problem
+
+    def _open_strictly(self, providers: list[tuple[str, dict[str, Any]]]) -> Any:
+        names = [name for name, _ in providers]
+        available = self._ort.get_available_providers()
+        for name in names:
+            if name not in available:
+                mend = f": {_GPU_BUILD}" if name == CUDA else ""
+                raise DeviceError(
+                    f"{name} isn't in this build of ONNX Runtime, which has "
+                    f"{', '.join(available)}{mend}"
+                )
+        for name, options in providers:
+            if name == CUDA:  # TF32 keeps 10 bits of each factor: far outside the tolerance
+                options.setdefault("use_tf32", 0)
+        session = self._open(providers, strict=CPU not in names)
+        used = _computing(session)
+        lost = [name for name in names if name not in used and name != CPU]
+        if lost:
+            raise DeviceError(
+                f"{', '.join(lost)} can't be used on this machine{_ADVICE.get(lost[0], '')} (ONNX "
+                "Runtime gave it no part of the model)"
+            )
+        return session
+
+    def _open(self, providers: list[tuple[str, dict[str, Any]]], *, strict: bool = False) -> Any:
+        names = [name for name, _ in providers]
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if strict:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        values = [self._ort.OrtValue.ortvalue_from_numpy(array) for array in self._weights.values()]
+        if values:
+            options.add_external_initializers(list(self._weights), values)
+        try:
+            return self._ort.InferenceSession(
+                self._graph,
+                options,
+                providers=providers,
+                enable_fallback=0,
+            )
+        except Exception as problem:  # ONNX Runtime's exceptions have no public base class
+            if names != [CPU] and self._loads_on_cpu():
+                advice = _ADVICE.get(names[0], "")
+                raise DeviceError(
+                    f"{names[0]} can't be used on this machine{advice} ({problem})"
+                ) from problem
+            raise ModelFileError(f"ONNX Runtime can't load the model: {problem}") from problem
+
+    def _loads_on_cpu(self) -> bool:
+        try:
+            self._open([(CPU, {})])
+        except ModelFileError:
+            return False
+        return True
+
+    def _name_device(self) -> str:
+        first = self.providers[0]
+        if first == CUDA:
+            return f"cuda:{self._session.get_provider_options()[CUDA].get('device_id', '0')}"
+        return first.removesuffix("ExecutionProvider").lower()
+
+    def run(self, values: Floats) -> dict[str, Floats]:
+        """Run the graph on its one input and return its outputs by name.
+
+        Raises:
+            DeviceError: the provider failed, for want of memory say.
+        """
+        try:
+            if self._bound is None:
+                results = self._session.run(None, {self._input: values})
+            else:
+                results = self._bound.run(values)
+        except Exception as problem:  # as above
+            raise DeviceError(f"{self.device} failed while computing: {problem}") from problem
+        return dict(zip(self._outputs, results, strict=True))

@@ -1,0 +1,29 @@
+"""Probabilities of windows to words; numpy only."""
+
+from hearaudiomlp.keywords.hits import (
+    HOP_S,
+    MERGE_S,
+    QUIET_DB,
+    SMOOTHING_S,
+    THRESHOLD,
+    Hit,
+    HitFinder,
+    find_hits,
+    levels,
+    silence_quiet,
+    softmax,
+)
+
+__all__ = [
+    "HOP_S",
+    "MERGE_S",
+    "QUIET_DB",
+    "SMOOTHING_S",
+    "THRESHOLD",
+    "Hit",
+    "HitFinder",
+    "find_hits",
+    "levels",
+    "silence_quiet",
+    "softmax",
+]

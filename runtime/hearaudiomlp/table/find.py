@@ -1,0 +1,195 @@
+"""Which files are meant: folders, patterns, lists and URLs into one listing, in a fixed order."""
+
+import glob
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hearaudiomlp.errors import AudioFileNotFoundError
+from hearaudiomlp.storage.remote import filesystem, is_url, local_path, stamp
+
+ENDINGS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("wav", "wave", "bwf", "rf64", "w64", "flac", "mp3", "mp2", "ogg", "oga", "opus"),
+        *("aif", "aiff", "aifc", "au", "snd", "caf", "sph", "voc"),
+    )
+)
+"""Endings of the files that are taken from a folder, in lower case."""
+
+LISTS = frozenset({".txt", ".lst"})
+"""Endings of files that name other files."""
+
+_MISSING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as it was found."""
+
+    path: str
+    """As given, or below the folder or pattern that was given."""
+
+    size: int
+    """Bytes; -1, if there is no such file."""
+
+    stamp: str
+    """What changes when the file is written again: its date, in ns, or a server's word for it."""
+
+
+@dataclass
+class Passed:
+    """What was found in folders and isn't meant."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    """Number of files with each ending that sound files don't have."""
+
+    folders: list[str] = field(default_factory=list)
+    """Folders that may not be read."""
+
+    empty: list[str] = field(default_factory=list)
+    """Folders that were given and have no sound file in them."""
+
+    def __str__(self) -> str:
+        """Tell it in one line; nothing, where nothing was passed over."""
+        most = [f"{ending or 'none'} {count:,}" for ending, count in self.endings.most_common(5)]
+        told = [f"files whose ending isn't that of a sound file: {', '.join(most)}"] if most else []
+        told += [f"a folder that can't be read: {folder}" for folder in self.folders[:5]]
+        told += [f"no sound file in {folder}" for folder in self.empty[:5]]
+        return "; ".join(told)
+
+
+def look(path: str) -> Entry:
+    """Return a file with its present size and date; only the path, where there is none."""
+    if is_url(path):
+        fs, inside = filesystem(path)
+        try:
+            info = fs.info(inside)
+        except FileNotFoundError:
+            return Entry(path, _MISSING, "")
+        return Entry(path, int(info.get("size") or 0), stamp(info))
+    try:
+        status = os.stat(local_path(path))  # noqa: PTH116 - a million times
+    except (OSError, ValueError):
+        return Entry(path, _MISSING, "")
+    return Entry(path, status.st_size, str(status.st_mtime_ns))
+
+
+def _ending(path: str) -> str:
+    ending = os.path.splitext(path.rstrip("/"))[1].lower()  # noqa: PTH122 - a million times
+    return "" if ending == "." else ending
+
+
+def _order(item: os.DirEntry[str]) -> bytes:
+    return os.fsencode(item.name)
+
+
+def _walk(folder: str, passed: Passed) -> Iterator[Entry]:
+    """Give the sound files of a folder and the folders in it, by name; hidden ones are left out."""
+    try:
+        with os.scandir(folder) as found:
+            items = sorted(found, key=_order)
+    except OSError:
+        passed.folders.append(folder)
+        return
+    for item in items:
+        if item.name.startswith("."):
+            continue
+        if item.is_dir(follow_symlinks=False):
+            yield from _walk(item.path, passed)
+        elif _ending(item.name) in ENDINGS:
+            yield look(item.path)
+        elif not item.is_dir():
+            passed.endings[_ending(item.name)] += 1
+
+
+def _matches(pattern: str) -> Iterator[Entry]:
+    matches = sorted(glob.iglob(pattern, recursive=True), key=_by_part)  # noqa: PTH207 - keeps ./
+    found = [path for path in matches if not os.path.isdir(path)]  # noqa: PTH112
+    return (look(path) for path in found or [pattern])
+
+
+def _by_part(path: str) -> list[bytes]:
+    """Sort as a walk through the folders would."""
+    return [os.fsencode(part) for part in path.split("/")]
+
+
+def _remote(url: str, passed: Passed) -> Iterator[Entry]:
+    fs, inside = filesystem(url)
+    if glob.has_magic(url) and not url.startswith(("http://", "https://")):
+        paths = sorted(fs.glob(inside), key=_by_part)
+    elif not _ending(url) and fs.isdir(inside):
+        depth = len(inside.rstrip("/"))
+        paths = sorted((path for path in fs.find(inside) if "/." not in path[depth:]), key=_by_part)
+        for path in paths:
+            if _ending(path) not in ENDINGS:
+                passed.endings[_ending(path)] += 1
+        paths = [path for path in paths if _ending(path) in ENDINGS]
+    else:
+        yield look(url)
+        return
+    if not paths:
+        yield Entry(url, _MISSING, "")
+    for path in paths:
+        yield look(str(fs.unstrip_protocol(path)))
+
+
+def _named(data: bytes) -> Iterator[str]:
+    """Give the paths of a list: one a line, or each ended by a NUL, as ``find -print0`` does."""
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    for line in lines:
+        if line.strip():
+            yield os.fsdecode(line)
+
+
+def find(arguments: Iterable[str], passed: Passed) -> Iterator[Entry]:
+    """Find the files that are meant, in order.
+
+    Args:
+        arguments: files; folders, which are gone through with all folders inside; patterns (``**``
+            for any folders); lists (``.txt``, ``.lst``: a path a line); ``-`` for a list on
+            standard input; URLs of files, folders and patterns.
+        passed: is told what was passed over.
+
+    Returns:
+        The files. One that is named and isn't there is among them, so that it can be told.
+
+    Raises:
+        AudioFileNotFoundError: there is no such list.
+        MissingPackageError: a URL needs a package that isn't installed.
+    """
+    for argument in arguments:
+        path = local_path(argument)
+        if argument == "-":
+            for name in _named(sys.stdin.buffer.read()):
+                yield from _one(name, passed)
+        elif not is_url(argument) and _ending(path) in LISTS:
+            try:
+                with open(path, "rb") as file:  # noqa: PTH123
+                    data = file.read()
+            except FileNotFoundError:
+                raise AudioFileNotFoundError(f"there is no list {path}") from None
+            for name in _named(data):
+                yield from _one(name, passed)
+        else:
+            yield from _one(argument, passed)
+
+
+def _one(argument: str, passed: Passed) -> Iterator[Entry]:
+    if is_url(argument):
+        yield from _remote(argument, passed)
+        return
+    path = local_path(argument)
+    if os.path.isdir(path):  # noqa: PTH112
+        found = False
+        for entry in _walk(path, passed):
+            found = True
+            yield entry
+        if not found:
+            passed.empty.append(path)
+    elif glob.has_magic(path) and not os.path.lexists(path):
+        yield from _matches(path)
+    else:
+        yield look(path)

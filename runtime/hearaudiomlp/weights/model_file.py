@@ -1,0 +1,210 @@
+"""Model files: what a session is opened from, and what the file says of it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.errors import ModelFileError
+from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
+from hearaudiomlp.weights.hearfile import cut_encoder
+from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
+
+FORMAT = "1"
+"""Version of the metadata in model files."""
+
+INTERFACES = ("windows", "hear")
+"""What a model file takes: bare windows, or whole sounds (docs/format.md). Windows, if unsaid."""
+
+PRECISIONS = ("float32", "float16")
+"""What the weights of a model file may be stored as; float32, if unsaid."""
+
+ARITHMETICS = ("float32", "float16")
+"""What a model file's blocks may compute in; float32, if unsaid. Float16 is meant for GPUs."""
+
+_REQUIRED = (
+    "model",
+    "sample_rate",
+    "timestamp_embedding_size",
+    "scene_embedding_size",
+    "scene_steps",
+    "keyword_labels",
+    "parameters",
+    "macs_per_window",
+    "encoder_macs_per_window",
+    "hop",
+    "checkpoint_sha256",
+    "licence",
+    "source",
+    "hearaudiomlp_version",
+)
+_ZIP_MAGIC = b"PK"  # torch checkpoints are zip files
+_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # and were pickles once
+_GRAPHS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
+
+
+class Source:
+    """A graph, its weights and its metadata: enough to open a session in any process."""
+
+    checkpoint = b""
+    """The file that the weights come from, if that isn't the graph's."""
+
+    def __init__(
+        self,
+        graph: bytes,
+        weights: Mapping[str, npt.NDArray[np.float32]],
+        card: Mapping[str, str],
+        checkpoint: bytes = b"",
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            graph: an ONNX file.
+            weights: values of the graph's external initializers; none, if they are inside.
+            card: the metadata of the graph's file.
+            checkpoint: the file that the weights come from, if that isn't the graph's.
+        """
+        self.graph, self.weights, self.card = graph, weights, card
+        self.checkpoint = checkpoint
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """All that is known, with the checkpoint's SHA-256, licence and source.
+
+        Found out when it is first asked for, because that takes longer than reading the file.
+        """
+        if not self.checkpoint:
+            return dict(self.card)
+        import hashlib
+
+        from hearaudiomlp.weights.locate import provenance
+
+        sha256 = hashlib.sha256(self.checkpoint).hexdigest()
+        licence, origin = provenance(sha256)
+        facts = {"checkpoint_sha256": sha256, "licence": licence, "source": origin}
+        return dict(self.card) | facts
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle the metadata in the place of the checkpoint, which is as large as the weights."""
+        return {"graph": self.graph, "weights": self.weights, "card": self.metadata}
+
+
+class _GraphShapes(Mapping[str, Mapping[str, tuple[int, ...]]]):
+    """The tensors that each encoder's packaged graph expects; each graph is read when needed."""
+
+    def __getitem__(self, name: str) -> Mapping[str, tuple[int, ...]]:
+        return packaged_graph(name)[1].external
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ENCODERS)
+
+    def __len__(self) -> int:
+        return len(ENCODERS)
+
+
+@cache
+def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
+    """Return the packaged graph (without weights) of an encoder, and most of its outline."""
+    with open(os.path.join(_GRAPHS, f"{name}.onnx"), "rb") as file:
+        data = file.read()
+    return data, summarize(data, operators=False)
+
+
+def _check_card(summary: OnnxSummary) -> None:
+    card = summary.metadata
+    if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
+        raise ModelFileError(
+            f"its format is {card['hearaudiomlp_format']}, and this version of hearaudiomlp reads "
+            f"format {FORMAT}: install a newer hearaudiomlp, or export the model again"
+        )
+    if summary.external:
+        raise ModelFileError(
+            "a graph without weights, as hearaudiomlp-export --graph-only writes: "
+            "load the checkpoint itself, or export it to a whole model"
+        )
+    if "hearaudiomlp_format" not in card or any(key not in card for key in _REQUIRED):
+        raise ModelFileError(
+            "an ONNX file that hearaudiomlp-export didn't write (or one that was cut off): "
+            "its metadata doesn't describe an encoder"
+        )
+    try:
+        _check_facts(card, summary)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelFileError(f"its metadata is damaged, or not of its graph ({problem})") from None
+
+
+def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
+    """Raise a ValueError where the metadata tells something else than the graph."""
+    spec = ENCODERS[card["model"]]
+    labels = json.loads(card["keyword_labels"])
+    size = int(card["timestamp_embedding_size"])
+    outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
+    if labels:
+        outputs["keyword_logits"] = ("n", len(labels))
+    facts = {
+        "sample rate": (int(card["sample_rate"]), SAMPLE_RATE),
+        "hop": (int(card["hop"]), HOP),
+        "embedding size": (size, spec.timestamp_embedding_size),
+        "scene steps": (int(card["scene_steps"]), spec.scene_steps),
+        "scene size": (int(card["scene_embedding_size"]), spec.scene_embedding_size),
+        "input": (summary.inputs, {"windows": ("n", WINDOW)}),
+        "outputs": (summary.outputs, outputs),
+    }
+    for name, (found, expected) in facts.items():
+        if found != expected:
+            raise ValueError(f"{name}: {found}, not {expected}")
+    for key, known in (
+        ("interface", INTERFACES),
+        ("precision", PRECISIONS),
+        ("arithmetic", ARITHMETICS),
+    ):
+        if card.get(key, known[0]) not in known:
+            raise ValueError(f"{key}: {card[key]}, not {' or '.join(known)}")
+    for number in ("parameters", "macs_per_window", "encoder_macs_per_window"):
+        int(card[number])
+
+
+def _bind_checkpoint(data: bytes, name: str | None) -> Source:
+    """Read a checkpoint and fit it to the packaged graph of its encoder."""
+    # Here, because what this takes to import isn't needed for exported models.
+    from hearaudiomlp.weights.checkpoint import read_checkpoint
+
+    name, weights = read_checkpoint(data, _GraphShapes(), name)
+    graph, summary = packaged_graph(name)
+    return Source(graph, weights, summary.metadata, data)
+
+
+def read_source(data: bytes, name: str | None = None) -> Source:
+    """Read a model file whose bytes are ``data``: a checkpoint or an exported model.
+
+    Args:
+        data: the file's content.
+        name: ``kwmlp`` or ``audiomae``, where only that one will do.
+
+    Raises:
+        ModelFileError: it is neither, is damaged, or is of another encoder.
+    """
+    if data.startswith(_ZIP_MAGIC):
+        return _bind_checkpoint(data, name)
+    if data.startswith(_LEGACY_MAGIC):
+        raise ModelFileError(
+            "a checkpoint in the format of torch before 1.6: load it with torch and save it again"
+        )
+    try:
+        summary = summarize(data, operators=False)
+    except ModelFileError as problem:
+        raise ModelFileError(f"no torch checkpoint, and {problem}") from None
+    if summary.metadata.get("interface") == "hear":
+        try:
+            data = cut_encoder(data)
+        except (ValueError, IndexError) as problem:
+            raise ModelFileError(f"an ONNX file that is damaged ({problem})") from None
+        summary = summarize(data, operators=False)
+    _check_card(summary)
+    found = summary.metadata["model"]
+    if name is not None and found != name:
+        raise ModelFileError(f"it is a model of {found}, not of {name}")
+    return Source(data, {}, summary.metadata)

@@ -1,0 +1,67 @@
+"""The self-test's stored figures, and what doctor makes of installations that don't work."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from hearaudiomlp import selftest
+from hearaudiomlp.cli import _doctor
+from hearaudiomlp.cli.main import main
+from hearaudiomlp.errors import DeviceError, MissingPackageError
+from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp_export.verify.selftest import figures
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_the_stored_figures_are_those_of_the_float64_network(name) -> None:
+    stored = json.loads(selftest.FIGURES.read_bytes())[name]
+    np.testing.assert_allclose(stored, figures(name), atol=1e-8)
+    assert np.std(stored) > 0.05  # figures that could not tell one network from another
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_the_self_test_passes_here(name) -> None:
+    found = selftest.check(name, device="cpu")
+    assert found.passed
+    assert found.error < 1e-5
+    assert found.milliseconds > 0
+
+
+def test_wrong_arithmetic_is_found(monkeypatch) -> None:
+    made = selftest.weights("kwmlp")
+    key = "layers.11.fn.fn.sgu.proj.bias"
+    monkeypatch.setattr(selftest, "weights", lambda name: made | {key: made[key] * 1.01})
+    assert not selftest.check("kwmlp", device="cpu").passed
+
+
+def test_doctor_tells_that_all_is_well(capsys) -> None:
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith("all is well\n")
+    assert f"onnxruntime  {onnxruntime.__version__}" in told
+    assert "kwmlp right" in told
+    assert "audiomae right" in told
+    assert "usable of" in told
+    assert len(told.splitlines()) <= 24  # one screen
+
+
+def test_doctor_tells_what_has_to_be_mended(capsys, monkeypatch) -> None:
+    def check(name, **options):
+        raise DeviceError("the processor is on fire")
+
+    monkeypatch.setattr(selftest, "check", check)
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "! CPU        can't be used: the processor is on fire" in told
+    assert told.endswith("1 to be mended, marked with !\n")
+
+
+def test_doctor_names_two_builds_of_onnx_runtime(capsys, monkeypatch) -> None:
+    def conflict():
+        raise MissingPackageError("onnxruntime and onnxruntime-gpu are both installed")
+
+    monkeypatch.setattr(_doctor, "onnxruntime", conflict)
+    assert main(["doctor"]) == 1
+    assert "! onnxruntime onnxruntime and onnxruntime-gpu are both" in capsys.readouterr().out

@@ -1,0 +1,111 @@
+"""The export command."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import hearaudiomlp
+from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp.weights.onnx_file import summarize
+from hearaudiomlp_export.cli import main
+from hearaudiomlp_export.verify import encoder
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoints: dict[str, Path], tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exported")
+    for name, checkpoint in checkpoints.items():
+        assert main([str(checkpoint), "-o", str(folder / f"{name}.onnx"), "--licence", "CC0"]) == 0
+    return {name: folder / f"{name}.onnx" for name in checkpoints}
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_exported_model_computes_what_the_checkpoint_does(
+    exported: dict[str, Path], checkpoints: dict[str, Path], name: str, noise
+) -> None:
+    ours = hearaudiomlp.load_model(exported[name])
+    theirs = hearaudiomlp.load_model(checkpoints[name])
+    audio = noise(2, 40_000)
+    np.testing.assert_array_equal(ours.scene_embeddings(audio), theirs.scene_embeddings(audio))
+    assert ours.metadata["licence"] == "CC0"
+    assert ours.metadata["checkpoint_sha256"] == theirs.metadata["checkpoint_sha256"]
+
+
+def test_exported_model_is_one_self_contained_file(exported: dict[str, Path]) -> None:
+    for path in exported.values():
+        assert summarize(path.read_bytes()).external == {}
+        assert sorted(other.name for other in path.parent.glob(f"{path.stem}*")) == [
+            path.name,
+            f"{path.stem}.report.md",
+        ]
+        onnx.checker.check_model(path, full_check=True)
+
+
+def test_report_holds_the_figures(exported: dict[str, Path]) -> None:
+    report = exported["kwmlp"].with_suffix(".report.md").read_text()
+    for stage in ("window", "mel matrix", "DCT matrix", "power mel", "MFCC", "frame embeddings"):
+        assert f"\n| {stage} |" in report
+    for signal in ("noise", "speech", "silence", "DC 0.5", "tone 440 Hz", "tiny (1e-20)"):
+        assert f"| {signal} |" in report
+    assert "all comparisons passed" in report
+
+
+def test_exporting_twice_gives_the_same_bytes(checkpoints, exported, tmp_path) -> None:
+    again = tmp_path / "again.onnx"
+    assert main([str(checkpoints["audiomae"]), "-o", str(again), "--licence", "CC0"]) == 0
+    assert again.read_bytes() == exported["audiomae"].read_bytes()
+
+
+def test_what_is_not_proved_is_not_written(
+    checkpoints, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setitem(encoder._STAGE_TOLERANCES, "power mel", (1e-30, "of the loudest band"))
+    target = tmp_path / "model.onnx"
+    assert main([str(checkpoints["audiomae"]), "-o", str(target)]) == 1
+    assert not target.exists()
+    assert "FAILED" in target.with_suffix(".failed.md").read_text()
+    assert "not proved, no model written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.failed.md"]
+
+
+def test_graph_only_has_no_weights_and_says_so_when_loaded(tmp_path: Path) -> None:
+    target = tmp_path / "graph.onnx"
+    assert main(["--graph-only", "audiomae", "-o", str(target)]) == 0
+    assert target.stat().st_size < 300_000
+    with pytest.raises(hearaudiomlp.errors.ModelFileError, match="graph without weights"):
+        hearaudiomlp.load_model(target)
+
+
+def test_foreign_checkpoint_is_refused(tmp_path: Path, capsys) -> None:
+    torch.save({"model_state_dict": torch.nn.Linear(2, 2).state_dict()}, tmp_path / "other.pth")
+    target = tmp_path / "out.onnx"
+    assert main([str(tmp_path / "other.pth"), "-o", str(target)]) == 1
+    message = capsys.readouterr().err
+    assert "missing (to_patch_embed.1.weight" in message
+    assert "unexpected (weight, bias)" in message
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x.pth"],
+        ["x.pth", "-o", "x.pth"],
+        ["--graph-only", "resnet", "-o", "x.onnx"],
+        ["--graph-only", "kwmlp", "-o", "x.onnx", "--licence", "CC0"],
+    ],
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_missing_files_and_folders_are_told(tmp_path: Path, checkpoints, capsys) -> None:
+    assert main([str(tmp_path / "no.pth"), "-o", str(tmp_path / "x.onnx")]) == 1
+    assert "no.pth: No such file" in capsys.readouterr().err
+    assert main([str(checkpoints["audiomae"]), "-o", str(tmp_path / "no/x.onnx")]) == 1
+    assert "No such file" in capsys.readouterr().err

@@ -1,0 +1,395 @@
+"""Training: what it makes its data of, and that a run is repeatable, resumable and usable."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hearaudiomlp
+from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp_export.networks.filters import mel_filterbank
+from hearaudiomlp_export.networks.frontend import MFCC, PowerMel
+from hearaudiomlp_export.train import cli, loop
+from hearaudiomlp_export.train.data import corpus
+from hearaudiomlp_export.train.data.augment import (
+    NOT_A_KEYWORD,
+    Augmenter,
+    Backgrounds,
+    Strength,
+    resampled,
+)
+from hearaudiomlp_export.train.data.corpus import (
+    Part,
+    Plan,
+    held_out_variants,
+    load_part,
+    make_part,
+)
+from hearaudiomlp_export.train.data.evaluate import clean_windows, windows_of
+from hearaudiomlp_export.train.data.features import WARPS, WarpedPowerMel, mask, warped_frequencies
+from hearaudiomlp_export.train.data.sounds import SOUNDS, make_sound, room_response
+from hearaudiomlp_export.train.errors import (
+    CorpusError,
+    SynthesizerMissingError,
+    TrainingStateError,
+)
+from hearaudiomlp_export.train.loop import Batches, Run
+from hearaudiomlp_export.train.recipe import RECIPES, Recipe
+from hearaudiomlp_export.train.speech import espeak
+from hearaudiomlp_export.train.speech.accents import accented
+from hearaudiomlp_export.train.speech.voices import to_clip, trim
+from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
+from hearaudiomlp_export.train.tasks.audiomae import AutoencoderTask
+from hearaudiomlp_export.train.tasks.kwmlp import KeywordTask
+
+
+def _tone_part(name: str = "tones", clips: int = 24) -> Part:
+    """Return "words" that are tones of different pitches, some of them no keyword."""
+    rng = np.random.default_rng(3)
+    words = [*KEYWORDS[: clips // 2], *OTHER_WORDS[: clips - clips // 2]]
+    pcm = []
+    for number in range(clips):
+        time = np.arange(int(rng.integers(4000, 9000))) / SAMPLE_RATE
+        pcm.append((12000 * np.sin(2 * np.pi * (200 + 90 * number) * time)).astype(np.int16))
+    ends = np.cumsum([len(clip) for clip in pcm])
+    return Part(name, np.concatenate(pcm), ends, words, ["tone"] * clips)
+
+
+@pytest.fixture(scope="module")
+def backgrounds() -> Backgrounds:
+    """A small bank."""
+    return Backgrounds([_tone_part()], seed=5, each=1)
+
+
+def _recipe(name: str, **changes: object) -> Recipe:
+    small: dict[str, object] = {"steps": 6, "batch": 4, "warm_up": 2, "shares": (1, 0, 0, 0)}
+    return replace(RECIPES[name], **(small | changes))  # type: ignore[arg-type]
+
+
+def _run(name: str, folder: Path, backgrounds: Backgrounds, **changes: object) -> Run:
+    recipe = _recipe(name, **changes)
+    augmenter = Augmenter([_tone_part()], [1.0], backgrounds, recipe.strength, recipe.seed)
+    batches = Batches(augmenter, recipe)
+    torch.manual_seed(recipe.seed)
+    examples, _ = batches.make(10**9)
+    task = (KeywordTask if name == "kwmlp" else AutoencoderTask)(recipe, examples)
+    return Run(task, batches, recipe, folder)
+
+
+@pytest.mark.parametrize("name", ["kwmlp", "audiomae"])
+def test_the_checkpoint_computes_what_was_trained(
+    name: str, tmp_path: Path, backgrounds: Backgrounds
+) -> None:
+    """The standardization of the features is folded into the first Linear without loss."""
+    run = _run(name, tmp_path, backgrounds, steps=2)
+    run.run(lambda *_: None)
+    path = tmp_path / "trained.pth"
+    torch.save({"model_state_dict": run.average.checkpoint()}, path)
+    model = hearaudiomlp.load_model(path, device="cpu", threads=1)
+    windows = torch.from_numpy(clean_windows(_part_of_keywords())[0])
+    task = run.average.eval()
+    with torch.no_grad():
+        mel = PowerMel()(windows)
+        if isinstance(task, KeywordTask):
+            features = task.standardize(MFCC()(mel))
+            expected = task.network(features)[1]
+            found = model.keyword_logits(windows.numpy())
+        else:
+            assert isinstance(task, AutoencoderTask)
+            # 80 zeros before, 240 after: a second becomes two windows; their inner frames agree.
+            padded = torch.nn.functional.pad(windows, (80, 15920)).reshape(-1, WINDOW)
+            expected = task.network(task.scale(PowerMel()(padded)))[0]
+            expected = expected.reshape(len(windows), 2, 98, -1)[:, 0]
+            found = model.timestamp_embeddings(windows.numpy())[0][:, :98]
+    np.testing.assert_allclose(found, expected.numpy(), atol=2e-4, rtol=1e-3)
+
+
+def _part_of_keywords() -> Part:
+    part = _tone_part()
+    keep = [number for number, word in enumerate(part.words) if word in KEYWORDS]
+    clips = [part.clip(number) for number in keep]
+    ends = np.cumsum([len(clip) for clip in clips])
+    return Part(
+        "k", np.concatenate(clips), ends, [part.words[n] for n in keep], ["tone"] * len(keep)
+    )
+
+
+@pytest.mark.parametrize("name", ["kwmlp", "audiomae"])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    name: str,
+    tmp_path: Path,
+    backgrounds: Backgrounds,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bit for bit, and with the same log."""
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    whole = _run(name, tmp_path / "whole", backgrounds)
+    whole.run(lambda *_: None)
+
+    def interrupt(step: int, _: dict[str, float]) -> None:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    first = _run(name, tmp_path / "parts", backgrounds)
+    with pytest.raises(KeyboardInterrupt):
+        first.run(interrupt)
+    assert first.step in (3, 4)
+    second = _run(name, tmp_path / "parts", backgrounds)
+    assert second.step == first.step
+    second.run(lambda *_: None)
+    for key, value in whole.average.checkpoint().items():
+        assert torch.equal(value, second.average.checkpoint()[key]), key
+    logs = [
+        [json.loads(line) for line in (tmp_path / part / "log.jsonl").read_text().splitlines()]
+        for part in ("whole", "parts")
+    ]
+    assert [line["step"] for line in logs[0]] == [1, 2, 3, 4, 5, 6]
+    assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
+
+
+def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path, backgrounds: Backgrounds) -> None:
+    """It says so instead."""
+    run = _run("kwmlp", tmp_path, backgrounds, steps=1)
+    run.run(lambda *_: None)
+    with pytest.raises(TrainingStateError, match="other settings"):
+        _run("kwmlp", tmp_path, backgrounds, steps=2)
+    (tmp_path / "state.pt").write_bytes(b"PK nothing")
+    with pytest.raises(TrainingStateError, match="no training state"):
+        _run("kwmlp", tmp_path, backgrounds, steps=1)
+
+
+def test_training_lowers_the_loss(tmp_path: Path, backgrounds: Backgrounds) -> None:
+    """Forty steps on twelve tones without disturbance are enough to tell most of them."""
+    run = _run(
+        "kwmlp",
+        tmp_path,
+        backgrounds,
+        steps=40,
+        batch=24,
+        negatives=0.0,
+        sounds=0.0,
+        survival=(1.0, 1.0),
+        warm_up=5,
+        strength=Strength(0, 0, 0, 0, 0, 0, 0, 0),
+        warp=1.001,
+    )
+    log: list[float] = []
+    run.run(lambda _, figures: log.append(figures["merit"]))
+    windows, labels = clean_windows(_part_of_keywords())
+    task = run.task.eval()
+    assert isinstance(task, KeywordTask)
+    with torch.no_grad():
+        features = task.standardize(MFCC()(PowerMel()(torch.from_numpy(windows))))
+        named = task.network(features)[1].argmax(1).numpy()
+    assert np.mean(named == labels) > 0.5
+
+
+def test_batches_follow_from_seed_and_number(backgrounds: Backgrounds) -> None:
+    """Nothing else decides them; another number or seed gives another batch."""
+    part = _tone_part()
+
+    def batch(seed: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return Augmenter([part], [1.0], backgrounds, Strength(), seed).batch(number, 16, 0.2, 0.2)
+
+    windows, labels = batch(1, 4)
+    again, same = batch(1, 4)
+    assert torch.equal(windows, again)
+    assert torch.equal(labels, same)
+    assert not torch.equal(windows, batch(1, 5)[0])
+    assert not torch.equal(windows, batch(2, 4)[0])
+    assert windows.shape == (16, WINDOW)
+    assert windows.dtype == torch.float32
+    assert torch.isfinite(windows).all()
+    assert set(labels.tolist()) <= {NOT_A_KEYWORD, *range(35)}
+
+
+def test_shares_of_negatives_and_sounds(backgrounds: Backgrounds) -> None:
+    """All negatives, no negatives."""
+    augmenter = Augmenter([_tone_part()], [1.0], backgrounds, Strength(), 0)
+    assert (augmenter.batch(0, 40, 1.0, 0.0)[1] == NOT_A_KEYWORD).all()
+    assert (augmenter.batch(0, 40, 0.0, 1.0)[1] == NOT_A_KEYWORD).all()
+    assert (augmenter.batch(0, 40, 0.0, 0.0)[1] != NOT_A_KEYWORD).all()
+
+
+@pytest.mark.parametrize("condition", ["clean", "telephone", "room and noise"])
+def test_held_out_windows(condition: str, backgrounds: Backgrounds) -> None:
+    """Each condition gives windows with labels; the telephone has nothing above 4.5 kHz."""
+    windows, labels = windows_of(_part_of_keywords(), condition, backgrounds)
+    assert windows.shape == (12, WINDOW)
+    assert (labels >= 0).all()
+    if condition == "clean":
+        np.testing.assert_array_equal(labels, range(12))
+
+
+@pytest.mark.parametrize("name", list(SOUNDS))
+def test_sounds(name: str) -> None:
+    """Each is finite, has its peak at one half, and follows from its generator."""
+    sound = make_sound(name, np.random.default_rng(1), 20_000)
+    assert sound.shape == (20_000,)
+    assert sound.dtype == np.float32
+    assert np.abs(sound).max() == pytest.approx(0.5, abs=1e-4)
+    np.testing.assert_array_equal(sound, make_sound(name, np.random.default_rng(1), 20_000))
+    assert not np.array_equal(sound, make_sound(name, np.random.default_rng(2), 20_000))
+
+
+def test_a_room_begins_with_the_direct_sound_and_dies_away() -> None:
+    """Most of a response's energy is in its first half."""
+    for seed in range(5):
+        response = room_response(np.random.default_rng(seed), 8000)
+        assert response[0] == 1.0
+        assert np.square(response[:4000]).sum() > np.square(response[4000:]).sum()
+
+
+def test_the_middle_vocal_tract_is_the_speakers_own() -> None:
+    """It gives the mel filters that librosa has; the others stay within 0 and 8 kHz."""
+    own = mel_filterbank(warped_frequencies(1.0))
+    np.testing.assert_allclose(own, librosa.filters.mel(sr=16000, n_fft=480, n_mels=40), atol=1e-7)
+    mel = WarpedPowerMel(1.2)
+    windows = torch.randn(3, WINDOW)
+    middle = mel.warp(windows, torch.full((3,), WARPS // 2))
+    torch.testing.assert_close(middle, PowerMel()(windows), rtol=1e-4, atol=1e-4)
+    for factor in (0.8, 0.95, 1.05, 1.25):
+        warped = warped_frequencies(factor)
+        assert warped[0] == 0
+        assert warped[-1] == pytest.approx(8000)
+        assert (np.diff(warped) > 0).all()
+        assert warped[60] == pytest.approx(2000 * factor)
+
+
+def test_masks_are_stretches() -> None:
+    """Zeros over whole frames and whole bands, at most two of each and not too wide."""
+    masked = mask(torch.ones(20, 98, 40), np.random.default_rng(0), 14, 6)
+    for window in masked.numpy():
+        frames = int((window.max(axis=1) == 0).sum())
+        bands = int((window.max(axis=0) == 0).sum())
+        assert frames <= 28
+        assert bands <= 12
+        np.testing.assert_array_equal(
+            window == 0, (window.max(1) == 0)[:, None] | (window.max(0) == 0)
+        )
+    assert (masked == 0).any()
+
+
+@given(st.sampled_from(KEYWORDS), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_accents_keep_words_apart(word: str, seed: int, strength: float) -> None:
+    """An accent changes phonemes and never makes "tree" of "three"."""
+    phonemes = {"three": "Tr'i:", "seven": "s'Ev@n"}.get(word, f"{word[0]}'E{word[-1]}")
+    said = accented(phonemes, np.random.default_rng(seed), strength)
+    assert said
+    if word == "three":
+        assert not re.match(r"t[rR*]", said)
+
+
+@given(st.floats(0.6, 1.6), st.integers(0, 3000))
+def test_resampling_changes_the_length(speed: float, length: int) -> None:
+    """By the speed, for every length."""
+    clip = np.arange(length).astype(np.int16)
+    assert abs(len(resampled(clip, speed)) - length / speed) <= 2
+
+
+def test_clips_lose_their_silent_ends() -> None:
+    """And are resampled and scaled; silence gives nothing."""
+    tone = 0.01 * np.sin(np.arange(11025) / 5).astype(np.float32)
+    padded = np.pad(tone, 5000)
+    assert abs(len(trim(padded, 22050)) - len(tone)) < 3 * 220
+    clip = to_clip(padded, 22050)
+    assert abs(len(clip) - 8000) < 500
+    assert np.abs(clip).max() == pytest.approx(16384, rel=0.01)
+    assert len(to_clip(np.zeros(3000, np.float32), 16000)) == 0
+    assert len(to_clip(np.zeros(0, np.float32), 16000)) == 0
+
+
+def test_every_tenth_variant_is_held_out() -> None:
+    """And training has none of them."""
+    variants = [f"v{number}" for number in range(100)]
+    assert len(held_out_variants(variants)) == 10
+
+
+def test_a_missing_synthesizer_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the Debian package that it is in, from the command line too."""
+    monkeypatch.setattr(espeak.ctypes.util, "find_library", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    for name, package in [
+        ("train-espeak", "libespeak-ng1"),
+        ("train-flite", "libflite1"),
+        ("train-festival", "festival"),
+        ("engine-pico", "libttspico-utils"),
+    ]:
+        with pytest.raises(SynthesizerMissingError, match=f"apt-get install {package}"):
+            make_part(tmp_path, name, Plan(), lambda *_: None)
+    made = ["kwmlp", "--corpus", str(tmp_path), "-o", str(tmp_path / "x.pth")]
+
+    def missing(*_: object) -> None:
+        raise SynthesizerMissingError("flite", "libflite1")
+
+    monkeypatch.setattr(cli, "prepare_corpus", missing)
+    assert cli.main([*made, "--folder", str(tmp_path / "r")]) == 1
+    assert "apt-get install libflite1" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    """Missing, and cut short."""
+    plan = Plan()
+    with pytest.raises(CorpusError, match="has not been made"):
+        load_part(tmp_path, "train-espeak", plan)
+    folder = tmp_path / plan.fingerprint()
+    folder.mkdir()
+    np.save(folder / "train-espeak.npy", np.zeros(10, np.int16))
+    about = {"ends": [5, 11], "words": ["a", "b"], "voices": ["x", "x"]}
+    (folder / "train-espeak.json").write_text(json.dumps(about))
+    with pytest.raises(CorpusError, match="damaged"):
+        load_part(tmp_path, "train-espeak", plan)
+
+
+_TINY = Plan(espeak=1, accented=1, flite=1, festival=1, others=0.0, held_out=1)
+
+
+@pytest.mark.parametrize("name", [*corpus.TRAINING, *corpus.HELD_OUT])
+def test_synthesizers_speak(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part is made of words, twice the same, where its synthesizer is installed."""
+    monkeypatch.setattr(corpus, "KEYWORDS", ("seven", "happy"))
+    monkeypatch.setattr(corpus, "OTHER_WORDS", ("water",))
+    try:
+        make_part(tmp_path, name, _TINY, lambda *_: None)
+    except SynthesizerMissingError as missing:
+        pytest.skip(str(missing))
+    part = load_part(tmp_path, name, _TINY)
+    assert set(part.words) >= {"seven", "happy"}
+    assert ("water" in part.words) == name.startswith("train")
+    for number in range(len(part)):
+        assert 0.08 < len(part.clip(number)) / SAMPLE_RATE < 1.3
+
+
+def test_espeak_says_the_same_in_every_process(tmp_path: Path) -> None:
+    """In one process, what it has said before would show."""
+    script = (
+        "import hashlib, sys\n"
+        "from hearaudiomlp_export.train.speech.espeak import ESpeak\n"
+        "from hearaudiomlp_export.train.speech.voices import Voice\n"
+        "speaker = ESpeak()\n"
+        "said = [speaker.speak('seven', Voice(v)) for v in ('en+f3', 'en-us+klatt4', 'de')]\n"
+        "print([hashlib.sha256(samples.tobytes()).hexdigest() for samples in said])\n"
+    )
+    try:
+        espeak.ESpeak()
+    except SynthesizerMissingError as missing:
+        pytest.skip(str(missing))
+    runs = {
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout
+        for _ in range(2)
+    }
+    assert len(runs) == 1

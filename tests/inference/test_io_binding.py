@@ -1,0 +1,214 @@
+"""Runs on bound buffers, and the options of CUDA, as far as a machine without a GPU can tell.
+
+ONNX Runtime binds buffers on the CPU in the same way as on a GPU, so the runs themselves are real;
+the CUDA provider is pretended to.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hearaudiomlp
+from hearaudiomlp import load_model
+from hearaudiomlp import model as model_module
+from hearaudiomlp.errors import DeviceError, OptionError
+from hearaudiomlp.inference import session
+from hearaudiomlp.inference.io_binding import SIZES, BoundRuns
+from hearaudiomlp.inference.session import CPU, CUDA
+from hearaudiomlp.spec import WINDOW
+
+
+def bound_runs(model: hearaudiomlp.Model, *, graphs: bool, sizes=(1, 2, 5)) -> BoundRuns:
+    opened = model._session._session
+    assert BoundRuns.fits(opened)
+    return BoundRuns(onnxruntime, opened, ("cpu", 0), graphs=graphs, sizes=sizes)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+@settings(max_examples=12, deadline=None)
+@given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=4), seed=st.integers(0, 99))
+def test_bound_runs_equal_plain_ones(kwmlp, graphs: bool, counts: list[int], seed: int) -> None:
+    runs = bound_runs(kwmlp, graphs=graphs)
+    rng = np.random.default_rng(seed)
+    for count in counts:  # what one run leaves in the buffers must not come into the next
+        values = rng.standard_normal((count, WINDOW)).astype(np.float32)
+        found = runs.run(values)
+        expected = kwmlp._session.run(values)
+        for array, wanted in zip(found, expected.values(), strict=True):
+            np.testing.assert_array_equal(array, wanted)
+
+
+def test_the_largest_size_is_the_block_of_gpus() -> None:
+    assert SIZES[-1] == model_module._GPU_BLOCK
+    assert list(SIZES) == sorted(SIZES)
+
+
+def test_results_stay_when_the_buffers_are_used_again(kwmlp, noise) -> None:
+    runs = bound_runs(kwmlp, graphs=False)
+    first = runs.run(noise(2, WINDOW))[0]
+    kept = first.copy()
+    runs.run(noise(2, WINDOW, seed=1))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_many_threads_may_run_at_once(kwmlp, noise, graphs: bool) -> None:
+    runs = bound_runs(kwmlp, graphs=graphs)
+    inputs = [noise(1 + seed % 5, WINDOW, seed=seed) for seed in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(runs.run, inputs))
+    for values, outputs in zip(inputs, found, strict=True):
+        np.testing.assert_array_equal(outputs[0], kwmlp._session.run(values)["frame_embeddings"])
+
+
+def test_recorded_runs_are_all_made_on_one_thread(kwmlp, noise, monkeypatch) -> None:
+    runs = bound_runs(kwmlp, graphs=True)
+    seen = set()
+    whole = runs._run
+
+    def watched(values):
+        seen.add(threading.get_ident())
+        return whole(values)
+
+    monkeypatch.setattr(runs, "_run", watched)
+    threads = [threading.Thread(target=runs.run, args=(noise(1, WINDOW),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 1
+    assert threading.get_ident() not in seen
+
+
+def test_graphs_with_other_moving_shapes_are_not_bound(kwmlp) -> None:
+    halves = kwmlp.halves()
+    assert not BoundRuns.fits(halves._front._session)
+    assert BoundRuns.fits(halves._encoder._session)
+
+
+# ---- the CUDA provider, pretended to ----
+
+
+class PretendedCuda:
+    """A session on the CPU that says it is on CUDA, and keeps what it was asked for."""
+
+    asked: ClassVar[list[dict[str, object]]] = []
+
+    def __init__(self, graph, options, providers, **rest) -> None:
+        [(name, chosen)] = providers
+        assert name == CUDA
+        assert options.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+        self.asked.append(dict(chosen))
+        self.chosen = {key: str(value) for key, value in chosen.items()}
+        self.inner = RealSession(graph, options_without_strictness(options), providers=[CPU])
+        self.bound = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def get_providers(self) -> list[str]:
+        return [CUDA]
+
+    def get_provider_graph_assignment_info(self) -> list[object]:
+        return [type("Part", (), {"ep_name": CUDA})]
+
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        return {CUDA: self.chosen}
+
+    def run_with_iobinding(self, binding, options) -> None:
+        self.bound += 1
+        assert int(options.get_run_config_entry("gpu_graph_id")) in SIZES
+        self.inner.run_with_iobinding(binding, options)
+
+
+RealSession = onnxruntime.InferenceSession
+
+
+def options_without_strictness(options):
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+    return options
+
+
+@pytest.fixture
+def cuda(monkeypatch) -> type[PretendedCuda]:
+    real = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+
+    def on_cpu(shape, kind, device, index):
+        assert (device, index) == ("cuda", 1)
+        return real(shape, kind, "cpu", 0)
+
+    monkeypatch.setattr(PretendedCuda, "asked", [])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", PretendedCuda)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", on_cpu)
+    return PretendedCuda
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"use_tf32": 0}),
+        ({"tf32": True}, {"use_tf32": 1}),
+        ({"cuda_graphs": True}, {"use_tf32": 0, "enable_cuda_graph": 1}),
+    ],
+)
+def test_cuda_gets_its_options_and_is_bound(
+    checkpoints, kwmlp, cuda, given: dict[str, bool], expected: dict[str, int]
+) -> None:
+    model = load_model(checkpoints["kwmlp"], device="cuda:1", **given)
+    assert model.device == "cuda:1"
+    assert cuda.asked == [{"device_id": 1, **expected}]
+    audio = np.random.default_rng(0).standard_normal((3, 40_000))
+    np.testing.assert_array_equal(model.scene_embeddings(audio), kwmlp.scene_embeddings(audio))
+    assert model._session._session.bound > 1  # trying out is one
+
+
+def test_cuda_as_a_provider_is_bound_too(checkpoints, cuda, kwmlp, noise) -> None:
+    chosen = {"device_id": 1, "enable_cuda_graph": 1}
+    model = load_model(checkpoints["kwmlp"], providers=[(CUDA, chosen)])
+    audio = noise(1, 16_000)
+    np.testing.assert_array_equal(model.scene_embeddings(audio), kwmlp.scene_embeddings(audio))
+    assert model._session._session.bound == 1
+    with pytest.raises(OptionError, match="fixed shapes"):
+        model.halves()
+
+
+def test_a_gpu_that_fails_when_it_computes_is_an_error(checkpoints, cuda, monkeypatch) -> None:
+    def fail(self, binding, options) -> None:
+        raise RuntimeError("CUDA failure 100")
+
+    monkeypatch.setattr(PretendedCuda, "run_with_iobinding", fail)
+    with pytest.raises(DeviceError, match=r"fails when it computes \(CUDA failure 100"):
+        load_model(checkpoints["kwmlp"], device="cuda:1")
+
+
+@pytest.mark.parametrize("option", ["tf32", "cuda_graphs"])
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_options_of_cuda_are_refused_elsewhere(
+    checkpoints: dict[str, Path], device: str, option: str
+) -> None:
+    with pytest.raises(OptionError, match='for device="cuda"'):
+        load_model(checkpoints["kwmlp"], device=device, **{option: True})
+
+
+def test_halves_compute_on_the_same_device(checkpoints, cuda) -> None:
+    model = load_model(checkpoints["kwmlp"], device="cuda:1", tf32=True, cuda_graphs=True)
+    cuda.asked.clear()
+    model.halves()
+    assert cuda.asked == [{"device_id": 1, "use_tf32": 1}] * 2
+
+
+def test_fork_keeps_the_options(checkpoints, cuda) -> None:
+    model = load_model(checkpoints["kwmlp"], device="cuda:1", tf32=True)
+    cuda.asked.clear()
+    model._pid = -1  # as after a fork
+    model._current_session()
+    assert cuda.asked == [{"device_id": 1, "use_tf32": 1}]
+    assert session.CUDA in model.providers

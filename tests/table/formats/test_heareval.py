@@ -1,0 +1,120 @@
+"""The layout of heareval's embedding stage; with ``pytest -m heareval``, heareval itself."""
+
+import json
+import pickle
+import random
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from environments import ROOT, Environment
+from hearaudiomlp import Model
+from hearaudiomlp.cli.main import main
+from heartasks import SPLITS, make_task, whistle
+
+STAGES = ROOT / "tests" / "support" / "heareval_stages.py"
+
+
+def embed(task: Path, out: Path, checkpoint: Path, *more: str) -> int:
+    arguments = ["--layout", "hear", str(task), "-o", str(out), "--model", str(checkpoint)]
+    return main(["embed", *arguments, "--device", "cpu", *more])
+
+
+@pytest.mark.parametrize("kind", ["scene", "event"])
+def test_the_layout(kind, checkpoints, kwmlp: Model, tmp_path) -> None:
+    task, out = make_task(tmp_path, kind, 2, whistle), tmp_path / "out"
+    assert embed(task, out, checkpoints["kwmlp"], "--shard-files", "5") == 0
+    chance = random.Random(0)
+    for split in SPLITS:
+        labels = json.loads((task / f"{split}.json").read_text())
+        names = list(labels)
+        chance.shuffle(names)
+        embeddings, told, times = [], [], []
+        for name in names:
+            samples, _ = soundfile.read(task / "16000" / split / name, dtype="float32")
+            found = kwmlp.embeddings(samples[None])
+            if kind == "scene":
+                embeddings.append(found.scene_embeddings)
+                told.append(labels[name])
+                continue
+            embeddings.append(found.timestamp_embeddings[0])
+            [event] = labels[name]
+            for time in found.timestamps[0].tolist():
+                inside = event["start"] <= time <= event["end"]
+                told.append([event["label"]] if inside else [])
+                times.append([str(out / split / name), time])
+        rows, size = json.loads((out / f"{split}.embedding-dimensions.json").read_text())
+        written = np.fromfile(out / f"{split}.embeddings.npy", np.float32).reshape(rows, size)
+        np.testing.assert_array_equal(written, np.concatenate(embeddings))
+        assert pickle.loads((out / f"{split}.target-labels.pkl").read_bytes()) == told
+        if kind == "event":
+            path = out / f"{split}.filename-timestamps.json"
+            assert json.loads(path.read_text()) == times
+        assert (out / f"{split}.json").read_text() == (task / f"{split}.json").read_text()
+        one = np.load(out / split / f"{names[0]}.embedding.npy")
+        np.testing.assert_array_equal(np.atleast_2d(one), embeddings[0])
+    assert (out / ".done.embeddings").exists()
+
+
+def test_a_task_with_a_broken_file_stops(checkpoints, tmp_path, capsys) -> None:
+    task = make_task(tmp_path, "scene", 1, whistle)
+    (task / "16000" / "valid" / "no_valid_0.wav").write_bytes(b"")
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert "no_valid_0.wav" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "missing", ["task_metadata.json", "labelvocabulary.csv", "test.json", "16000"]
+)
+def test_what_is_no_task_is_told(missing, checkpoints, tmp_path, capsys) -> None:
+    task = make_task(tmp_path, "scene", 1, whistle)
+    path = task / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert missing.partition(".")[0] in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def heareval(tmp_path_factory) -> Environment:
+    environment = Environment(
+        tmp_path_factory.mktemp("heareval") / "env",
+        *("torch==2.13.0", "setuptools<81", "pytorch-lightning==1.9.5", "numpy", "pandas"),
+        *(
+            "scikit-learn",
+            "more-itertools",
+            "torchinfo",
+            "pynvml",
+            "python-slugify",
+            "intervaltree",
+        ),
+        *("click", "tqdm", "sed_eval", "dcase_util", ".[cpu,audio,torch]"),
+    )
+    environment.run("-m", "pip", "install", "-q", "--no-deps", "heareval==2021.1.3")
+    return environment
+
+
+@pytest.mark.heareval
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pytorch-lightning 1.9.5 is of its time")
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
+@pytest.mark.parametrize("kind", ["scene", "event"])
+def test_heareval_scores_it_like_the_torch_module(heareval, kind, checkpoints, tmp_path) -> None:
+    task = make_task(tmp_path, kind, 12)
+    ours, theirs = tmp_path / "ours" / task.name, tmp_path / "theirs" / task.name
+    ours.parent.mkdir()
+    assert embed(task, ours, checkpoints["kwmlp"]) == 0
+    module = ("hearaudiomlp.torch.kwmlp", str(checkpoints["kwmlp"]))
+    heareval.run(str(STAGES), "embed", *module, str(task), str(theirs))
+    for split in SPLITS:
+        name = f"{split}.embeddings.npy"
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+    allow = ("env", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1")
+    told = heareval.run(str(STAGES), "predict", str(ours), str(theirs), prefix=allow)
+    first, second = re.findall(r"^SCORE \S+ (\S+)$", told, re.MULTILINE)
+    assert first == second
+    assert float(first) >= 0

@@ -1,0 +1,89 @@
+"""Which files a table is made of, and how they are cut into units."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hearaudiomlp.errors import AudioFileNotFoundError
+from hearaudiomlp.table.find import Entry, Passed, find
+from hearaudiomlp.table.listing import Listing
+
+
+def found(*arguments: object) -> list[str]:
+    return [entry.path for entry in find(map(str, arguments), Passed())]
+
+
+def test_folders_are_gone_through_by_name(recordings) -> None:
+    expected = ["a/y.WAV", "a/z.flac", "a.b/x.wav", "b.wav", "c d/ü.wav"]
+    assert found(recordings) == [f"{recordings}/{name}" for name in expected]
+    passed = Passed()
+    empty = recordings.parent / "empty"
+    empty.mkdir()
+    list(find([str(recordings), str(empty)], passed))
+    assert ".md 1" in str(passed)
+    assert f"no sound file in {empty}" in str(passed)
+
+
+def test_patterns(recordings) -> None:
+    assert found(f"{recordings}/**/*.wav") == [
+        f"{recordings}/{name}" for name in ("a.b/x.wav", "b.wav", "c d/ü.wav")
+    ]
+    assert found(f"{recordings}/a*/[yz].*") == [f"{recordings}/a/y.WAV", f"{recordings}/a/z.flac"]
+    assert found(f"{recordings}/*.mp3") == [f"{recordings}/*.mp3"]  # to be told as missing
+    odd = recordings / "[1].wav"
+    odd.touch()
+    assert found(odd) == [str(odd)]  # a name that looks like a pattern
+
+
+def test_lists_and_standard_input(recordings, tmp_path, monkeypatch) -> None:
+    names = [f"{recordings}/b.wav", f"{recordings}/c d/ü.wav", f"{recordings}/no.wav"]
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join([*names, "", ""]))
+    assert found(listed) == names
+    for text in ("\n".join(names), "\0".join(names)):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+        assert found("-") == names
+    with pytest.raises(AudioFileNotFoundError, match=r"no list .*gone\.txt"):
+        found(tmp_path / "gone.txt")
+
+
+def test_links_to_folders_are_not_followed(recordings) -> None:
+    (recordings / "round").symlink_to(recordings)
+    (recordings / "link.wav").symlink_to(recordings / "b.wav")
+    names = found(recordings)
+    assert len(names) == 6
+    assert f"{recordings}/link.wav" in names
+
+
+entries = st.lists(
+    st.builds(Entry, st.text(min_size=1), st.integers(-1, 40 << 20), st.text()), max_size=120
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(entries=entries, files=st.none() | st.integers(1, 50))
+def test_units_hold_every_file_once_in_order(entries, files) -> None:
+    listing = Listing(entries)
+    units = listing.units(files)
+    assert [entry for unit in units for entry in listing.entries(unit)] == entries
+    assert [unit.index for unit in units] == list(range(len(units)))
+    for unit in units:
+        held = listing.entries(unit)
+        assert (unit.count, unit.first) == (len(held), sum(u.count for u in units[: unit.index]))
+        assert unit.size == sum(max(0, entry.size) for entry in held)
+        assert unit.count <= (files or 1000)
+        assert unit.count == 1 or unit.size <= 64 << 20
+    assert Listing(entries).digest == listing.digest
+    listing.close()
+
+
+def test_what_changed_is_told() -> None:
+    old = Listing([Entry("a", 1, "1"), Entry("b", 1, "1"), Entry("c", 1, "1")])
+    new = Listing([Entry("a", 1, "2"), Entry("b", 1, "1"), Entry("d", 1, "1"), Entry("e", 1, "1")])
+    lines = b"".join(old.chunks()).splitlines()
+    assert new.differences(lines) == "2 new (d, ...), 1 gone (c), 1 changed (a)"
+    assert new.digest != old.digest
