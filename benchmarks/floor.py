@@ -19,10 +19,10 @@ import numpy as np
 import onnxruntime
 
 from hearaudiomlp.spec import WINDOW
-from hearaudiomlp.weights.model_file import Source, read_source
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 
 
-def open_session(source: Source, profile: Path | None) -> onnxruntime.InferenceSession:
+def open_session(source: ModelFile, profile: Path | None) -> onnxruntime.InferenceSession:
     """Open a session of one thread, as the runtime does."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -34,7 +34,9 @@ def open_session(source: Source, profile: Path | None) -> onnxruntime.InferenceS
     return onnxruntime.InferenceSession(source.graph, options, providers=["CPUExecutionProvider"])
 
 
-def profile(source: Source, windows: np.ndarray, rounds: int) -> dict[str, tuple[str, list[float]]]:
+def profile(
+    source: ModelFile, windows: np.ndarray, rounds: int
+) -> dict[str, tuple[str, list[float]]]:
     """Return the microseconds of each node in every round, and the node's operator."""
     with tempfile.TemporaryDirectory() as folder:
         session = open_session(source, Path(folder) / "profile")
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=8, help="windows in a block")
     parser.add_argument("--rounds", type=int, default=200)
     options = parser.parse_args()
-    source = read_source(options.checkpoint.read_bytes())
+    source = read_model_file(options.checkpoint.read_bytes())
     windows = np.random.default_rng(0).standard_normal((options.block, WINDOW), np.float32)
     best: dict[str, float] = defaultdict(float)
     middle: dict[str, float] = defaultdict(float)

@@ -19,9 +19,9 @@ import numpy as np
 from single import keep_busy, open_session
 
 import hearaudiomlp
-from hearaudiomlp.inference.thread_pool import Team, split
+from hearaudiomlp.inference.thread_pool import ThreadPool, split
 from hearaudiomlp.spec import WINDOW
-from hearaudiomlp.weights.model_file import read_source
+from hearaudiomlp.weights.model_file import read_model_file
 
 BLOCKS = (1, 2, 4, 8, 16, 32)
 WINDOWS = 61
@@ -32,9 +32,9 @@ Way = Callable[[], object]
 
 def ways_of_a_minute(checkpoint: Path) -> dict[str, Way]:
     """Return the ways to compute the windows of a minute, by name."""
-    source = read_source(checkpoint.read_bytes())
+    source = read_model_file(checkpoint.read_bytes())
     windows = np.random.default_rng(0).standard_normal((WINDOWS, WINDOW), np.float32)
-    shared, team = open_session(source, 1, "0"), Team(2)
+    shared, team = open_session(source, 1, "0"), ThreadPool(2)
 
     def blocks(size: int) -> Way:
         edges = split(WINDOWS, 2, size)

@@ -17,12 +17,12 @@ import numpy as np
 import onnxruntime
 
 from hearaudiomlp.spec import WINDOW
-from hearaudiomlp.weights.model_file import Source, read_source
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 
 WAYS = {"one thread": (1, "0"), "two, spinning": (2, "1"), "two, sleeping": (2, "0")}
 
 
-def open_session(source: Source, threads: int, spinning: str) -> onnxruntime.InferenceSession:
+def open_session(source: ModelFile, threads: int, spinning: str) -> onnxruntime.InferenceSession:
     """Open a session whose operators use so many threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
-    source = read_source(options.checkpoint.read_bytes())
+    source = read_model_file(options.checkpoint.read_bytes())
     sessions = {name: open_session(source, *way) for name, way in WAYS.items()}
     print("| machine | threads | ms, median | quartiles | CPU ms |")
     print("| --- | --- | ---: | --- | ---: |")

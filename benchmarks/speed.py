@@ -29,7 +29,7 @@ from contenders import Contender, Floats, contenders
 
 import hearaudiomlp
 from hearaudiomlp.inference.cpus import usable_cpus
-from hearaudiomlp.inference.thread_pool import Team, split
+from hearaudiomlp.inference.thread_pool import ThreadPool, split
 from hearaudiomlp.signal.windows import count_windows, cut_windows
 
 CASES = {
@@ -69,7 +69,7 @@ class GemmPeak:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        self.team, self.x = Team(threads), weights.T.copy()
+        self.team, self.x = ThreadPool(threads), weights.T.copy()
 
     def __call__(self) -> float:
         """Return multiply-accumulates per second."""
@@ -83,7 +83,7 @@ def graph_alone(model: hearaudiomlp.Model, audio: Floats) -> Callable[[], None]:
     """Return what computes all windows of some sounds, which are cut already."""
     total = len(audio) * count_windows(audio.shape[1])
     blocks = [cut_windows(audio, *edges) for edges in split(total, model.threads, model.block)]
-    team = Team(model.threads)
+    team = ThreadPool(model.threads)
     return lambda: team.run(lambda number: model.encode(blocks[number]), len(blocks))
 
 

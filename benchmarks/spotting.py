@@ -18,7 +18,7 @@ import numpy as np
 from recording import SCENES, Spoken, make
 
 import hearaudiomlp
-from hearaudiomlp.keywords.hits import Hit, levels, silence_quiet, softmax
+from hearaudiomlp.keywords.hits import Hit, mask_quiet, rms_dbfs, softmax
 from hearaudiomlp.spec import WINDOW
 from hearaudiomlp.spotter import KeywordWindows, Spotter
 
@@ -53,7 +53,7 @@ def check_offline(model: hearaudiomlp.Model, recording: np.ndarray) -> bool:
     rows = [row for piece in pieces for _, block in live.push(piece) for row in block]
     windows = [recording[s : s + WINDOW] for s in range(0, len(recording) - WINDOW + 1, _HOP)]
     whole = np.stack(windows)
-    offline = silence_quiet(softmax(model.keyword_logits(whole)), levels(whole), -60.0)
+    offline = mask_quiet(softmax(model.keyword_logits(whole)), rms_dbfs(whole), -60.0)
     return np.stack(rows).tobytes() == offline.tobytes()
 
 

@@ -23,8 +23,8 @@ from hearaudiomlp.weights.hearfile import cut_encoder
 from hearaudiomlp.weights.model_file import PRECISIONS
 from hearaudiomlp_export.cli import main
 from hearaudiomlp_export.graph.float16 import store_as_float16
-from hearaudiomlp_export.graph.metadata import describe, write_card
-from hearaudiomlp_export.graph.pipeline import PREFIX, hear_graph
+from hearaudiomlp_export.graph.metadata import describe, write_metadata
+from hearaudiomlp_export.graph.pipeline import PREFIX, pipeline_graph
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from hearaudiomlp_export.verify import pipeline
@@ -51,9 +51,9 @@ def files(tmp_path_factory) -> dict[tuple[str, str], Path]:
                 store_as_float16(encoder, weights.weights)
             provenance = {"checkpoint_sha256": "", "licence": "CC0", "source": "random numbers"}
             kind = {"interface": "hear", "precision": precision, "arithmetic": "float32"}
-            write_card(encoder, describe(traced) | kind | provenance)
+            write_metadata(encoder, describe(traced) | kind | provenance)
             path = paths[name, precision] = folder / f"{name}.{precision}.onnx"
-            path.write_bytes(hear_graph(encoder).SerializeToString(deterministic=True))
+            path.write_bytes(pipeline_graph(encoder).SerializeToString(deterministic=True))
     return paths
 
 

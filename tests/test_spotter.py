@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import hearaudiomlp
 from hearaudiomlp.errors import AudioValueError, OptionError
-from hearaudiomlp.keywords.hits import find_hits, levels, silence_quiet, softmax
-from hearaudiomlp.keywords.modes import AllWindows, BestWindow, Vote, Words
+from hearaudiomlp.keywords.hits import find_hits, mask_quiet, rms_dbfs, softmax
+from hearaudiomlp.keywords.modes import BestWindowMode, EveryWindowMode, OnsetMode, VoteMode
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.spotter import KeywordWindows, Spotter
 
@@ -49,10 +49,10 @@ def test_live_probabilities_are_those_of_windows_computed_offline(kwmlp: Any) ->
         for start in range(0, 84_100 + HOP, HOP)
     ])  # fmt: skip
     offline = softmax(kwmlp.keyword_logits(windows))
-    silent = levels(windows) < -40.0
+    silent = rms_dbfs(windows) < -40.0
     assert silent.any()
     assert not silent.all()
-    assert found.tobytes() == silence_quiet(offline, levels(windows), -40.0).tobytes()
+    assert found.tobytes() == mask_quiet(offline, rms_dbfs(windows), -40.0).tobytes()
     assert not found[silent].any()
 
 
@@ -63,7 +63,7 @@ def test_words_are_announced_once_for_each_hit_and_before_it_is_over(
 ) -> None:
     rows = random_rows(seed, 60)
     starts = (0.25 * np.arange(60)).tolist()
-    announced = in_pieces(Words(LABELS, 0.6, 0.5, 0.0), rows, sizes)
+    announced = in_pieces(OnsetMode(LABELS, 0.6, 0.5, 0.0), rows, sizes)
     hits = find_hits(starts, rows, LABELS, threshold=0.6, smoothing=0.5)
     assert [hit.word for hit in announced] == [hit.word for hit in hits]
     for one, hit in zip(announced, hits, strict=True):
@@ -74,7 +74,7 @@ def test_words_are_announced_once_for_each_hit_and_before_it_is_over(
 def test_a_word_is_announced_before_the_windows_that_end_it() -> None:
     rows = np.full((12, len(LABELS)), 0.001, np.float32)
     rows[3:7, 5] = 0.95
-    words = Words(LABELS, 0.6, 0.5, 1.0)
+    words = OnsetMode(LABELS, 0.6, 0.5, 1.0)
     when = [n for n in range(12) if words.push([0.25 * n], rows[n : n + 1])]
     assert when == [5]  # the third window averages .71, and is settled two windows later
     assert words.finish() == []
@@ -83,8 +83,8 @@ def test_a_word_is_announced_before_the_windows_that_end_it() -> None:
 def test_refractory_time_passes_between_announcements_of_one_word() -> None:
     rows = np.full((40, len(LABELS)), 0.001, np.float32)
     rows[4:8, 5] = rows[12:16, 5] = rows[10:12, 7] = 0.95
-    often = in_pieces(Words(LABELS, 0.6, 0.0, 0.0), rows, [])
-    seldom = in_pieces(Words(LABELS, 0.6, 0.0, 3.0), rows, [])
+    often = in_pieces(OnsetMode(LABELS, 0.6, 0.0, 0.0), rows, [])
+    seldom = in_pieces(OnsetMode(LABELS, 0.6, 0.0, 3.0), rows, [])
     assert [hit.word for hit in often] == [LABELS[5], LABELS[7], LABELS[5]]
     assert [hit.word for hit in seldom] == [LABELS[5], LABELS[7]]
 
@@ -95,11 +95,11 @@ def test_modes_of_the_paper(seed: int, sizes: list[int]) -> None:
     rows = random_rows(seed, 40)
     over = [n for n in range(40) if rows[n].max() >= 0.85]
     told = [(LABELS[rows[n].argmax()], 0.25 * n, 0.25 * n + 1, float(rows[n].max())) for n in over]
-    found = in_pieces(AllWindows(LABELS, 0.85), rows, sizes)
+    found = in_pieces(EveryWindowMode(LABELS, 0.85), rows, sizes)
     assert [(h.word, h.start, h.end, h.probability) for h in found] == told
-    best = in_pieces(BestWindow(LABELS, 0.85), rows, sizes)
+    best = in_pieces(BestWindowMode(LABELS, 0.85), rows, sizes)
     assert [hit.word for hit in best] == [max(told, key=lambda one: one[3])[0]] * bool(told)
-    vote = in_pieces(Vote(LABELS, 0.85), rows, sizes)
+    vote = in_pieces(VoteMode(LABELS, 0.85), rows, sizes)
     counts = np.bincount(rows[over].argmax(axis=1), minlength=len(LABELS)) if over else None
     assert [hit.word for hit in vote] == ([] if counts is None else [LABELS[counts.argmax()]])
 

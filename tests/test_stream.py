@@ -25,8 +25,8 @@ FIXTURES = [HealthCheck.function_scoped_fixture]
 def sound() -> np.ndarray:
     """Noise whose level changes, with digital silence in it."""
     rng = np.random.default_rng(6)
-    levels = np.repeat(rng.uniform(0, 0.5, 25), SAMPLES // 25)
-    sound = (levels * rng.standard_normal(SAMPLES)).astype(np.float32)
+    rms_dbfs = np.repeat(rng.uniform(0, 0.5, 25), SAMPLES // 25)
+    sound = (rms_dbfs * rng.standard_normal(SAMPLES)).astype(np.float32)
     sound[12_000:14_500] = 0
     return sound
 

@@ -104,12 +104,12 @@ def export(
     import torch
 
     from hearaudiomlp_export.graph.float16 import store_as_float16, stored
-    from hearaudiomlp_export.graph.metadata import describe, write_card
-    from hearaudiomlp_export.graph.pipeline import hear_graph
+    from hearaudiomlp_export.graph.metadata import describe, write_metadata
+    from hearaudiomlp_export.graph.pipeline import pipeline_graph
     from hearaudiomlp_export.graph.trace import embed_weights, trace
     from hearaudiomlp_export.networks.checkpoints import load_checkpoint, random_checkpoint
-    from hearaudiomlp_export.verify.encoder import prove, report
-    from hearaudiomlp_export.verify.pipeline import prove_float16, prove_hear
+    from hearaudiomlp_export.verify.encoder import report, verify
+    from hearaudiomlp_export.verify.pipeline import verify_float16, verify_pipeline
 
     if graph_only:
         weights = random_checkpoint(checkpoint)
@@ -137,13 +137,13 @@ def export(
         }
         if arithmetic != "float32":
             card["arithmetic"] = arithmetic
-    write_card(graph, card)
-    findings = prove(graph, stored(weights.weights, precision), arithmetic)
+    write_metadata(graph, card)
+    findings = verify(graph, stored(weights.weights, precision), arithmetic)
     if precision == "float16":
-        findings += prove_float16(graph, traced, weights.weights)
+        findings += verify_float16(graph, traced, weights.weights)
     if interface == "hear":
-        encoder, graph = graph, hear_graph(graph)
-        findings += prove_hear(graph, encoder)
+        encoder, graph = graph, pipeline_graph(graph)
+        findings += verify_pipeline(graph, encoder)
     holds = all(finding.passed for finding in findings)
     if holds:
         _write(output, graph.SerializeToString(deterministic=True))

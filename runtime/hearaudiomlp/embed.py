@@ -13,16 +13,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
 from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 _AHEAD = 2
 """Blocks under way for each thread."""

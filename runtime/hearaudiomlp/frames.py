@@ -3,17 +3,15 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from hearaudiomlp.inference.thread_pool import Team, split
+from hearaudiomlp._types import Floats
+from hearaudiomlp.inference.thread_pool import ThreadPool, split
 from hearaudiomlp.signal import windows
 from hearaudiomlp.signal.arrays import refuse_overflow
 
-Floats = npt.NDArray[np.float32]
-
 
 def compute_frames(
-    audio: Floats, run: Callable[[Floats], Floats], team: Team, *, block: int, size: int
+    audio: Floats, run: Callable[[Floats], Floats], team: ThreadPool, *, block: int, size: int
 ) -> Floats:
     """Compute the frames of sounds of one length.
 

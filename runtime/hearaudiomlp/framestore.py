@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from hearaudiomlp._types import Floats
 
 IN_MEMORY = 4 << 20
 """Bytes that are kept in memory."""

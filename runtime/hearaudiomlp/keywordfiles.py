@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import AudioStream
 from hearaudiomlp.embed import Failed
 from hearaudiomlp.errors import (
@@ -27,14 +27,12 @@ from hearaudiomlp.keywords.hits import (
     THRESHOLD,
     Hit,
     HitFinder,
-    levels,
-    silence_quiet,
+    mask_quiet,
+    rms_dbfs,
     softmax,
 )
 from hearaudiomlp.model import Model
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 _SHORTEST_HOP_S = 0.01
 
@@ -219,4 +217,4 @@ def _probabilities(model: Model, windows: Floats, quiet: float) -> Floats:
         if len(windows) == 1:
             return np.full((1, len(model.labels)), np.nan, np.float32)
         return np.concatenate([_probabilities(model, row[None], quiet) for row in windows])
-    return silence_quiet(probabilities, levels(windows), quiet)
+    return mask_quiet(probabilities, rms_dbfs(windows), quiet)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import (
     AudioValueError,
     ModelFileError,
@@ -18,18 +18,17 @@ from hearaudiomlp.errors import (
 from hearaudiomlp.frames import compute_frames
 from hearaudiomlp.inference.cpus import usable_cpus
 from hearaudiomlp.inference.session import Provider, Session
-from hearaudiomlp.inference.thread_pool import BLOCK, Team, split
+from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, split
 from hearaudiomlp.signal import scene, windows
-from hearaudiomlp.signal.arrays import refuse_overflow, take_audio
+from hearaudiomlp.signal.arrays import refuse_overflow, validate_audio
 from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp.weights.locate import locate
-from hearaudiomlp.weights.model_file import Source, read_source
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
 
 if TYPE_CHECKING:
     from hearaudiomlp.inference.halves import Halves
 
-Floats = npt.NDArray[np.float32]
 Audio = TypeVar("Audio")
 
 _GPU_BLOCK = 256
@@ -57,7 +56,7 @@ class Model:
 
     def __init__(
         self,
-        source: Source,
+        source: ModelFile,
         *,
         device: str = "auto",
         providers: Sequence[Provider] | None = None,
@@ -80,7 +79,7 @@ class Model:
         self._threads = threads
         self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
-        self._team = Team((operator.index(threads or usable_cpus())) if on_cpu else 1)
+        self._team = ThreadPool((operator.index(threads or usable_cpus())) if on_cpu else 1)
         self.block: int = BLOCK if on_cpu else _GPU_BLOCK
         """Windows that are computed at a time, at most."""
         card = source.card
@@ -210,12 +209,12 @@ class Model:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
         """
-        sounds, restore = take_audio(audio)
+        sounds, to_caller = validate_audio(audio)
         frames = self._frames(sounds)
         return Embeddings(
-            restore(self._timestamp_embeddings(frames, sounds.shape[1])),
-            restore(windows.timestamps(*sounds.shape)),
-            restore(scene.scene_embedding(frames, self.scene_steps)),
+            to_caller(self._timestamp_embeddings(frames, sounds.shape[1])),
+            to_caller(windows.timestamps(*sounds.shape)),
+            to_caller(scene.scene_embedding(frames, self.scene_steps)),
         )
 
     def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
@@ -234,9 +233,9 @@ class Model:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
         """
-        sounds, restore = take_audio(audio)
+        sounds, to_caller = validate_audio(audio)
         embeddings = self._timestamp_embeddings(self._frames(sounds), sounds.shape[1])
-        return restore(embeddings), restore(windows.timestamps(*sounds.shape))
+        return to_caller(embeddings), to_caller(windows.timestamps(*sounds.shape))
 
     def scene_embeddings(self, audio: Audio) -> Audio:
         """Return one embedding for each whole sound.
@@ -252,8 +251,8 @@ class Model:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
         """
-        sounds, restore = take_audio(audio)
-        result: Audio = restore(scene.scene_embedding(self._frames(sounds), self.scene_steps))
+        sounds, to_caller = validate_audio(audio)
+        result: Audio = to_caller(scene.scene_embedding(self._frames(sounds), self.scene_steps))
         return result
 
     def keyword_logits(self, audio: Audio) -> Audio:
@@ -276,7 +275,7 @@ class Model:
         """
         if not self.labels:
             raise OptionError(f"{self.name} has no keyword head; kwmlp has one")
-        sounds, restore = take_audio(audio)
+        sounds, to_caller = validate_audio(audio)
         if sounds.shape[1] > WINDOW:
             raise AudioValueError(
                 f"keywords are told in windows of {WINDOW} samples (one second), and this audio "
@@ -291,7 +290,7 @@ class Model:
             logits[start:stop] = self.encode(block)["keyword_logits"]
 
         self._team.run(compute, len(blocks))
-        result: Audio = restore(logits)
+        result: Audio = to_caller(logits)
         return result
 
 
@@ -342,7 +341,7 @@ def load_model(
     data = weights.read()
     try:
         return Model(
-            read_source(data, name),
+            read_model_file(data, name),
             device=device,
             providers=providers,
             threads=threads,

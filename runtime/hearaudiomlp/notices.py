@@ -8,7 +8,7 @@ _PACKAGE = os.path.dirname(__file__)
 _said: set[str] = set()
 
 
-def say_once(topic: str, message: str, category: type[Warning]) -> None:
+def warn_once(topic: str, message: str, category: type[Warning]) -> None:
     """Warn with ``message``, unless this process has been warned of ``topic`` before."""
     if topic in _said:
         return

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.inference.session import Provider
 from hearaudiomlp.model import Model
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-from hearaudiomlp.weights.model_file import Source, packaged_graph
-
-Floats = npt.NDArray[np.float32]
+from hearaudiomlp.weights.model_file import ModelFile, packaged_graph
 
 FIGURES = Path(__file__).with_name("data") / "selftest.json"
 """Where the stored figures are."""
@@ -86,7 +85,7 @@ def check(name: str, *, device: str = "auto", providers: list[Provider] | None =
     """
     graph, summary = packaged_graph(name)
     card = {"checkpoint_sha256": "", "licence": "none needed", "source": "random numbers"}
-    source = Source(graph, weights(name), summary.metadata | card)
+    source = ModelFile(graph, weights(name), summary.metadata | card)
     model = Model(source, device=device, providers=providers, threads=1)
     model.encode(window())
     times = []

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioValueError, OptionError
 from hearaudiomlp.inference.halves import BANDS, count_frames
 from hearaudiomlp.model import Model
-from hearaudiomlp.signal.arrays import Restore, take_audio
+from hearaudiomlp.signal.arrays import ToCaller, validate_audio
 from hearaudiomlp.spec import FRAMES, HOP, SAMPLE_RATE, WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 _PIECE = 4 * WINDOW  # samples that are taken in at a time, so that memory is bounded
 
@@ -37,8 +36,8 @@ class Block:
     """Those of :meth:`Model.encode <hearaudiomlp.model.Model.encode>`, by name."""
 
 
-def take_samples(samples: Any) -> tuple[Floats, Restore]:
-    """Check one sound's samples and convert them to float32; see :func:`take_audio`.
+def take_samples(samples: Any) -> tuple[Floats, ToCaller]:
+    """Check one sound's samples and convert them to float32; see :func:`validate_audio`.
 
     Raises:
         AudioTypeError: they are no array of floating-point numbers.
@@ -49,8 +48,8 @@ def take_samples(samples: Any) -> tuple[Floats, Restore]:
         raise AudioValueError(
             f"a stream takes samples of the shape (n_samples,), one sound, not {tuple(shape)}"
         )
-    sounds, restore = take_audio(samples if shape is None else samples[None])
-    return sounds[0], restore
+    sounds, to_caller = validate_audio(samples if shape is None else samples[None])
+    return sounds[0], to_caller
 
 
 def hop_samples(hop: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.keywords.hits import (
     HOP_S,
@@ -17,16 +18,22 @@ from hearaudiomlp.keywords.hits import (
     SMOOTHING_S,
     THRESHOLD,
     Hit,
-    levels,
-    silence_quiet,
+    mask_quiet,
+    rms_dbfs,
     softmax,
 )
-from hearaudiomlp.keywords.modes import REFRACTORY_S, AllWindows, BestWindow, Trigger, Vote, Words
+from hearaudiomlp.keywords.modes import (
+    REFRACTORY_S,
+    BestWindowMode,
+    EveryWindowMode,
+    OnsetMode,
+    Trigger,
+    VoteMode,
+)
 from hearaudiomlp.model import Model
 from hearaudiomlp.sliding import Block, SlidingWindows, take_samples
 from hearaudiomlp.spec import SAMPLE_RATE
 
-Floats = npt.NDArray[np.float32]
 Windows = tuple[npt.NDArray[np.float64], Floats]
 
 MODES = ("words", "all", "best", "vote")
@@ -62,7 +69,7 @@ class KeywordWindows:
 
     def _probabilities(self, block: Block) -> Windows:
         probabilities = softmax(block.outputs["keyword_logits"])
-        return block.starts, silence_quiet(probabilities, levels(block.windows), self._quiet)
+        return block.starts, mask_quiet(probabilities, rms_dbfs(block.windows), self._quiet)
 
     def push(self, samples: Floats) -> Iterator[Windows]:
         """Take the next samples; give starts in seconds and probabilities of the windows.
@@ -136,13 +143,13 @@ class Spotter:
         """
         self._trigger: Trigger
         if mode == "words":
-            self._trigger = Words(model.labels, threshold, smoothing, refractory)
+            self._trigger = OnsetMode(model.labels, threshold, smoothing, refractory)
         elif mode == "all":
-            self._trigger = AllWindows(model.labels, threshold)
+            self._trigger = EveryWindowMode(model.labels, threshold)
         elif mode == "best":
-            self._trigger = BestWindow(model.labels, threshold)
+            self._trigger = BestWindowMode(model.labels, threshold)
         elif mode == "vote":
-            self._trigger = Vote(model.labels, threshold)
+            self._trigger = VoteMode(model.labels, threshold)
         else:
             raise OptionError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         self._windows = KeywordWindows(model, hop, quiet)

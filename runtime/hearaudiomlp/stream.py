@@ -10,14 +10,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
-from hearaudiomlp.signal.arrays import Restore
+from hearaudiomlp.signal.arrays import ToCaller
 from hearaudiomlp.sliding import take_samples
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Stream:
         """Forget everything: the next sample is the first of another sound."""
         self._cutter = windows.Cutter()
         self._given = 0
-        self._restore: Restore = np.asarray
+        self._restore: ToCaller = np.asarray
 
     @property
     def n_samples(self) -> int:

@@ -26,9 +26,9 @@ KINDS = {
 }
 
 
-def missing_end(path: Path) -> str | None:
+def find_truncation(path: Path) -> str | None:
     with path.open("rb") as file:
-        return truncation.missing_end(file)
+        return truncation.find_truncation(file)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def whole(tmp_path_factory) -> dict:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_whole_files_are_whole(whole, name) -> None:
-    assert missing_end(whole[name]) is None
+    assert find_truncation(whole[name]) is None
     assert read_audio(whole[name]).duration == pytest.approx(2, abs=0.05)
 
 
@@ -65,13 +65,13 @@ def test_sizes_that_a_pipe_leaves_open_are_no_promise(whole, tmp_path, size) -> 
     data[at : at + 4] = size.to_bytes(4, "little")
     path = tmp_path / "piped.wav"
     path.write_bytes(data)
-    assert missing_end(path) is None
+    assert find_truncation(path) is None
 
 
 def test_what_comes_behind_the_sound_may_be_missing(whole, tmp_path) -> None:
     path = tmp_path / "tagged.wav"
     path.write_bytes(whole["wav"].read_bytes() + b"LIST\xff\x00\x00\x00INFO")
-    assert missing_end(path) is None
+    assert find_truncation(path) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -82,7 +82,7 @@ def test_what_comes_behind_the_sound_may_be_missing(whole, tmp_path) -> None:
 def test_any_bytes_are_looked_at_without_harm(tmp_path_factory, head, rest) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"
     path.write_bytes(head + rest)
-    assert missing_end(path) is None or isinstance(missing_end(path), str)
+    assert find_truncation(path) is None or isinstance(find_truncation(path), str)
 
 
 @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="pipes have no names here")

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from hearaudiomlp_export.cli import main as export_main
-from hearaudiomlp_export.graph.metadata import describe, write_card
-from hearaudiomlp_export.graph.pipeline import hear_graph
+from hearaudiomlp_export.graph.metadata import describe, write_metadata
+from hearaudiomlp_export.graph.pipeline import pipeline_graph
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import ROOT, SHARED
@@ -35,9 +35,9 @@ def model(tmp_path_factory) -> Path:
     traced, weights = trace("kwmlp"), random_checkpoint("kwmlp")
     encoder = embed_weights(traced, weights.weights)
     provenance = {"checkpoint_sha256": "none", "licence": "CC0", "source": "random numbers"}
-    write_card(encoder, describe(traced) | {"interface": "hear"} | provenance)
+    write_metadata(encoder, describe(traced) | {"interface": "hear"} | provenance)
     path = tmp_path_factory.mktemp("model") / "kwmlp.onnx"
-    onnx.save(hear_graph(encoder), path)
+    onnx.save(pipeline_graph(encoder), path)
     return path
 
 

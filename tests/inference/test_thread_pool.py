@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearaudiomlp.inference import cpus
-from hearaudiomlp.inference.thread_pool import Team, _Round, split
+from hearaudiomlp.inference.thread_pool import ThreadPool, _Round, split
 
 
 @given(count=st.integers(1, 500), threads=st.integers(1, 9), block=st.integers(1, 40))
@@ -25,7 +25,7 @@ def test_blocks_cover_everything_once_in_order(count: int, threads: int, block: 
 @pytest.mark.parametrize("count", [0, 1, 2, 100])
 def test_every_task_runs_once(threads: int, count: int) -> None:
     done: list[int] = []
-    Team(threads).run(done.append, count)
+    ThreadPool(threads).run(done.append, count)
     assert sorted(done) == list(range(count))
 
 
@@ -35,7 +35,7 @@ def test_two_threads_work_at_the_same_time() -> None:
     def task(_: int) -> None:
         meeting.wait()  # a single thread would wait for ever
 
-    Team(2).run(task, 2)
+    ThreadPool(2).run(task, 2)
 
 
 def test_an_error_is_raised_and_stops_the_rest() -> None:
@@ -48,12 +48,12 @@ def test_an_error_is_raised_and_stops_the_rest() -> None:
             raise ZeroDivisionError(number)
 
     with pytest.raises(ZeroDivisionError):
-        Team(2).run(task, 1000)
+        ThreadPool(2).run(task, 1000)
     assert len(begun) < 20
 
 
 def test_many_callers_share_one_team() -> None:
-    team, done = Team(3), []
+    team, done = ThreadPool(3), []
     callers = [threading.Thread(target=team.run, args=(done.append, 50)) for _ in range(8)]
     for caller in callers:
         caller.start()

@@ -154,11 +154,11 @@ def test_softmax_and_levels() -> None:
     np.testing.assert_allclose(hits.softmax(logits), [[0.7310586, 0.2689414, 0.0]], rtol=1e-6)
     sine = np.sin(2 * np.pi * 100 * np.arange(16000) / 16000).astype(np.float32)
     np.testing.assert_allclose(
-        hits.levels(np.stack([sine, sine / 1000, 0 * sine])),
+        hits.rms_dbfs(np.stack([sine, sine / 1000, 0 * sine])),
         [-3.01, -63.01, -np.inf],
         atol=0.01,
     )
-    quiet = hits.silence_quiet(rows("no", "no", "no"), [-3.0, -63.0, -np.inf], -60.0)
+    quiet = hits.mask_quiet(rows("no", "no", "no"), [-3.0, -63.0, -np.inf], -60.0)
     assert quiet.sum(axis=1).tolist() == pytest.approx([1, 0, 0])
 
 
@@ -217,7 +217,7 @@ def test_files_are_told_as_their_windows_are(kwmlp: Model, tmp_path: Path) -> No
             inside = samples[start * 1600 :][:16000]
             window[: len(inside)] = inside
         table = hits.softmax(kwmlp.keyword_logits(windows))
-        table[hits.levels(windows) < -60] = 0
+        table[hits.rms_dbfs(windows) < -60] = 0
         expected = find_hits(starts * 1600 / 16000, table, kwmlp.labels, threshold=0.05)
         assert isinstance(file, Spotted)
         assert file.path == str(path)

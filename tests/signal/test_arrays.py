@@ -144,7 +144,7 @@ def test_tensorflow_in_tensorflow_out(monkeypatch, noise) -> None:
         convert_to_tensor=Tensor,
     )
     monkeypatch.setitem(sys.modules, "tensorflow", fake)
-    array, restore = arrays.take_audio(Tensor(noise(1, 160)))
+    array, restore = arrays.validate_audio(Tensor(noise(1, 160)))
     assert array.shape == (1, 160)
     assert isinstance(restore(array), Tensor)
     assert entered == ["/device:GPU:0"]

@@ -20,7 +20,7 @@ import soxr
 from archives import Recording, make_archive
 from hearaudiomlp import Model, load_model
 from hearaudiomlp.cli.main import main
-from hearaudiomlp.table.find import Passed, find
+from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run
@@ -148,7 +148,7 @@ def test_killed_at_random_and_run_again_it_gives_the_same_table(
     rng = np.random.default_rng(len(recordings))
     kills = 10 if len(recordings) == LARGE else 3
     parts = tmp_path / "archive.parquet.parts"
-    units = []
+    shards = []
     for _ in range(kills):
         running = subprocess.Popen(
             command(folder, weights, out, "--kind", "both"), stderr=subprocess.DEVNULL
@@ -163,16 +163,16 @@ def test_killed_at_random_and_run_again_it_gives_the_same_table(
         running.wait()
         finished = out.exists()
         if finished:  # a quick machine was done first
-            assert kills < 10 or len(units) >= 5
+            assert kills < 10 or len(shards) >= 5
             break
-        units.append(len(list(parts.glob("0*.json"))))
-    assert units, "it was done before it was killed once"
-    print("units done at each kill:", units)
+        shards.append(len(list(parts.glob("0*.json"))))
+    assert shards, "it was done before it was killed once"
+    print("units done at each kill:", shards)
     done = subprocess.run(
         command(folder, weights, out, "--kind", "both"), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    if units[-1] and not finished:
+    if shards[-1] and not finished:
         assert "were done before" in done.stderr
     assert contents(out) == contents(table)
 
@@ -184,7 +184,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(
     from hearaudiomlp.table.cluster import cluster, on_cluster
 
     folder, recordings = archive
-    listing = Listing(find([str(folder)], Passed()))
+    listing = Listing(find([str(folder)], Skipped()))
     killed = False
     form = find_format("parquet")
     out = tmp_path / "archive.parquet"
@@ -196,7 +196,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(
             if not killed:
                 killed = True
                 os.kill(pids[0], signal.SIGKILL)
-        print(f"{len(run.units)} units in {time.monotonic() - start:.1f} s, one worker killed")
+        print(f"{len(run.shards)} units in {time.monotonic() - start:.1f} s, one worker killed")
         report = run.finish()
     assert report.files == len(recordings)
     assert contents(out) == contents(table)

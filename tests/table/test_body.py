@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from hearaudiomlp.errors import RunChangedError
 from hearaudiomlp.table.body import Around
-from hearaudiomlp.table.find import Passed, find
+from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import arrays, find_format
 from hearaudiomlp.table.formats.npz import Npz
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, Workers, this_machine
-from hearaudiomlp.table.unit import do_unit
+from hearaudiomlp.table.unit import embed_shard
 
 ALL = range(5)
 CASES = [("npz", "both"), ("npz", "timestamps"), ("npy", "both"), ("npy", "timestamps")]
@@ -26,13 +26,13 @@ TOGETHER, APART = "one after the other", "on their own"
 def workers(model, way: str, wanted: Sequence[int]) -> Workers:
     """Return workers that do some of the units; on their own, as those of a cluster do."""
 
-    def work(units, on_file):
-        some = [unit for unit in units if unit.index in wanted]
+    def work(shards, on_file):
+        some = [shard for shard in shards if shard.index in wanted]
         if way == TOGETHER:
             yield from this_machine(model)(some, on_file)
             return
-        for unit in some:
-            yield unit.index, do_unit(unit, model, on_file)
+        for shard in some:
+            yield shard.index, embed_shard(shard, model, on_file)
 
     return work
 
@@ -48,7 +48,7 @@ def make(recordings, checkpoints, tmp_path) -> Callable[..., dict[str, bytes]]:
         out = tmp_path / name / f"t.{case[0]}"
         out.parent.mkdir(exist_ok=True)
         for way, wanted in steps:
-            listing = Listing(find([str(recordings)], Passed()))
+            listing = Listing(find([str(recordings)], Skipped()))
             options = {"format": find_format(case[0]), "kind": case[1], "shard_files": 1}
             with Run(str(out), listing, model, **options) as going:
                 for _ in going.work(workers(model, way, wanted)):
@@ -163,13 +163,13 @@ def test_around_a_stretch(start: int, size: int, pieces: list[int]) -> None:
 
 @given(counts=st.lists(st.integers(0, 50), max_size=8), many=st.integers(1, 100))
 def test_centres_of_many_files(counts: list[int], many: int) -> None:
-    class Done:
+    class CompletedShards:
         def rows(self):
             yield [type("Row", (), {"n_timestamps": n}) for n in counts]
 
     expected = np.concatenate([np.zeros(0), *(10 * np.arange(1, n + 1) for n in counts)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "_MANY_ROWS", many)
-        found = [np.zeros(0), *arrays._timestamps(Done())]
+        found = [np.zeros(0), *arrays._timestamps(CompletedShards())]
     assert all(piece.dtype == np.float32 for piece in found[1:])
     np.testing.assert_array_equal(np.concatenate(found), expected)

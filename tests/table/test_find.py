@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearaudiomlp.errors import AudioFileNotFoundError
-from hearaudiomlp.table.find import Entry, Passed, find
+from hearaudiomlp.table.find import AudioPath, Skipped, find
 from hearaudiomlp.table.listing import Listing
 
 
 def found(*arguments: object) -> list[str]:
-    return [entry.path for entry in find(map(str, arguments), Passed())]
+    return [entry.path for entry in find(map(str, arguments), Skipped())]
 
 
 def test_folders_are_gone_through_by_name(recordings) -> None:
     expected = ["a/y.WAV", "a/z.flac", "a.b/x.wav", "b.wav", "c d/ü.wav"]
     assert found(recordings) == [f"{recordings}/{name}" for name in expected]
-    passed = Passed()
+    skipped = Skipped()
     empty = recordings.parent / "empty"
     empty.mkdir()
-    list(find([str(recordings), str(empty)], passed))
-    assert ".md 1" in str(passed)
-    assert f"no sound file in {empty}" in str(passed)
+    list(find([str(recordings), str(empty)], skipped))
+    assert ".md 1" in str(skipped)
+    assert f"no sound file in {empty}" in str(skipped)
 
 
 def test_patterns(recordings) -> None:
@@ -59,31 +59,41 @@ def test_links_to_folders_are_not_followed(recordings) -> None:
     assert f"{recordings}/link.wav" in names
 
 
-entries = st.lists(
-    st.builds(Entry, st.text(min_size=1), st.integers(-1, 40 << 20), st.text()), max_size=120
+sources = st.lists(
+    st.builds(AudioPath, st.text(min_size=1), st.integers(-1, 40 << 20), st.text()), max_size=120
 )
 
 
 @settings(max_examples=25, deadline=None)
-@given(entries=entries, files=st.none() | st.integers(1, 50))
-def test_units_hold_every_file_once_in_order(entries, files) -> None:
-    listing = Listing(entries)
-    units = listing.units(files)
-    assert [entry for unit in units for entry in listing.entries(unit)] == entries
-    assert [unit.index for unit in units] == list(range(len(units)))
-    for unit in units:
-        held = listing.entries(unit)
-        assert (unit.count, unit.first) == (len(held), sum(u.count for u in units[: unit.index]))
-        assert unit.size == sum(max(0, entry.size) for entry in held)
-        assert unit.count <= (files or 1000)
-        assert unit.count == 1 or unit.size <= 64 << 20
-    assert Listing(entries).digest == listing.digest
+@given(sources=sources, files=st.none() | st.integers(1, 50))
+def test_units_hold_every_file_once_in_order(sources, files) -> None:
+    listing = Listing(sources)
+    shards = listing.shards(files)
+    assert [entry for shard in shards for entry in listing.sources(shard)] == sources
+    assert [shard.index for shard in shards] == list(range(len(shards)))
+    for shard in shards:
+        held = listing.sources(shard)
+        assert (shard.count, shard.first) == (
+            len(held),
+            sum(u.count for u in shards[: shard.index]),
+        )
+        assert shard.size == sum(max(0, entry.size) for entry in held)
+        assert shard.count <= (files or 1000)
+        assert shard.count == 1 or shard.size <= 64 << 20
+    assert Listing(sources).digest == listing.digest
     listing.close()
 
 
 def test_what_changed_is_told() -> None:
-    old = Listing([Entry("a", 1, "1"), Entry("b", 1, "1"), Entry("c", 1, "1")])
-    new = Listing([Entry("a", 1, "2"), Entry("b", 1, "1"), Entry("d", 1, "1"), Entry("e", 1, "1")])
+    old = Listing([AudioPath("a", 1, "1"), AudioPath("b", 1, "1"), AudioPath("c", 1, "1")])
+    new = Listing(
+        [
+            AudioPath("a", 1, "2"),
+            AudioPath("b", 1, "1"),
+            AudioPath("d", 1, "1"),
+            AudioPath("e", 1, "1"),
+        ]
+    )
     lines = b"".join(old.chunks()).splitlines()
     assert new.differences(lines) == "2 new (d, ...), 1 gone (c), 1 changed (a)"
     assert new.digest != old.digest

@@ -18,9 +18,9 @@ from hearaudiomlp.cli.main import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
 from hearaudiomlp.table import job
-from hearaudiomlp.table.find import Passed, find
+from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import FORMATS, find_format
-from hearaudiomlp.table.formats.base import RawSink
+from hearaudiomlp.table.formats.base import RawShardWriter
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, this_machine
 
@@ -91,7 +91,7 @@ def test_every_format_holds_what_embed_files_gives(
     from hearaudiomlp import load_model
 
     model = load_model(checkpoints["audiomae"], device="cpu")
-    paths = [entry.path for entry in find([str(recordings)], Passed())]
+    paths = [entry.path for entry in find([str(recordings)], Skipped())]
     expected = list(embed_files(paths, model))
     out = tmp_path / f"t.{name}"
     assert run_it(out.name, "--kind", "both", "--shard-files", "2") == 0
@@ -169,15 +169,15 @@ def test_missing_extras_are_named(  # noqa: PLR0917 - fixtures
     assert f"pip install 'hearaudiomlp[{extra}]'" in capsys.readouterr().err
 
 
-def interrupted(tmp_path: Path, recordings: Path, model, units: int = 1, **options) -> None:
+def interrupted(tmp_path: Path, recordings: Path, model, shards: int = 1, **options) -> None:
     """Leave a run that did some units of two files and went no further."""
-    listing = Listing(find([str(recordings)], Passed()))
+    listing = Listing(find([str(recordings)], Skipped()))
     options = {"format": find_format("npz"), "kind": "both", "shard_files": 2} | options
     rows = []
 
     def on_file(row) -> None:
         rows.append(row)
-        if len(rows) > 2 * units:
+        if len(rows) > 2 * shards:
             raise KeyboardInterrupt
 
     with (
@@ -249,7 +249,7 @@ def test_a_complete_table_is_made_anew_when_something_changed(run_it, recordings
 
 
 def test_two_runs_at_once_are_refused(recordings, audiomae, tmp_path) -> None:
-    listing = Listing(find([str(recordings)], Passed()))
+    listing = Listing(find([str(recordings)], Skipped()))
     options = {"format": find_format("npz")}
     with (
         Run(str(tmp_path / "t.npz"), listing, audiomae, **options),
@@ -259,7 +259,7 @@ def test_two_runs_at_once_are_refused(recordings, audiomae, tmp_path) -> None:
 
 
 def test_a_file_that_changes_during_the_run_fails(recordings, audiomae, tmp_path) -> None:
-    listing = Listing(find([str(recordings)], Passed()))
+    listing = Listing(find([str(recordings)], Skipped()))
     soundfile.write(recordings / "b.wav", np.ones(5000), 16000)  # after it was found
     with Run(str(tmp_path / "t.npz"), listing, audiomae, format=find_format("npz")) as run:
         for _ in run.work(this_machine(audiomae)):
@@ -293,7 +293,7 @@ def test_what_is_no_table_is_not_replaced(name, run_it, tmp_path, capsys) -> Non
 
 
 def test_a_full_disk_is_told_with_what_was_done(run_it, tmp_path, monkeypatch, capsys) -> None:
-    whole, added = RawSink.add, []
+    whole, added = RawShardWriter.add, []
 
     def add(*arguments) -> None:
         added.append(arguments)
@@ -302,7 +302,7 @@ def test_a_full_disk_is_told_with_what_was_done(run_it, tmp_path, monkeypatch, c
         whole(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RawSink, "add", add)
+        patch.setattr(RawShardWriter, "add", add)
         assert run_it("t.npz", "--shard-files", "1") == 1
     message = capsys.readouterr().err
     assert os.strerror(errno.ENOSPC) in message

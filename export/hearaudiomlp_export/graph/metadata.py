@@ -52,7 +52,7 @@ def describe(model: onnx.ModelProto) -> dict[str, str]:
     return {key: str(value) for key, value in facts.items()}
 
 
-def write_card(model: onnx.ModelProto, card: dict[str, str]) -> None:
+def write_metadata(model: onnx.ModelProto, card: dict[str, str]) -> None:
     """Put the entries into the model file's metadata, in the place of any that are there."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, card)

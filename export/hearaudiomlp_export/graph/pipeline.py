@@ -251,7 +251,7 @@ def _text(name: str) -> str:
 """
 
 
-def hear_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
+def pipeline_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
     """Put an encoder's graph into that of the whole pipeline.
 
     Args:

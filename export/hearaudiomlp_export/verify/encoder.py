@@ -26,7 +26,7 @@ from hearaudiomlp_export.graph.trace import with_hidden_outputs
 from hearaudiomlp_export.networks.encoders import build
 from hearaudiomlp_export.networks.filters import MEL_BANDS, N_FFT
 from hearaudiomlp_export.networks.frontend import AMIN, TOP_DB, front_end
-from hearaudiomlp_export.verify.signals import proof_signals
+from hearaudiomlp_export.verify.signals import reference_signals
 
 Array = npt.NDArray[Any]
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -174,7 +174,7 @@ class _TorchReference:
         return tuple(output[0].numpy() for output in outputs)
 
 
-def prove(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32") -> list[Finding]:
+def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32") -> list[Finding]:
     """Compare every stage of a graph with its witness.
 
     Args:
@@ -198,7 +198,7 @@ def prove(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32")
     )
     reference = _TorchReference(name, weights)
     findings = list(_matrices(graph))
-    signals = proof_signals()
+    signals = reference_signals()
     encoder_stages = _encoder_stages if arithmetic == "float32" else _half_stages
     # All signals in one batch: windows must not leak into each other.
     batch = session.run(np.stack(list(signals.values())))

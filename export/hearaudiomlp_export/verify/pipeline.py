@@ -16,7 +16,7 @@ from hearaudiomlp.inference.session import Session
 from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp_export.verify.encoder import Finding
-from hearaudiomlp_export.verify.signals import proof_signals
+from hearaudiomlp_export.verify.signals import reference_signals
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -52,11 +52,11 @@ def _expected(encoder: Session, name: str, sounds: npt.NDArray[np.float32]) -> d
     return expected
 
 
-def prove_hear(whole: onnx.ModelProto, encoder: onnx.ModelProto) -> Iterator[Finding]:
+def verify_pipeline(whole: onnx.ModelProto, encoder: onnx.ModelProto) -> Iterator[Finding]:
     """Compare the whole pipeline's graph with the runtime's steps around the encoder's graph.
 
     Args:
-        whole: as :func:`hearaudiomlp_export.graph.pipeline.hear_graph` returns it, with weights
+        whole: as :func:`hearaudiomlp_export.graph.pipeline.pipeline_graph` returns it, with weights
         inside.
         encoder: the graph that went into it.
     """
@@ -80,7 +80,7 @@ def prove_hear(whole: onnx.ModelProto, encoder: onnx.ModelProto) -> Iterator[Fin
             )
 
 
-def prove_float16(
+def verify_float16(
     encoder: onnx.ModelProto, graph: onnx.ModelProto, exact: Weights
 ) -> list[Finding]:
     """Measure what storing the weights as float16 does to the frame embeddings.
@@ -90,7 +90,7 @@ def prove_float16(
         graph: the graph without weights.
         exact: the weights as float32.
     """
-    signals = proof_signals()
+    signals = reference_signals()
     batch = np.stack(list(signals.values()))
     found = Session(encoder.SerializeToString(), {}, device="cpu").run(batch)["frame_embeddings"]
     graphs = Session(graph.SerializeToString(), exact, device="cpu").run(batch)

@@ -21,7 +21,7 @@ def _speech() -> npt.NDArray[np.float64]:
     return speech
 
 
-def proof_signals() -> dict[str, Floats]:
+def reference_signals() -> dict[str, Floats]:
     """Return the signals by name, each one window [shape=(16000,)], seeded."""
     rng = np.random.default_rng(2021)
     noise = rng.standard_normal(WINDOW)

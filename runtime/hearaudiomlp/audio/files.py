@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from hearaudiomlp.audio.truncation import missing_end
+from hearaudiomlp._types import Floats
+from hearaudiomlp.audio.truncation import find_truncation
 from hearaudiomlp.audio.wav import plain_wav
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -24,9 +24,6 @@ from hearaudiomlp.errors import (
 from hearaudiomlp.signal.arrays import peak, warn_if_loud
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.remote import Copy, is_url, local_path
-
-Floats = npt.NDArray[np.float32]
-
 
 _RATES = range(1_000, 2_000_000)
 """Samples per second that a header may tell: bats are recorded at up to 500 kHz."""
@@ -115,7 +112,7 @@ class AudioStream:
                 return plain
             if file.seekable():  # no pipe, of which the next step tells
                 file.seek(0)
-            if (missing := missing_end(file)) is not None:
+            if (missing := find_truncation(file)) is not None:
                 raise AudioFileError(f"{self.path}: cut off: {missing}")
         except BaseException:
             file.close()

@@ -4,14 +4,10 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.pcm import ToModelRate
 from hearaudiomlp.errors import DeviceError, MissingPackageError
 from hearaudiomlp.spec import SAMPLE_RATE
-
-Floats = npt.NDArray[np.float32]
 
 _BLOCK_S = 0.05  # of audio that is read at a time
 

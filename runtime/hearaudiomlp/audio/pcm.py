@@ -4,12 +4,10 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioFileError, MissingPackageError, OptionError
 from hearaudiomlp.spec import SAMPLE_RATE
-
-Floats = npt.NDArray[np.float32]
 
 _DTYPES = {"u8": "u1", "s16le": "<i2", "s32le": "<i4", "f32le": "<f4", "f64le": "<f8"}
 

@@ -55,7 +55,7 @@ def _ogg_ends(file: BinaryIO, length: int) -> bool:
     return whole and bool(tail[at + 5] & _LAST_PAGE)
 
 
-def missing_end(file: BinaryIO) -> str | None:
+def find_truncation(file: BinaryIO) -> str | None:
     """Tell what is missing at the end of a sound file, or None where nothing is known to be.
 
     Args:

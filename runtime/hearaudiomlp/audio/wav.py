@@ -61,7 +61,7 @@ def _is_plain(head: bytes, length: int) -> bool:
 def plain_wav(file: BinaryIO) -> PlainWav | None:
     """Return the WAV file in a file, or None if it has to be left to others.
 
-    It is whole: :func:`hearaudiomlp.audio.truncation.missing_end` would find nothing missing.
+    It is whole: :func:`hearaudiomlp.audio.truncation.find_truncation` would find nothing missing.
 
     Args:
         file: at its beginning. It is left open; where its position is after None isn't defined.

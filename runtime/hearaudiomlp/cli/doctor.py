@@ -2,7 +2,7 @@
 
 import argparse
 
-from hearaudiomlp.cli.options import tell
+from hearaudiomlp.cli.options import print_line
 
 NAME = "doctor"
 HELP = "Tell what is installed and whether it works, on one screen to paste into an issue."
@@ -21,7 +21,7 @@ def run(_: argparse.Namespace) -> int:
     for fact in examine():
         topic = fact.topic if fact.topic != before else ""
         before = fact.topic
-        tell(f"{'' if fact.well else '! '}{topic:{12 if fact.well else 10}s} {fact.text}")
+        print_line(f"{'' if fact.well else '! '}{topic:{12 if fact.well else 10}s} {fact.text}")
         wrong += not fact.well
-    tell(f"{wrong} to be mended, marked with !" if wrong else "all is well")
+    print_line(f"{wrong} to be mended, marked with !" if wrong else "all is well")
     return 1 if wrong else 0

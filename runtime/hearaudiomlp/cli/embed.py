@@ -11,8 +11,8 @@ from hearaudiomlp.cli.options import (
     add_model_argument,
     add_running_arguments,
     load,
-    say,
-    tell,
+    print_error,
+    print_line,
 )
 from hearaudiomlp.errors import AudioFileError, OptionError
 
@@ -84,21 +84,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embed the files; what failed is said, and the rest written all the same."""
-    from hearaudiomlp.table.formats.heareval import HearTask
+    from hearaudiomlp.table.formats.heareval import HearevalTask
     from hearaudiomlp.table.run import Run
 
     try:
         form = _format(options)
     except OptionError as problem:
-        say(problem)
+        print_error(problem)
         return 2
     kind = options.kind or ("both" if form.name == "npz" else "scene")
-    if isinstance(form, HearTask):
+    if isinstance(form, HearevalTask):
         kind = form.kind
     model = load(options)
     listing = _listing(options, form)
     if not len(listing):
-        say("no audio files were found")
+        print_error("no audio files were found")
         return 1
     try:
         going = Run(
@@ -109,62 +109,62 @@ def run(options: argparse.Namespace) -> int:
             kind=kind,
             shard_files=options.shard_files,
             resume=options.resume,
-            say=say,
+            say=print_error,
         )
     except (OptionError, FileNotFoundError) as problem:
-        say(problem)
+        print_error(problem)
         return 2
     with going:
         try:
             _work(going, options, model, stop=options.on_error == "stop" or form.name == "hear")
             report = going.finish()
         except KeyboardInterrupt:
-            say(f"interrupted; {_progress(going)}: the same command goes on from there")
+            print_error(f"interrupted; {_progress(going)}: the same command goes on from there")
             return 130
         except (AudioFileError, OSError) as problem:  # a file that isn't there, or a full disk
-            say(problem)
-            say(f"stopped there; {_progress(going)}")
+            print_error(problem)
+            print_error(f"stopped there; {_progress(going)}")
             return 1
         return _conclude(report, options, model)
 
 
 def _format(options: argparse.Namespace) -> "Format":
     from hearaudiomlp.table.formats import ENDINGS, find_format
-    from hearaudiomlp.table.formats.heareval import HearTask
+    from hearaudiomlp.table.formats.heareval import HearevalTask
 
     if options.workers and options.scheduler:
         raise OptionError("--workers is for a local cluster, and --scheduler for another one")
     if options.layout:
         if len(options.files) != 1:
             raise OptionError("--layout hear takes one folder of a task")
-        return HearTask(Path(options.files[0]))
+        return HearevalTask(Path(options.files[0]))
     ending = PurePath(options.output).suffix.lower()
     if options.format is None and ending not in ENDINGS:
         raise OptionError(
             f"the ending of {options.output} tells no format: it has to end in "
-            f"{', '.join(ENDINGS)}, or --format has to say"
+            f"{', '.join(ENDINGS)}, or --format has to name one"
         )
     return find_format(options.format or ENDINGS[ending])
 
 
 def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
-    from hearaudiomlp.table.find import Passed, find, look
-    from hearaudiomlp.table.formats.heareval import HearTask
+    from hearaudiomlp.table.find import Skipped, find, stat_path
+    from hearaudiomlp.table.formats.heareval import HearevalTask
     from hearaudiomlp.table.listing import Listing
 
-    passed = Passed()
-    if isinstance(form, HearTask):
-        return Listing(look(path) for path in form.paths)
-    listing = Listing(find(options.files, passed))
-    if str(passed):
-        say(f"passed over: {passed}")
+    skipped = Skipped()
+    if isinstance(form, HearevalTask):
+        return Listing(stat_path(path) for path in form.paths)
+    listing = Listing(find(options.files, skipped))
+    if str(skipped):
+        print_error(f"passed over: {skipped}")
     return listing
 
 
 def _progress(going: "Run") -> str:
-    files = sum(going.units[index].count for index in going.find_done())
-    total = sum(unit.count for unit in going.units)
-    return f"{files:,} of {total:,} files are done and stay in {going.job.parts}"
+    files = sum(going.shards[index].count for index in going.find_done())
+    total = sum(shard.count for shard in going.shards)
+    return f"{files:,} of {total:,} files are done and stay in {going.spec.parts}"
 
 
 def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bool) -> None:
@@ -174,19 +174,19 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
 
     if going.complete:
         return
-    files = sum(unit.count for unit in going.units)
-    done = sum(going.units[index].count for index in going.done)
+    files = sum(shard.count for shard in going.shards)
+    done = sum(going.shards[index].count for index in going.done)
     if done:
-        say(f"going on: {done:,} of {files:,} files were done before")
+        print_error(f"going on: {done:,} of {files:,} files were done before")
     shown: Lines | None = None if files <= _FEW else show_progress(files, done)
 
     def on_file(result: "Row | Failure") -> None:
         if shown is not None:
             shown.file(result)
         elif isinstance(result, Failure):
-            say(result.problem)
+            print_error(result.problem)
         else:
-            tell(
+            print_line(
                 f"{result.path}: {result.duration:.2f} s, {result.n_timestamps} x "
                 f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
                 "scene values"
@@ -213,7 +213,7 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
 def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> int:
     failed = len(report.failed)
     if not report.fresh:
-        tell(f"{options.output}: complete already, nothing has changed since")
+        print_line(f"{options.output}: complete already, nothing has changed since")
     if report.embedded:
         files = "1 file" if report.embedded == 1 else f"{report.embedded:,} files"
         hours = (
@@ -221,11 +221,11 @@ def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> 
             if report.seconds >= 3600
             else (f"{report.seconds:,.1f} s")
         )
-        tell(f"{options.output}: {files}, {hours}, {model.name} on {model.device}")
+        print_line(f"{options.output}: {files}, {hours}, {model.name} on {model.device}")
     if failed:
-        say(f"{failed:,} of {report.files:,} files failed: {options.output}.report.json")
+        print_error(f"{failed:,} of {report.files:,} files failed: {options.output}.report.json")
         if not report.embedded:
-            say("nothing was written")
+            print_error("nothing was written")
     return 1 if failed else 0
 
 

@@ -7,7 +7,7 @@ from hearaudiomlp.cli.options import (
     add_encoder_argument,
     add_running_arguments,
     load,
-    tell,
+    print_line,
 )
 
 NAME = "info"
@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> int:
 
     weights = locate(options.model, options.encoder)
     for name, fact in describe(weights, load(options)).items():
-        tell(f"{name:12s} {fact}")
+        print_line(f"{name:12s} {fact}")
     return 0

@@ -8,8 +8,8 @@ from hearaudiomlp.cli.options import (
     add_model_argument,
     add_running_arguments,
     load,
-    say,
-    tell,
+    print_error,
+    print_line,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.keywordfiles import spot_files
 
     if options.labels and len(options.files) > 1:
-        say(f"--labels is the label track of one file, not of {len(options.files)}")
+        print_error(f"--labels is the label track of one file, not of {len(options.files)}")
         return 2
     model = load(options)
     failed = 0
@@ -87,18 +87,18 @@ def run(options: argparse.Namespace) -> int:
     ):
         if isinstance(file, Failed):
             failed += 1
-            say(file.problem)
+            print_error(file.problem)
             if options.json:
-                tell(json.dumps({"path": file.path, "error": str(file.problem)}))
+                print_line(json.dumps({"path": file.path, "error": str(file.problem)}))
         elif options.json:
-            tell(_json(file, model))
+            print_line(_json(file, model))
         elif options.labels:
             for hit in file.hits:
-                tell(f"{hit.start:.3f}\t{hit.end:.3f}\t{hit.word}")
+                print_line(f"{hit.start:.3f}\t{hit.end:.3f}\t{hit.word}")
         else:
-            tell(_table(file))
+            print_line(_table(file))
     if failed and len(options.files) > 1:
-        say(f"{failed} of {len(options.files)} files failed")
+        print_error(f"{failed} of {len(options.files)} files failed")
     return 1 if failed else 0
 
 

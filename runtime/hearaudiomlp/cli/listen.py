@@ -8,12 +8,12 @@ import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from hearaudiomlp.cli.options import add_model_argument, load, say
+from hearaudiomlp.cli.options import add_model_argument, load, print_error
 
 if TYPE_CHECKING:
+    from hearaudiomlp._types import Floats
     from hearaudiomlp.keywords.hits import Hit
     from hearaudiomlp.spotter import Spotter
-    from hearaudiomlp.stream import Floats
 
 NAME = "listen"
 HELP = "Print keywords as they are spoken, into the microphone or as raw PCM on standard input."
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.spotter import Spotter
 
     if options.stdin and options.microphone:
-        say("either --stdin or --microphone, not both")
+        print_error("either --stdin or --microphone, not both")
         return 2
     options.threads = 1
     spotter = Spotter(
@@ -107,10 +107,10 @@ def _chunks(options: argparse.Namespace) -> "Generator[Floats, None, None]":
     from hearaudiomlp.audio.microphone import Microphone
 
     microphone = Microphone(
-        options.microphone, lambda: say("samples were lost: this machine can't keep up")
+        options.microphone, lambda: print_error("samples were lost: this machine can't keep up")
     )
     with microphone:
-        say(f"listening to {microphone.name} at {microphone.rate} Hz; Ctrl-C ends")
+        print_error(f"listening to {microphone.name} at {microphone.rate} Hz; Ctrl-C ends")
         yield from microphone.chunks()
 
 
@@ -133,4 +133,4 @@ def _clock(seconds: float) -> str:
 def _end_line(spotter: "Spotter") -> None:
     if sys.stderr.isatty():
         print(file=sys.stderr)  # after the ^C that the terminal shows
-    say(f"stopped after {spotter.n_samples / 16_000:.1f} s of audio")
+    print_error(f"stopped after {spotter.n_samples / 16_000:.1f} s of audio")

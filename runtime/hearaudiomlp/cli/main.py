@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp.cli import COMMANDS
-from hearaudiomlp.cli.options import say
+from hearaudiomlp.cli.options import print_error
 
 
 def _parser(first: str | None) -> argparse.ArgumentParser:
@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:
-        say("interrupted; nothing was written")
+        print_error("interrupted; nothing was written")
         return 130
     except HearAudioMLPError as problem:
-        say(problem)
+        print_error(problem)
         return 1
     except OSError as problem:
-        say(problem)
+        print_error(problem)
         return 1
     return status
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hearaudiomlp.cli.options import say, tell
+from hearaudiomlp.cli.options import print_error, print_line
 
 NAME = "map"
 HELP = "Map embedded files in two dimensions by their scene embeddings."
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.storage.atomic import replacing
 
     if not options.output.parent.is_dir():
-        say(f"there is no folder {options.output.parent} to write to")
+        print_error(f"there is no folder {options.output.parent} to write to")
         return 2
     points = make_map(*read_embeddings(options.embeddings), options.method)
     kind = options.output.suffix[1:].lower()
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         with replacing(options.output) as file:
             figure.savefig(file, format=kind, dpi=options.dpi)
     files = "1 file" if len(points.paths) == 1 else f"{len(points.paths)} files"
-    tell(f"{options.output}: {files}, {len(points.order())} folders, {points.method}")
+    print_line(f"{options.output}: {files}, {len(points.order())} folders, {points.method}")
     return 0
 
 

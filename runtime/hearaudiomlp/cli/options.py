@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from hearaudiomlp import Model
 
 
-def say(message: object) -> None:
+def print_error(message: object) -> None:
     """Print to standard error, with the command's name before it."""
     print(f"hearaudiomlp: {message}", file=sys.stderr)
 
 
-def tell(message: str) -> None:
+def print_line(message: str) -> None:
     """Print to standard output, and go on with the work when nobody reads it any more."""
     try:
         print(message, flush=True)

@@ -8,8 +8,8 @@ from hearaudiomlp.cli.options import (
     add_model_argument,
     add_running_arguments,
     load,
-    say,
-    tell,
+    print_error,
+    print_line,
 )
 
 NAME = "plot"
@@ -34,28 +34,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw the file."""
     from hearaudiomlp.audio.files import read_audio
-    from hearaudiomlp.figures.sound import draw, hear
+    from hearaudiomlp.figures.sound import analyze, draw
     from hearaudiomlp.spec import SAMPLE_RATE
     from hearaudiomlp.storage.atomic import replacing
 
     if not options.output.parent.is_dir():
-        say(f"there is no folder {options.output.parent} to write to")
+        print_error(f"there is no folder {options.output.parent} to write to")
         return 2
     samples = read_audio(options.file).samples
     length = len(samples) / SAMPLE_RATE
     end = length if options.duration is None else min(length, options.start + options.duration)
     if not 0.0 <= options.start < end:
-        say(f"{options.file} has {length:.2f} s: --start and --duration leave nothing of it")
+        print_error(
+            f"{options.file} has {length:.2f} s: --start and --duration leave nothing of it"
+        )
         return 2
     model = load(options)
     part = samples[round(options.start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
     title = f"{Path(options.file).name} as {model.name} hears it"
     if len(part) < len(samples):
         title += f", from {options.start:g} s"
-    figure = draw(hear(part, model), model, title)
+    figure = draw(analyze(part, model), model, title)
     with replacing(options.output) as file:
         figure.savefig(file, format=options.output.suffix[1:].lower(), dpi=options.dpi)
-    tell(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")
+    print_line(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from hearaudiomlp.cli.options import tell
+from hearaudiomlp.cli.options import print_line
 from hearaudiomlp.weights.published import PUBLISHED
 
 NAME = "pull"
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         checkpoint = PUBLISHED[name]
         with _Bar(f"{name}.pth") as bar:
             path, new = pull(checkpoint, progress=bar.show)
-        tell(
+        print_line(
             f"{path}: {'downloaded' if new else 'there already'}, {checkpoint.size:,} bytes, "
             f"SHA-256 as published\n"
             f"{name}: weights of {checkpoint.source}, {checkpoint.licence}"

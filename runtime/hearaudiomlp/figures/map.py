@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import EmbeddingFileError, MissingPackageError, OptionError
-
-Floats = npt.NDArray[np.float32]
 
 METHODS = ("auto", "pca", "umap")
 """How to come to two dimensions; ``auto`` is UMAP where it is installed."""

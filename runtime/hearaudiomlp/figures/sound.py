@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioValueError, MissingPackageError
 from hearaudiomlp.inference.halves import BANDS
 from hearaudiomlp.keywords.hits import Hit, find_hits
@@ -21,8 +22,6 @@ from hearaudiomlp.sliding import take_samples
 from hearaudiomlp.spec import HOP, SAMPLE_RATE
 from hearaudiomlp.spotter import KeywordWindows
 
-Floats = npt.NDArray[np.float32]
-
 _TOP_DB, _LEAST = 80.0, 1e-10  # of the front end: see Halves and docs/format.md
 _COLUMNS = 3000  # that a heat map has, at most; a picture has no more
 _WORDS = 8  # keywords that are drawn, at most
@@ -31,7 +30,7 @@ _MAP = "cividis"
 
 
 @dataclass(frozen=True)
-class Hearing:
+class Analysis:
     """What a model makes of a sound; all of it on the frames' time axis, 10 ms each."""
 
     samples: Floats
@@ -83,7 +82,7 @@ def _features(samples: Floats, model: Model) -> tuple[Floats, Floats | None]:
     return on_the_axis(mel), None if mfcc is None else on_the_axis(mfcc)
 
 
-def hear(samples: Any, model: Model) -> Hearing:
+def analyze(samples: Any, model: Model) -> Analysis:
     """Compute all that :func:`draw` shows.
 
     Args:
@@ -105,7 +104,7 @@ def hear(samples: Any, model: Model) -> Hearing:
     hits: tuple[Hit, ...] = ()
     if model.labels:
         words, probabilities, hits = _keywords(checked, model)
-    return Hearing(checked, mel, mfcc, embeddings[0].T, words, probabilities, hits)
+    return Analysis(checked, mel, mfcc, embeddings[0].T, words, probabilities, hits)
 
 
 def _keywords(samples: Floats, model: Model) -> tuple[tuple[str, ...], Floats, tuple[Hit, ...]]:
@@ -146,11 +145,11 @@ def _thinned(rows: Floats) -> Floats:
     return np.asarray(sums / np.diff([*edges, rows.shape[1]]), np.float32)
 
 
-def draw(hearing: Hearing, model: Model, title: str = "") -> Any:
+def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
     """Draw a sound as a model hears it.
 
     Args:
-        hearing: of :func:`hear`.
+        analysis: of :func:`analyze`.
         model: the same.
         title: above the picture.
 
@@ -161,17 +160,17 @@ def draw(hearing: Hearing, model: Model, title: str = "") -> Any:
         MissingPackageError: the extra ``[plot]`` isn't installed.
     """
     module = figure_module()
-    panels = ["wave", "mel"] + ["mfcc"] * (hearing.mfcc is not None) + ["embeddings"]
-    heights = [1.0, 1.5] + [1.5] * (hearing.mfcc is not None) + [2.0]
-    if hearing.words:
+    panels = ["wave", "mel"] + ["mfcc"] * (analysis.mfcc is not None) + ["embeddings"]
+    heights = [1.0, 1.5] + [1.5] * (analysis.mfcc is not None) + [2.0]
+    if analysis.words:
         panels, heights = [*panels, "keywords"], [*heights, 1.6]
     figure = module.Figure(figsize=(9, 1.2 * sum(heights) + 1.2), layout="constrained")
     axes = dict(
         zip(panels, figure.subplots(len(panels), sharex=True, height_ratios=heights), strict=True)
     )
-    duration = len(hearing.samples) / SAMPLE_RATE
-    _draw_wave(axes["wave"], hearing, duration)
-    mel = hearing.mel
+    duration = len(analysis.samples) / SAMPLE_RATE
+    _draw_wave(axes["wave"], analysis, duration)
+    mel = analysis.mel
     lowest = float(mel.min())
     if not model.labels:  # power, whose range no colours have
         mel = np.asarray(10.0 * np.log10(np.maximum(mel, _LEAST)), np.float32)
@@ -179,18 +178,18 @@ def draw(hearing: Hearing, model: Model, title: str = "") -> Any:
     # A frame is centred on its timestamp, and the first has that of 10 ms.
     extent = (0.005, 0.005 + mel.shape[1] * HOP / SAMPLE_RATE)
     _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", lowest, float(mel.max())))
-    if hearing.mfcc is not None:  # the first is the loudness, far from all others
-        scale = _Scale.without_outliers("MFCC", "dB", hearing.mfcc[1:])
-        _draw_rows(axes["mfcc"], hearing.mfcc, extent, scale)
-    scale = _Scale.without_outliers("embedding", "value", hearing.embeddings)
-    _draw_rows(axes["embeddings"], hearing.embeddings, extent, scale)
-    if hearing.words:
-        n = hearing.probabilities.shape[1]
+    if analysis.mfcc is not None:  # the first is the loudness, far from all others
+        scale = _Scale.without_outliers("MFCC", "dB", analysis.mfcc[1:])
+        _draw_rows(axes["mfcc"], analysis.mfcc, extent, scale)
+    scale = _Scale.without_outliers("embedding", "value", analysis.embeddings)
+    _draw_rows(axes["embeddings"], analysis.embeddings, extent, scale)
+    if analysis.words:
+        n = analysis.probabilities.shape[1]
         half = _KEYWORD_HOP_S / 2
         span = (0.5 - half, 0.5 + (n - 1) * _KEYWORD_HOP_S + half)  # the windows' middles
         scale = _Scale("keyword", "probability", 0.0, 1.0)
-        _draw_rows(axes["keywords"], hearing.probabilities, span, scale)
-        axes["keywords"].set_yticks(np.arange(len(hearing.words)), hearing.words)
+        _draw_rows(axes["keywords"], analysis.probabilities, span, scale)
+        axes["keywords"].set_yticks(np.arange(len(analysis.words)), analysis.words)
         axes["keywords"].invert_yaxis()
         axes["keywords"].set_facecolor("0.9")
     last = axes[panels[-1]]
@@ -217,17 +216,17 @@ class _Scale:
         return cls(rows, unit, float(lowest), float(highest))
 
 
-def _draw_wave(axes: Any, hearing: Hearing, duration: float) -> None:
-    count = -(-len(hearing.samples) // _COLUMNS)
-    edges = np.arange(0, len(hearing.samples), count)
+def _draw_wave(axes: Any, analysis: Analysis, duration: float) -> None:
+    count = -(-len(analysis.samples) // _COLUMNS)
+    edges = np.arange(0, len(analysis.samples), count)
     seconds = edges / SAMPLE_RATE
-    low = np.minimum.reduceat(hearing.samples, edges)
-    high = np.maximum.reduceat(hearing.samples, edges)
+    low = np.minimum.reduceat(analysis.samples, edges)
+    high = np.maximum.reduceat(analysis.samples, edges)
     axes.fill_between(seconds, low, high, color="0.25", linewidth=0.6)
     axes.set_ylabel("waveform")
-    peak = max(float(np.abs(hearing.samples).max()), 1e-3)
-    axes.set_ylim(-1.1 * peak, 1.6 * peak if hearing.hits else 1.1 * peak)
-    for hit in hearing.hits:
+    peak = max(float(np.abs(analysis.samples).max()), 1e-3)
+    axes.set_ylim(-1.1 * peak, 1.6 * peak if analysis.hits else 1.1 * peak)
+    for hit in analysis.hits:
         axes.axvspan(hit.start, hit.end, color="0.85", zorder=0)
         axes.text(
             (hit.start + hit.end) / 2, 1.35 * peak, hit.word, ha="center", va="center",

@@ -8,15 +8,13 @@ all, is in the second half. Together the halves give the same bits as the whole 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.inference.session import Provider, Session
 from hearaudiomlp.signal.arrays import refuse_overflow
 from hearaudiomlp.spec import FRAMES, HOP
-from hearaudiomlp.weights.model_file import Source
+from hearaudiomlp.weights.model_file import ModelFile
 from hearaudiomlp.weights.subgraph import Graph
-
-Floats = npt.NDArray[np.float32]
 
 FRAME = 480
 """Samples in a frame of the spectrogram: 30 ms."""
@@ -37,7 +35,7 @@ class Halves:
     """Front end and encoder of one model as sessions of their own."""
 
     def __init__(
-        self, source: Source, *, device: str, providers: Sequence[Provider] | None, tf32: bool
+        self, source: ModelFile, *, device: str, providers: Sequence[Provider] | None, tf32: bool
     ) -> None:
         """Cut the model's graph in two.
 

@@ -14,9 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from hearaudiomlp._types import Floats
 
 SIZES = (1, 2, 8, 32, 128, 256)
 """Windows in a run: two for a clip of one second, and steps that waste little of the last run."""

@@ -9,16 +9,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
 from hearaudiomlp.inference.ort import onnxruntime
-from hearaudiomlp.notices import say_once
+from hearaudiomlp.notices import warn_once
 
 if TYPE_CHECKING:  # imported where a GPU is used
     from hearaudiomlp.inference.io_binding import BoundRuns
 
-Floats = npt.NDArray[np.float32]
 Provider = str | tuple[str, Mapping[str, Any]]
 
 CPU = "CPUExecutionProvider"
@@ -33,7 +32,7 @@ class DeviceFallbackWarning(RuntimeWarning):
 
 
 def _fall_back(message: str) -> None:
-    say_once(message, message, DeviceFallbackWarning)
+    warn_once(message, message, DeviceFallbackWarning)
 
 
 def _parse_device(device: str) -> tuple[str, int]:

@@ -91,7 +91,7 @@ def _help(rounds: "SimpleQueue[_Round | None]") -> None:
 _PATIENCE = 10.0
 """Seconds to wait at the end of the process for a helper that is in the middle of a block."""
 
-_teams: "weakref.WeakSet[Team]" = weakref.WeakSet()
+_teams: "weakref.WeakSet[ThreadPool]" = weakref.WeakSet()
 _threads: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
 """Helpers, of teams that are no more as well."""
 
@@ -106,7 +106,7 @@ def _rest() -> None:
         thread.join(_PATIENCE)
 
 
-class Team:
+class ThreadPool:
     """A caller and its helper threads. Many callers may use one team at once.
 
     The standard library's pool would do, but takes as long to import as most of this package.

@@ -9,8 +9,8 @@ from hearaudiomlp.keywords.hits import (
     Hit,
     HitFinder,
     find_hits,
-    levels,
-    silence_quiet,
+    mask_quiet,
+    rms_dbfs,
     softmax,
 )
 
@@ -23,7 +23,7 @@ __all__ = [
     "Hit",
     "HitFinder",
     "find_hits",
-    "levels",
-    "silence_quiet",
+    "mask_quiet",
+    "rms_dbfs",
     "softmax",
 ]

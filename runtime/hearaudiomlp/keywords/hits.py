@@ -2,7 +2,7 @@
 
 KW-MLP tells 35 words apart in windows of one second, and always names one of them: it knows no
 "none of these". Three things keep it from naming words that nobody said. Windows that are too quiet
-count as silence (:func:`silence_quiet`). Probabilities are averaged over neighbouring windows,
+count as silence (:func:`mask_quiet`). Probabilities are averaged over neighbouring windows,
 because a word is whole in several windows and a chance likeness, half of a longer word say, only
 in one. And what is left has to reach a threshold (:class:`HitFinder`).
 
@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 HOP_S = 0.25
 """Seconds from one window to the next, unless said otherwise."""
@@ -68,7 +67,7 @@ def softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-def levels(windows: Floats) -> npt.NDArray[np.float64]:
+def rms_dbfs(windows: Floats) -> npt.NDArray[np.float64]:
     """Return the RMS levels of windows [shape=(n, n_samples)] in dB below full scale.
 
     Digital silence has -infinity; a sine from -1 to 1 has -3.
@@ -78,7 +77,7 @@ def levels(windows: Floats) -> npt.NDArray[np.float64]:
         return np.asarray(10.0 * np.log10(power))
 
 
-def silence_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float) -> Floats:
+def mask_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float) -> Floats:
     """Return the probabilities with zeros for the windows whose level is under ``quiet`` dB."""
     loud = np.asarray(window_levels) >= quiet
     silenced: Floats = probabilities * loud[:, None].astype(np.float32)

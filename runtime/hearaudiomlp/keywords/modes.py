@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.keywords.hits import Hit, HitFinder
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 REFRACTORY_S = 1.0
 """Seconds after a word in which it isn't announced again, unless said otherwise."""
@@ -69,7 +67,7 @@ class _Onsets(HitFinder):
         self._announced.clear()
 
 
-class Words:
+class OnsetMode:
     """Announces each hit of :class:`~hearaudiomlp.keywords.hits.HitFinder` as soon as it begins.
 
     A hit's end isn't known then, so the times are those of a word of half a second.
@@ -104,7 +102,7 @@ class Words:
         return begun
 
 
-class AllWindows:
+class EveryWindowMode:
     """Every window whose most probable word reaches the threshold."""
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
@@ -130,12 +128,12 @@ class AllWindows:
         return []
 
 
-class BestWindow:
+class BestWindowMode:
     """The most probable of all windows, if it reaches the threshold: one word for the sound."""
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Begin before the first window; as for :class:`AllWindows`."""
-        self._windows = AllWindows(labels, threshold)
+        """Begin before the first window; as for :class:`EveryWindowMode`."""
+        self._windows = EveryWindowMode(labels, threshold)
         self._best: Hit | None = None
 
     def push(self, starts: Sequence[float], probabilities: Floats) -> list[Hit]:
@@ -151,13 +149,13 @@ class BestWindow:
         return [] if best is None else [best]
 
 
-class Vote:
+class VoteMode:
     """The word that most windows say: one word for the sound."""
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Begin before the first window; as for :class:`AllWindows`."""
+        """Begin before the first window; as for :class:`EveryWindowMode`."""
         self._labels = tuple(labels)
-        self._windows = AllWindows(labels, threshold)
+        self._windows = EveryWindowMode(labels, threshold)
         self._votes: Counter[str] = Counter()
         self._spans: dict[str, Hit] = {}
 

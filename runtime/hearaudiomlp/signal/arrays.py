@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioTypeError, AudioValueError
-from hearaudiomlp.notices import say_once
+from hearaudiomlp.notices import warn_once
 
-Floats = npt.NDArray[np.float32]
-Restore = Callable[[Floats], Any]
+ToCaller = Callable[[Floats], Any]
 
 LOUD = 10.0
 """Absolute value beyond which audio is taken to be unscaled PCM; full scale is 1."""
@@ -27,7 +27,7 @@ def _as_is(array: Floats) -> Any:
     return array
 
 
-def _from_torch(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
+def _from_torch(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], ToCaller]:
     device = tensor.device
     try:
         plain = tensor.detach().resolve_neg().resolve_conj()
@@ -39,18 +39,18 @@ def _from_torch(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
     return array, lambda result: torch.from_numpy(result).to(device)
 
 
-def _from_tensorflow(tensorflow: Any, tensor: Any) -> tuple[npt.NDArray[Any], Restore]:
+def _from_tensorflow(tensorflow: Any, tensor: Any) -> tuple[npt.NDArray[Any], ToCaller]:
     if tensor.dtype.is_floating:
         tensor = tensorflow.cast(tensor, tensorflow.float32)
 
-    def restore(array: Floats) -> Any:
+    def to_caller(array: Floats) -> Any:
         with tensorflow.device(tensor.device):
             return tensorflow.convert_to_tensor(array)
 
-    return tensor.numpy(), restore
+    return tensor.numpy(), to_caller
 
 
-def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
+def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], ToCaller]:
     """Convert what follows the array API standard: JAX, CuPy and others."""
     namespace = audio.__array_namespace__()
     try:
@@ -60,14 +60,14 @@ def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
 
-    def restore(result: Floats) -> Any:
+    def to_caller(result: Floats) -> Any:
         restored = namespace.asarray(result)
         return restored.to_device(audio.device) if hasattr(restored, "to_device") else restored
 
-    return array, restore
+    return array, to_caller
 
 
-def _to_numpy(audio: Any) -> tuple[npt.NDArray[Any], Restore]:
+def _to_numpy(audio: Any) -> tuple[npt.NDArray[Any], ToCaller]:
     # Looked for among what is imported, as torch is: touching np.ma would import it, slowly.
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(audio, masked.MaskedArray):
@@ -134,7 +134,7 @@ def _check_values(audio: Floats) -> None:
 def warn_if_loud(highest: float) -> None:
     """Warn, once, of samples that are far outside [-1, 1]."""
     if highest > LOUD:
-        say_once(
+        warn_once(
             "loud audio",
             f"audio reaches {highest:.4g}, far outside [-1, 1]: was PCM left unscaled? "
             "Divide 16-bit PCM by 32768.0",
@@ -150,7 +150,7 @@ def refuse_overflow(embeddings: Floats) -> None:
         )
 
 
-def take_audio(audio: Any) -> tuple[Floats, Restore]:
+def validate_audio(audio: Any) -> tuple[Floats, ToCaller]:
     """Check audio and convert it to float32.
 
     Args:
@@ -165,9 +165,9 @@ def take_audio(audio: Any) -> tuple[Floats, Restore]:
         AudioTypeError: it is no array, or one of integers, complex numbers or the like.
         AudioValueError: it isn't two-dimensional, has no sounds, or has NaN or infinity in it.
     """
-    array, restore = _to_numpy(audio)
+    array, to_caller = _to_numpy(audio)
     _check(array)
     with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
         converted = np.asarray(array, dtype=np.float32)
     _check_values(converted)
-    return converted, restore
+    return converted, to_caller

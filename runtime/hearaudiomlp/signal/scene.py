@@ -12,8 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-
+from hearaudiomlp._types import Floats
 
 _BRIEF = 4_000
 """Frames (40 s) up to which the positions of a resizing are kept for the next time."""

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.spec import FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
-
-Floats = npt.NDArray[np.float32]
 
 FRAMES_PER_WINDOW = FRAMES + 2
 """Frames that a window has once its first and its last frame are repeated."""

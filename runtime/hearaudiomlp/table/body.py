@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from hearaudiomlp.storage.store import LocalStore
-from hearaudiomlp.table.job import FRAMES, Done
-from hearaudiomlp.table.unit import Work
+from hearaudiomlp.table.job import FRAMES, CompletedShards
+from hearaudiomlp.table.unit import ShardTask
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -43,38 +43,38 @@ class BodyStore(LocalStore):
         os.fsync(self._body.fileno())
 
 
-def _fits(work: Work, store: LocalStore) -> bool:
+def _fits(task: ShardTask, store: LocalStore) -> bool:
     """Whether what is done so far are the units before this one, each in the body."""
-    names = store.names(work.job.parts)
-    accounts = [int(name[:-5]) for name in names if name[:-5].isdecimal() and name[-5:] == ".json"]
+    names = store.names(task.spec.parts)
+    manifests = [int(name[:-5]) for name in names if name[:-5].isdecimal() and name[-5:] == ".json"]
     apart = any(name.endswith(FRAMES) for name in names)
-    return not apart and sorted(accounts) == list(range(work.index))
+    return not apart and sorted(manifests) == list(range(task.index))
 
 
 @contextmanager
-def in_one_body(units: Iterable[Work]) -> Iterator[Iterable[Work]]:
+def in_one_body(shards: Iterable[ShardTask]) -> Iterator[Iterable[ShardTask]]:
     """Let units that this process is to do in their order append to the body, where that can be.
 
     It can't, if the table is of a format or in a place that doesn't allow it, or if units were done
     before out of order, by the workers of a cluster.
     """
-    waiting = iter(units)
+    waiting = iter(shards)
     first = next(waiting, None)
     if first is None:
         yield ()
         return
-    units = chain([first], waiting)
-    job, store, head = first.job, first.store, first.format.head(first.job)
+    shards = chain([first], waiting)
+    spec, store, head = first.spec, first.store, first.format.head(first.spec)
     if head is None or type(store) is not LocalStore or not _fits(first, store):
-        yield units
+        yield shards
         return
-    start = head + Done(job, store, first.index).timestamps * job.frame_size
-    path = store.path(job.body)
+    start = head + CompletedShards(spec, store, first.index).timestamps * spec.frame_size
+    path = store.path(spec.body)
     with path.open("r+b" if first.index else "w+b") as body:
         body.truncate(start)  # a unit that wasn't finished is done again
         body.seek(start)
         own = BodyStore(store.path(""), body)
-        yield (replace(unit, store=own) for unit in units)
+        yield (replace(shard, store=own) for shard in shards)
 
 
 class Around(io.BufferedIOBase):
@@ -108,13 +108,13 @@ class Around(io.BufferedIOBase):
 
 
 @contextmanager
-def around_body(done: Done, store: LocalStore, name: str) -> Iterator[Around]:
+def around_body(done: CompletedShards, store: LocalStore, name: str) -> Iterator[Around]:
     """Give the body of all units to write around it; then it is called ``name``.
 
     It ends behind what was written, or else behind the frames. May be done again, if it was
     interrupted.
     """
-    path = store.path(done.job.body)
+    path = store.path(done.spec.body)
     start, stop = done.body_range
     with path.open("r+b") as body:
         around = Around(body, start, stop)

@@ -15,9 +15,9 @@ from typing import Any
 from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
 from hearaudiomlp.inference.cpus import usable_cpus
 from hearaudiomlp.model import Model
-from hearaudiomlp.table.job import Account, OnFile
+from hearaudiomlp.table.job import OnFile, ShardManifest
 from hearaudiomlp.table.run import Workers
-from hearaudiomlp.table.unit import Work, do_unit
+from hearaudiomlp.table.unit import ShardTask, embed_shard
 
 try:
     import distributed
@@ -67,14 +67,14 @@ class ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
         worker.hearaudiomlp_model = None
 
 
-def _do_on_worker(work: Work) -> Account:
+def _do_on_worker(task: ShardTask) -> ShardManifest:
     worker: Any = distributed.get_worker()
-    if not work.store.exists(f"{work.job.parts}/run.json"):
+    if not task.store.exists(f"{task.spec.parts}/run.json"):
         raise ClusterError(
-            f"the worker {worker.address} doesn't see {work.job.parts} where this process wrote "
+            f"the worker {worker.address} doesn't see {task.spec.parts} where this process wrote "
             "it: the table has to be on storage that all of them share, or a URL"
         )
-    return do_unit(work, worker.hearaudiomlp_model, _ignore)
+    return embed_shard(task, worker.hearaudiomlp_model, _ignore)
 
 
 @contextmanager
@@ -120,35 +120,35 @@ def cluster(
 def on_cluster(client: Any) -> Workers:
     """Return workers that are those of a cluster."""
 
-    def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
-        waiting = iter(units)
+    def task(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
+        waiting = iter(shards)
         indices: dict[Any, int] = {}
         results = distributed.as_completed()
 
         def hand_out() -> None:
             allowed = _AHEAD * max(1, sum(client.nthreads().values()))
             while len(indices) < allowed:
-                unit = next(waiting, None)
-                if unit is None:
+                shard = next(waiting, None)
+                if shard is None:
                     return
-                future = client.submit(_do_on_worker, unit, pure=False, retries=_RETRIES)
-                indices[future] = unit.index
+                future = client.submit(_do_on_worker, shard, pure=False, retries=_RETRIES)
+                indices[future] = shard.index
                 results.add(future)
 
         hand_out()
         for future in results:
             index = indices.pop(future)
             try:
-                account = future.result()
+                manifest = future.result()
             except HearAudioMLPError:
                 raise
             except distributed.KilledWorker as problem:
                 raise ClusterError(
                     f"unit {index} was given up, because the workers that had it died: {problem}"
                 ) from problem
-            for result in (*account.rows, *account.failed):
+            for result in (*manifest.rows, *manifest.failed):
                 on_file(result)
-            yield index, account
+            yield index, manifest
             hand_out()
 
-    return work
+    return task

@@ -26,7 +26,7 @@ _MISSING = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AudioPath:
     """A file as it was found."""
 
     path: str
@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass
-class Passed:
+class Skipped:
     """What was found in folders and isn't meant."""
 
     endings: Counter[str] = field(default_factory=Counter)
@@ -61,20 +61,20 @@ class Passed:
         return "; ".join(told)
 
 
-def look(path: str) -> Entry:
+def stat_path(path: str) -> AudioPath:
     """Return a file with its present size and date; only the path, where there is none."""
     if is_url(path):
         fs, inside = filesystem(path)
         try:
             info = fs.info(inside)
         except FileNotFoundError:
-            return Entry(path, _MISSING, "")
-        return Entry(path, int(info.get("size") or 0), stamp(info))
+            return AudioPath(path, _MISSING, "")
+        return AudioPath(path, int(info.get("size") or 0), stamp(info))
     try:
         status = os.stat(local_path(path))  # noqa: PTH116 - a million times
     except (OSError, ValueError):
-        return Entry(path, _MISSING, "")
-    return Entry(path, status.st_size, str(status.st_mtime_ns))
+        return AudioPath(path, _MISSING, "")
+    return AudioPath(path, status.st_size, str(status.st_mtime_ns))
 
 
 def _ending(path: str) -> str:
@@ -86,29 +86,29 @@ def _order(item: os.DirEntry[str]) -> bytes:
     return os.fsencode(item.name)
 
 
-def _walk(folder: str, passed: Passed) -> Iterator[Entry]:
+def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
     """Give the sound files of a folder and the folders in it, by name; hidden ones are left out."""
     try:
         with os.scandir(folder) as found:
             items = sorted(found, key=_order)
     except OSError:
-        passed.folders.append(folder)
+        skipped.folders.append(folder)
         return
     for item in items:
         if item.name.startswith("."):
             continue
         if item.is_dir(follow_symlinks=False):
-            yield from _walk(item.path, passed)
+            yield from _walk(item.path, skipped)
         elif _ending(item.name) in ENDINGS:
-            yield look(item.path)
+            yield stat_path(item.path)
         elif not item.is_dir():
-            passed.endings[_ending(item.name)] += 1
+            skipped.endings[_ending(item.name)] += 1
 
 
-def _matches(pattern: str) -> Iterator[Entry]:
+def _matches(pattern: str) -> Iterator[AudioPath]:
     matches = sorted(glob.iglob(pattern, recursive=True), key=_by_part)  # noqa: PTH207 - keeps ./
     found = [path for path in matches if not os.path.isdir(path)]  # noqa: PTH112
-    return (look(path) for path in found or [pattern])
+    return (stat_path(path) for path in found or [pattern])
 
 
 def _by_part(path: str) -> list[bytes]:
@@ -116,7 +116,7 @@ def _by_part(path: str) -> list[bytes]:
     return [os.fsencode(part) for part in path.split("/")]
 
 
-def _remote(url: str, passed: Passed) -> Iterator[Entry]:
+def _remote(url: str, skipped: Skipped) -> Iterator[AudioPath]:
     fs, inside = filesystem(url)
     if glob.has_magic(url) and not url.startswith(("http://", "https://")):
         paths = sorted(fs.glob(inside), key=_by_part)
@@ -125,15 +125,15 @@ def _remote(url: str, passed: Passed) -> Iterator[Entry]:
         paths = sorted((path for path in fs.find(inside) if "/." not in path[depth:]), key=_by_part)
         for path in paths:
             if _ending(path) not in ENDINGS:
-                passed.endings[_ending(path)] += 1
+                skipped.endings[_ending(path)] += 1
         paths = [path for path in paths if _ending(path) in ENDINGS]
     else:
-        yield look(url)
+        yield stat_path(url)
         return
     if not paths:
-        yield Entry(url, _MISSING, "")
+        yield AudioPath(url, _MISSING, "")
     for path in paths:
-        yield look(str(fs.unstrip_protocol(path)))
+        yield stat_path(str(fs.unstrip_protocol(path)))
 
 
 def _named(data: bytes) -> Iterator[str]:
@@ -144,14 +144,14 @@ def _named(data: bytes) -> Iterator[str]:
             yield os.fsdecode(line)
 
 
-def find(arguments: Iterable[str], passed: Passed) -> Iterator[Entry]:
+def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
     """Find the files that are meant, in order.
 
     Args:
         arguments: files; folders, which are gone through with all folders inside; patterns (``**``
             for any folders); lists (``.txt``, ``.lst``: a path a line); ``-`` for a list on
             standard input; URLs of files, folders and patterns.
-        passed: is told what was passed over.
+        skipped: is told what was passed over.
 
     Returns:
         The files. One that is named and isn't there is among them, so that it can be told.
@@ -164,7 +164,7 @@ def find(arguments: Iterable[str], passed: Passed) -> Iterator[Entry]:
         path = local_path(argument)
         if argument == "-":
             for name in _named(sys.stdin.buffer.read()):
-                yield from _one(name, passed)
+                yield from _one(name, skipped)
         elif not is_url(argument) and _ending(path) in LISTS:
             try:
                 with open(path, "rb") as file:  # noqa: PTH123
@@ -172,24 +172,24 @@ def find(arguments: Iterable[str], passed: Passed) -> Iterator[Entry]:
             except FileNotFoundError:
                 raise AudioFileNotFoundError(f"there is no list {path}") from None
             for name in _named(data):
-                yield from _one(name, passed)
+                yield from _one(name, skipped)
         else:
-            yield from _one(argument, passed)
+            yield from _one(argument, skipped)
 
 
-def _one(argument: str, passed: Passed) -> Iterator[Entry]:
+def _one(argument: str, skipped: Skipped) -> Iterator[AudioPath]:
     if is_url(argument):
-        yield from _remote(argument, passed)
+        yield from _remote(argument, skipped)
         return
     path = local_path(argument)
     if os.path.isdir(path):  # noqa: PTH112
         found = False
-        for entry in _walk(path, passed):
+        for source in _walk(path, skipped):
             found = True
-            yield entry
+            yield source
         if not found:
-            passed.empty.append(path)
+            skipped.empty.append(path)
     elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _matches(path)
     else:
-        yield look(path)
+        yield stat_path(path)

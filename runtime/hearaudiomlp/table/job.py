@@ -43,7 +43,7 @@ class Failure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Account:
+class ShardManifest:
     """What came of a unit. It is written last, so a unit that has one is whole."""
 
     rows: list[Row]
@@ -54,7 +54,7 @@ class Account:
         return json.dumps({"rows": self.rows, "failed": self.failed}).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Account":
+    def from_json(cls, data: bytes) -> "ShardManifest":
         """Read what :meth:`to_json` wrote."""
         read = json.loads(data)
         rows = [Row(*row) for row in read["rows"]]
@@ -62,7 +62,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Job:
+class TableSpec:
     """A table in the making."""
 
     name: str
@@ -107,73 +107,73 @@ class Job:
         """Folder of what is done so far."""
         return f"{self.name}.parts"
 
-    def beside(self, ending: str) -> str:
+    def sibling_name(self, ending: str) -> str:
         """Return the name of a file beside the table: ``a.parquet``, ``x.csv`` give ``a.x.csv``."""
         stem, dot, _ = self.name.rpartition(".")
         return f"{stem if dot else self.name}.{ending}"
 
-    def account_name(self, unit: int) -> str:
+    def manifest_name(self, shard: int) -> str:
         """Return the name of a unit's account."""
-        return f"{self.parts}/{unit:05}.json"
+        return f"{self.parts}/{shard:05}.json"
 
-    def part_name(self, unit: int, ending: str) -> str:
+    def part_name(self, shard: int, ending: str) -> str:
         """Return the name of one of a unit's files."""
-        return f"{self.parts}/{unit:05}.{ending}"
+        return f"{self.parts}/{shard:05}.{ending}"
 
 
 _FEW_ROWS = 50_000
 """Rows whose accounts are kept in memory."""
 
 
-class Done:
+class CompletedShards:
     """All units of a run, done: what a format lays out. Read from disk each time, if it is much."""
 
-    def __init__(self, job: Job, store: Store, units: int, head: int | None = None) -> None:
+    def __init__(self, spec: TableSpec, store: Store, shards: int, head: int | None = None) -> None:
         """Look through the accounts once, for the sums.
 
         Args:
-            job: the table.
+            spec: the table.
             store: where it is.
-            units: how many there are.
+            shards: how many there are.
             head: where the frames begin, if they are in one file.
         """
-        self.job, self._store, self.units = job, store, units
+        self.spec, self._store, self.shards = spec, store, shards
         self._head = head or 0
-        self._names = set(store.names(job.parts))
+        self._names = set(store.names(spec.parts))
         self.embedded = self.failed = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
-        self._accounts: list[Account] | None = None
-        few: list[Account] = []
-        for account in self.accounts():
-            self.embedded += len(account.rows)
+        self._accounts: list[ShardManifest] | None = None
+        few: list[ShardManifest] = []
+        for manifest in self.manifests():
+            self.embedded += len(manifest.rows)
             if self.embedded + self.failed <= _FEW_ROWS:
-                few.append(account)
-            self.failed += len(account.failed)
-            for row in account.rows:
+                few.append(manifest)
+            self.failed += len(manifest.failed)
+            for row in manifest.rows:
                 self.timestamps += row.n_timestamps
                 self.seconds += row.duration
                 self.longest_path = max(self.longest_path, len(row.path))
-        if len(few) == units:
+        if len(few) == shards:
             self._accounts = few
 
-    def accounts(self) -> Iterator[Account]:
+    def manifests(self) -> Iterator[ShardManifest]:
         """Give the accounts of all units, in order."""
         if self._accounts is not None:
             yield from self._accounts
             return
-        for unit in range(self.units):
-            with self._store.reading(self.job.account_name(unit)) as file:
-                yield Account.from_json(file.read())
+        for shard in range(self.shards):
+            with self._store.reading(self.spec.manifest_name(shard)) as file:
+                yield ShardManifest.from_json(file.read())
 
     def rows(self) -> Iterator[list[Row]]:
         """Give the rows, unit by unit."""
-        return (account.rows for account in self.accounts())
+        return (manifest.rows for manifest in self.manifests())
 
     @property
     def body_range(self) -> tuple[int, int]:
         """Where the frames of all units begin and end, if they are in one file."""
-        return self._head, self._head + self.timestamps * self.job.frame_size
+        return self._head, self._head + self.timestamps * self.spec.frame_size
 
     @property
     def apart(self) -> bool:
@@ -183,19 +183,19 @@ class Done:
     @property
     def in_place(self) -> bool:
         """Whether the frames of all units are in one file, to be made the table."""
-        return not self.apart and self._store.exists(self.job.body)
+        return not self.apart and self._store.exists(self.spec.body)
 
     def parts(self, ending: str, piece: int = 1 << 20) -> Iterator[bytes]:
         """Give the content of one file of each unit, end to end, in pieces of a size at most."""
         at = self._head
-        for unit, account in enumerate(self.accounts()):
-            size = sum(row.n_timestamps for row in account.rows) * self.job.frame_size
-            name = self.job.part_name(unit, ending)
+        for shard, manifest in enumerate(self.manifests()):
+            size = sum(row.n_timestamps for row in manifest.rows) * self.spec.frame_size
+            name = self.spec.part_name(shard, ending)
             if ending != "frames" or name.rpartition("/")[2] in self._names:
                 with self._store.reading(name) as file:
                     yield from _pieces(file, piece)
             else:
-                with self._store.reading(self.job.body) as file:
+                with self._store.reading(self.spec.body) as file:
                     file.seek(at)
                     yield from _pieces(file, piece, size)
             at += size

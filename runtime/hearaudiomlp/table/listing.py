@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from hearaudiomlp.table.find import Entry
+from hearaudiomlp.table.find import AudioPath
 
 _MOST_FILES, _FEWEST_FILES, _UNITS = 1000, 250, 32
 _MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Unit:
+class Shard:
     """Consecutive files of a listing: what is done whole or not at all."""
 
     index: int
@@ -34,13 +34,13 @@ class Unit:
     """Where its part of the listing begins, in bytes."""
 
 
-def _line(entry: Entry) -> bytes:
-    return json.dumps([entry.size, entry.path, entry.stamp]).encode() + b"\n"
+def _line(source: AudioPath) -> bytes:
+    return json.dumps([source.size, source.path, source.stamp]).encode() + b"\n"
 
 
-def _parse(line: bytes) -> Entry:
+def _parse(line: bytes) -> AudioPath:
     size, path, stamp = json.loads(line)
-    return Entry(path, size, stamp)
+    return AudioPath(path, size, stamp)
 
 
 def _size(line: bytes) -> int:
@@ -50,48 +50,48 @@ def _size(line: bytes) -> int:
 class Listing:
     """The files of a run, in order."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, sources: Iterable[AudioPath]) -> None:
         """Write the entries down."""
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the listing
         self.count = self.size = 0
         digest = hashlib.sha256()
-        for entry in entries:
-            line = _line(entry)
+        for source in sources:
+            line = _line(source)
             digest.update(line)
             self._file.write(line)
             self.count += 1
-            self.size += max(0, entry.size)
+            self.size += max(0, source.size)
         self.digest = digest.hexdigest()
         """SHA-256 over paths, sizes and dates."""
 
     def __len__(self) -> int:
         return self.count
 
-    def units(self, files: int | None = None) -> list[Unit]:
+    def shards(self, files: int | None = None) -> list[Shard]:
         """Cut the listing into units of ``files`` files, and of 64 MB unless one file is larger.
 
         Without ``files``, there are 250 to 1000 files in a unit, the fewer the shorter the listing
         is. The cut depends on the listing alone.
         """
         most = files or min(_MOST_FILES, max(_FEWEST_FILES, -(-self.count // _UNITS)))
-        units: list[Unit] = []
+        shards: list[Shard] = []
         first = count = size = at = end = 0
         for number, line in enumerate(self._lines()):
             bytes_ = max(0, _size(line))
             if count and (count == most or size + bytes_ > _MOST_BYTES):
-                units.append(Unit(len(units), first, count, size, at))
+                shards.append(Shard(len(shards), first, count, size, at))
                 first, count, size, at = number, 0, 0, end
             count, size, end = count + 1, size + bytes_, end + len(line)
-        return [*units, Unit(len(units), first, count, size, at)] if count else units
+        return [*shards, Shard(len(shards), first, count, size, at)] if count else shards
 
     def _lines(self) -> Iterator[bytes]:
         self._file.seek(0)
         return iter(self._file)
 
-    def entries(self, unit: Unit) -> list[Entry]:
+    def sources(self, shard: Shard) -> list[AudioPath]:
         """Return the files of a unit."""
-        self._file.seek(unit.at)
-        return [_parse(self._file.readline()) for _ in range(unit.count)]
+        self._file.seek(shard.at)
+        return [_parse(self._file.readline()) for _ in range(shard.count)]
 
     def chunks(self) -> Iterator[bytes]:
         """Give the listing's bytes, to be kept elsewhere."""
@@ -101,8 +101,8 @@ class Listing:
 
     def differences(self, before: Iterable[bytes]) -> str:
         """Tell how this listing differs from an earlier one, whose lines are given."""
-        old = {entry.path: entry for entry in map(_parse, before)}
-        new = {entry.path: entry for entry in map(_parse, self._lines())}
+        old = {source.path: source for source in map(_parse, before)}
+        new = {source.path: source for source in map(_parse, self._lines())}
         kinds = {
             "new": [path for path in new if path not in old],
             "gone": [path for path in old if path not in new],

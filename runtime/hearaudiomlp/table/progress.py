@@ -19,7 +19,7 @@ class Progress(Protocol):
     def file(self, result: Row | Failure) -> None:
         """Take a file that is done."""
 
-    def unit(self, size: int) -> None:
+    def shard(self, size: int) -> None:
         """Take the bytes of a unit that is done."""
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Lines:
                 f"{counts.failed:,} failed, {counts.rates()} real time, {clock(counts.left())} left"
             )
 
-    def unit(self, size: int) -> None:
+    def shard(self, size: int) -> None:
         """Lines tell of files."""
 
     def close(self) -> None:

@@ -13,20 +13,28 @@ from hearaudiomlp.model import Model
 from hearaudiomlp.storage.store import LocalStore, open_store
 from hearaudiomlp.table.body import in_one_body
 from hearaudiomlp.table.formats.base import Format
-from hearaudiomlp.table.job import KINDS, Account, Done, Failure, Job, OnFile, Report
-from hearaudiomlp.table.listing import Listing, Unit
-from hearaudiomlp.table.unit import Work, do_units
+from hearaudiomlp.table.job import (
+    KINDS,
+    CompletedShards,
+    Failure,
+    OnFile,
+    Report,
+    ShardManifest,
+    TableSpec,
+)
+from hearaudiomlp.table.listing import Listing, Shard
+from hearaudiomlp.table.unit import ShardTask, embed_shards
 
-Workers = Callable[[Iterable[Work], OnFile], Iterator[tuple[int, Account]]]
+Workers = Callable[[Iterable[ShardTask], OnFile], Iterator[tuple[int, ShardManifest]]]
 """Does units, and gives the number and the account of each that is done."""
 
 
 def this_machine(model: Model) -> Workers:
     """Return workers that are this process alone."""
 
-    def work(units: Iterable[Work], on_file: OnFile) -> Iterator[tuple[int, Account]]:
-        with in_one_body(units) as own:
-            yield from do_units(own, model, on_file)
+    def work(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
+        with in_one_body(shards) as own:
+            yield from embed_shards(own, model, on_file)
 
     return work
 
@@ -62,7 +70,7 @@ class Run:
             model: what computes.
             format: as :func:`hearaudiomlp.table.formats.find_format` gives it.
             kind: ``scene``, ``timestamps`` or ``both``.
-            shard_files: files in a unit, and in a shard of Parquet; see :meth:`Listing.units`.
+            shard_files: files in a unit, and in a shard of Parquet; see :meth:`Listing.shards`.
             resume: whether to go on with what an earlier run left, instead of removing it.
             say: is told what was found.
 
@@ -82,7 +90,7 @@ class Run:
             raise OptionError(f"{output} is there and is no {format.name} table: remove it first")
         self._listing = listing
         card = model.metadata
-        self.job = Job(
+        self.spec = TableSpec(
             name=name,
             kind=kind,
             device=model.device.partition(":")[0],
@@ -96,15 +104,15 @@ class Run:
         )
         self._facts: dict[str, Any] = {
             "format": format.name,
-            **{key: value for key, value in asdict(self.job).items() if key != "name"},
+            **{key: value for key, value in asdict(self.spec).items() if key != "name"},
             "graph_sha256": model.graph_sha256,
             "onnxruntime": onnxruntime().__version__,
             "shard_files": shard_files,
             "sources": listing.digest,
         }
-        self._head = format.head(self.job)
+        self._head = format.head(self.spec)
         self._in_the_making = self._facts | {"head": self._head}
-        self.units = listing.units(shard_files)
+        self.shards = listing.shards(shard_files)
         """All units of the run."""
 
         self._lock = self._locked()
@@ -112,7 +120,9 @@ class Run:
             self.complete = self._begin(resume, say)
             """Whether the table is there already, made of the same files in the same way."""
 
-            self.done = {unit.index for unit in self.units} if self.complete else self.find_done()
+            self.done = (
+                {shard.index for shard in self.shards} if self.complete else self.find_done()
+            )
             """Numbers of the units that are done."""
         except BaseException:
             self.close()
@@ -120,15 +130,15 @@ class Run:
 
     @property
     def _report_name(self) -> str:
-        return f"{self.job.name}.report.json"
+        return f"{self.spec.name}.report.json"
 
     @property
     def _run_name(self) -> str:
-        return f"{self.job.parts}/run.json"
+        return f"{self.spec.parts}/run.json"
 
     @property
     def _listing_name(self) -> str:
-        return f"{self.job.parts}/files.jsonl"
+        return f"{self.spec.parts}/files.jsonl"
 
     def _locked(self) -> int | None:
         """Lock the folder of what is done; the system lets go when this process ends."""
@@ -138,7 +148,7 @@ class Run:
             import fcntl
         except ImportError:  # not on Windows
             return None
-        folder = self._store.path(self.job.parts)
+        folder = self._store.path(self.spec.parts)
         folder.mkdir(exist_ok=True)
         lock = os.open(folder, os.O_RDONLY)
         try:
@@ -146,14 +156,14 @@ class Run:
         except OSError as problem:
             os.close(lock)
             if isinstance(problem, BlockingIOError):
-                raise RunChangedError(f"another run is writing {self.job.name} now") from None
+                raise RunChangedError(f"another run is writing {self.spec.name} now") from None
             return None  # a file system without locks
         return lock
 
     def _clear(self) -> None:
         """Remove what an earlier run left, but not the folder, which is locked."""
-        for name in self._store.names(self.job.parts):
-            self._store.remove(f"{self.job.parts}/{name}")
+        for name in self._store.names(self.spec.parts):
+            self._store.remove(f"{self.spec.parts}/{name}")
 
     def _read(self, name: str) -> dict[str, Any] | None:
         if not self._store.exists(name):
@@ -164,16 +174,16 @@ class Run:
 
     def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
         """Find out what is there; return whether it is all."""
-        job, store = self.job, self._store
-        store.remove_leftovers(job.name)
-        store.remove_leftovers(job.parts)
+        spec, store = self.spec, self._store
+        store.remove_leftovers(spec.name)
+        store.remove_leftovers(spec.parts)
         before = self._read(self._run_name)
         if before is not None:
             if not resume:
                 self._clear()
             elif changes := self._changes(before, self._in_the_making):
                 raise RunChangedError(
-                    f"{job.parts} holds an unfinished run, and it can't be continued: {changes}; "
+                    f"{spec.parts} holds an unfinished run, and it can't be continued: {changes}; "
                     "--no-resume begins again"
                 )
             else:
@@ -182,13 +192,13 @@ class Run:
             self._clear()  # no run got as far as to say what it is
             report = self._read(self._report_name)
             if report is not None and resume:
-                there = store.exists(job.name) or not report["embedded"]
+                there = store.exists(spec.name) or not report["embedded"]
                 changes = self._changes(report, self._facts)
                 if there and not changes:
-                    store.remove(job.parts)
+                    store.remove(spec.parts)
                     return True
-                if there and store.exists(job.name):
-                    say(f"{job.name} is made anew: {changes}")
+                if there and store.exists(spec.name):
+                    say(f"{spec.name} is made anew: {changes}")
         with store.writing(self._listing_name) as file:
             for chunk in self._listing.chunks():
                 file.write(chunk)
@@ -215,34 +225,36 @@ class Run:
 
     def find_done(self) -> set[int]:
         """Return the numbers of the units that are done on disk, by whoever did them."""
-        names = set(self._store.names(self.job.parts))
-        return {unit.index for unit in self.units if f"{unit.index:05}.json" in names}
+        names = set(self._store.names(self.spec.parts))
+        return {shard.index for shard in self.shards if f"{shard.index:05}.json" in names}
 
-    def _work(self, unit: Unit, stop_at_failure: bool) -> Work:
-        return Work(
-            job=self.job,
+    def _work(self, shard: Shard, stop_at_failure: bool) -> ShardTask:
+        return ShardTask(
+            spec=self.spec,
             store=self._store,
             format=self._format,
-            index=unit.index,
-            first=unit.first,
-            entries=self._listing.entries(unit),
+            index=shard.index,
+            first=shard.first,
+            sources=self._listing.sources(shard),
             stop_at_failure=stop_at_failure,
         )
 
     def work(
         self, workers: Workers, on_file: OnFile = _ignore, *, stop_at_failure: bool = False
-    ) -> Iterator[tuple[Unit, Account]]:
+    ) -> Iterator[tuple[Shard, ShardManifest]]:
         """Have the units done that aren't yet; each is given when it is done, in any order.
 
         Raises:
             AudioFileError: with ``stop_at_failure``, the first file that can't be read.
         """
         waiting = (
-            self._work(unit, stop_at_failure) for unit in self.units if unit.index not in self.done
+            self._work(shard, stop_at_failure)
+            for shard in self.shards
+            if shard.index not in self.done
         )
-        for index, account in workers(waiting, on_file):
+        for index, manifest in workers(waiting, on_file):
             self.done.add(index)
-            yield self.units[index], account
+            yield self.shards[index], manifest
 
     def finish(self) -> Report:
         """Lay out the table, write its report, and remove what was in between.
@@ -251,12 +263,12 @@ class Run:
         """
         if self.complete:
             return self._earlier_report()
-        assert len(self.done) == len(self.units)
-        done = Done(self.job, self._store, len(self.units), self._head)
-        self._store.remove_leftovers(self.job.parts)  # a worker of a cluster may have died
+        assert len(self.done) == len(self.shards)
+        done = CompletedShards(self.spec, self._store, len(self.shards), self._head)
+        self._store.remove_leftovers(self.spec.parts)  # a worker of a cluster may have died
         if done.embedded:
             self._format.publish(done, self._store)
-        failed = [failure for account in done.accounts() for failure in account.failed]
+        failed = [failure for manifest in done.manifests() for failure in manifest.failed]
         counts = {
             "files": len(self._listing),
             "embedded": done.embedded,
@@ -265,7 +277,7 @@ class Run:
         }
         with self._store.writing(self._report_name) as file:
             file.write(json.dumps(self._facts | counts, indent=1).encode() + b"\n")
-        self._store.remove(self.job.parts)
+        self._store.remove(self.spec.parts)
         return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
 
     def _earlier_report(self) -> Report:
@@ -278,7 +290,7 @@ class Run:
         """Let go of the lock and the listing. What was done stays; if nothing was, nothing does."""
         self._listing.close()
         if not self.find_done():
-            self._store.remove(self.job.parts)
+            self._store.remove(self.spec.parts)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

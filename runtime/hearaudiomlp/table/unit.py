@@ -12,39 +12,39 @@ from hearaudiomlp.errors import AudioFileChangedError
 from hearaudiomlp.model import Model
 from hearaudiomlp.storage.remote import is_url
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.find import Entry, look
+from hearaudiomlp.table.find import AudioPath, stat_path
 from hearaudiomlp.table.formats.base import Format
-from hearaudiomlp.table.job import Account, Failure, Job, OnFile, Row
+from hearaudiomlp.table.job import Failure, OnFile, Row, ShardManifest, TableSpec
 
 _FINISHING = 2
 """Units that may wait for the disk."""
 
 
 @dataclass(frozen=True)
-class Work:
+class ShardTask:
     """A unit with all that it takes to do it anywhere but the model. Can be pickled."""
 
-    job: Job
+    spec: TableSpec
     store: Store
     format: Format
     index: int
     first: int
     """Number of its first file."""
 
-    entries: Sequence[Entry]
+    sources: Sequence[AudioPath]
     stop_at_failure: bool
 
 
-def _checked(result: Embedded | Failed, entry: Entry) -> Embedded | Failed:
+def _checked(result: Embedded | Failed, source: AudioPath) -> Embedded | Failed:
     """Turn a file that was written to since it was found into a failure."""
     # Asking a server once more for each file would cost a round trip, and what was fetched was one
     # version of it.
-    if entry.size < 0 or is_url(entry.path) or look(entry.path) == entry:
+    if source.size < 0 or is_url(source.path) or stat_path(source.path) == source:
         return result
     if isinstance(result, Embedded):
         result.close()
-    problem = AudioFileChangedError(f"{entry.path}: has changed since this run began")
-    return Failed(entry.path, problem)
+    problem = AudioFileChangedError(f"{source.path}: has changed since this run began")
+    return Failed(source.path, problem)
 
 
 def _as_text(path: str) -> str:
@@ -53,20 +53,20 @@ def _as_text(path: str) -> str:
 
 
 def _embed(
-    work: Work, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
-) -> Account:
+    task: ShardTask, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
+) -> ShardManifest:
     """Take the results of a unit's files and write them; its files are closed by the stack."""
-    account = Account([], [])
-    sink = work.format.sink(work.job, work.store, work.index, stack)
-    own = zip(work.entries, itertools.islice(results, len(work.entries)), strict=True)
-    for number, (entry, found) in enumerate(own, work.first):
-        result = _checked(found, entry)
-        path = _as_text(entry.path)
+    manifest = ShardManifest([], [])
+    sink = task.format.sink(task.spec, task.store, task.index, stack)
+    own = zip(task.sources, itertools.islice(results, len(task.sources)), strict=True)
+    for number, (source, found) in enumerate(own, task.first):
+        result = _checked(found, source)
+        path = _as_text(source.path)
         if isinstance(result, Failed):
-            if work.stop_at_failure:
+            if task.stop_at_failure:
                 raise result.problem
             failure = Failure(number, path, type(result.problem).__name__, str(result.problem))
-            account.failed.append(failure)
+            manifest.failed.append(failure)
             on_file(failure)
             continue
         row = Row(
@@ -79,20 +79,22 @@ def _embed(
         )
         sink.add(row, result)
         result.close()
-        account.rows.append(row)
+        manifest.rows.append(row)
         on_file(row)
-    return account
+    return manifest
 
 
-def _finish(work: Work, account: Account, files: ExitStack) -> Account:
+def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
     """Give a unit's files their names, and write its account last."""
     files.close()
-    with work.store.writing(work.job.account_name(work.index)) as file:
-        file.write(account.to_json())
-    return account
+    with task.store.writing(task.spec.manifest_name(task.index)) as file:
+        file.write(manifest.to_json())
+    return manifest
 
 
-def do_units(units: Iterable[Work], model: Model, on_file: OnFile) -> Iterator[tuple[int, Account]]:
+def embed_shards(
+    shards: Iterable[ShardTask], model: Model, on_file: OnFile
+) -> Iterator[tuple[int, ShardManifest]]:
     """Embed the files of units and write what belongs to them.
 
     The threads that compute don't wait between two units: the files of the next one are decoded
@@ -108,26 +110,26 @@ def do_units(units: Iterable[Work], model: Model, on_file: OnFile) -> Iterator[t
         DeviceError: the device failed.
         OSError: the files can't be written.
     """
-    ahead, units = itertools.tee(units)
-    paths = (entry.path for work in ahead for entry in work.entries)
-    finishing: deque[tuple[int, Future[Account]]] = deque()
+    ahead, shards = itertools.tee(shards)
+    paths = (source.path for task in ahead for source in task.sources)
+    finishing: deque[tuple[int, Future[ShardManifest]]] = deque()
 
-    def finished(allowed: int) -> Iterator[tuple[int, Account]]:
+    def finished(allowed: int) -> Iterator[tuple[int, ShardManifest]]:
         while finishing and (len(finishing) > allowed or finishing[0][1].done()):
             index, future = finishing.popleft()
             yield index, future.result()
 
     with ThreadPoolExecutor(1) as finisher, closing(embed_files(paths, model)) as results:
-        for work in units:
+        for task in shards:
             with ExitStack() as stack:
-                account = _embed(work, results, stack, on_file)
+                manifest = _embed(task, results, stack, on_file)
                 files = stack.pop_all()
-            finishing.append((work.index, finisher.submit(_finish, work, account, files)))
+            finishing.append((task.index, finisher.submit(_finish, task, manifest, files)))
             yield from finished(_FINISHING)
         yield from finished(0)
 
 
-def do_unit(work: Work, model: Model, on_file: OnFile) -> Account:
-    """Do a single unit: see :func:`do_units`."""
-    [(_, account)] = do_units([work], model, on_file)
-    return account
+def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest:
+    """Do a single unit: see :func:`embed_shards`."""
+    [(_, manifest)] = embed_shards([task], model, on_file)
+    return manifest

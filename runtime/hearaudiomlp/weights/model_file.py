@@ -46,7 +46,7 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # and were pickles once
 _GRAPHS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
 
 
-class Source:
+class ModelFile:
     """A graph, its weights and its metadata: enough to open a session in any process."""
 
     checkpoint = b""
@@ -113,7 +113,7 @@ def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
     return data, summarize(data, operators=False)
 
 
-def _check_card(summary: OnnxSummary) -> None:
+def _check_metadata(summary: OnnxSummary) -> None:
     card = summary.metadata
     if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
         raise ModelFileError(
@@ -167,17 +167,17 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
         int(card[number])
 
 
-def _bind_checkpoint(data: bytes, name: str | None) -> Source:
+def _bind_checkpoint(data: bytes, name: str | None) -> ModelFile:
     """Read a checkpoint and fit it to the packaged graph of its encoder."""
     # Here, because what this takes to import isn't needed for exported models.
     from hearaudiomlp.weights.checkpoint import read_checkpoint
 
     name, weights = read_checkpoint(data, _GraphShapes(), name)
     graph, summary = packaged_graph(name)
-    return Source(graph, weights, summary.metadata, data)
+    return ModelFile(graph, weights, summary.metadata, data)
 
 
-def read_source(data: bytes, name: str | None = None) -> Source:
+def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
     """Read a model file whose bytes are ``data``: a checkpoint or an exported model.
 
     Args:
@@ -203,8 +203,8 @@ def read_source(data: bytes, name: str | None = None) -> Source:
         except (ValueError, IndexError) as problem:
             raise ModelFileError(f"an ONNX file that is damaged ({problem})") from None
         summary = summarize(data, operators=False)
-    _check_card(summary)
+    _check_metadata(summary)
     found = summary.metadata["model"]
     if name is not None and found != name:
         raise ModelFileError(f"it is a model of {found}, not of {name}")
-    return Source(data, {}, summary.metadata)
+    return ModelFile(data, {}, summary.metadata)

@@ -21,7 +21,7 @@ from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from hearaudiomlp_export.networks.encoders import build, expected_tensors
 from hearaudiomlp_export.networks.frontend import PowerMel, front_end
-from hearaudiomlp_export.verify.encoder import prove
+from hearaudiomlp_export.verify.encoder import verify
 
 # Held here a second time on purpose: a new operator is a decision about every back end.
 ALLOWED = (
@@ -98,7 +98,7 @@ def test_packaged_graph_is_the_one_that_is_traced(graph: onnx.ModelProto, name: 
 
 def test_packaged_graph_is_proved(name: str) -> None:
     packaged = onnx.load_from_string(packaged_graph(name)[0])
-    findings = prove(packaged, random_checkpoint(name, seed=7).weights)
+    findings = verify(packaged, random_checkpoint(name, seed=7).weights)
     stages = {"window", "mel matrix", "power mel", "frame embeddings"}
     if name == "kwmlp":
         stages |= {"DCT matrix", "MFCC", "keyword logits"}
@@ -110,7 +110,7 @@ def test_packaged_graph_is_proved(name: str) -> None:
 def test_a_proof_fails_where_one_weight_is_off(spoiled: str) -> None:
     weights = random_checkpoint("kwmlp").weights
     off = weights | {spoiled: weights[spoiled] * np.float32(1.001)}
-    findings = prove(embed_weights(trace("kwmlp"), off), weights)
+    findings = verify(embed_weights(trace("kwmlp"), off), weights)
     assert {finding.stage for finding in findings if not finding.passed} >= {"frame embeddings"}
 
 
@@ -123,7 +123,7 @@ def test_a_proof_looks_at_the_matrices_of_the_graph(constant: str, stage: str) -
         if tensor.name == constant:
             values = onnx.numpy_helper.to_array(tensor) * np.float32(1.00001)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, constant))
-    failed = [f.stage for f in prove(graph, random_checkpoint("kwmlp").weights) if not f.passed]
+    failed = [f.stage for f in verify(graph, random_checkpoint("kwmlp").weights) if not f.passed]
     assert stage in failed
 
 

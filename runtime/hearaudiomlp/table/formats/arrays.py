@@ -6,29 +6,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.table.formats.savearrays import Member
-from hearaudiomlp.table.job import Done, Job
+from hearaudiomlp.table.job import CompletedShards, TableSpec
 
-Floats = npt.NDArray[np.float32]
 _ROWS = 1 << 12
 _MANY_ROWS = 1 << 18
 
 
-def embeddings(done: Done, ending: str) -> Iterator[Floats]:
+def embeddings(done: CompletedShards, ending: str) -> Iterator[Floats]:
     """Give the ``scenes`` or ``frames`` of all units in pieces [shape=(n, size)]."""
-    job = done.job
-    size = job.scene_embedding_size if ending == "scenes" else job.timestamp_embedding_size
+    spec = done.spec
+    size = spec.scene_embedding_size if ending == "scenes" else spec.timestamp_embedding_size
     for data in done.parts(ending, _ROWS * size * 4):
         yield np.frombuffer(data, np.float32).reshape(-1, size)
 
 
-def _column(done: Done, name: str, dtype: Any) -> Iterator[npt.NDArray[Any]]:
+def _column(done: CompletedShards, name: str, dtype: Any) -> Iterator[npt.NDArray[Any]]:
     for rows in done.rows():
         yield np.array([getattr(row, name) for row in rows], dtype)
 
 
-def _offsets(done: Done) -> Iterator[npt.NDArray[np.int64]]:
+def _offsets(done: CompletedShards) -> Iterator[npt.NDArray[np.int64]]:
     at = np.zeros(1, np.int64)
     yield at
     for counts in _column(done, "n_timestamps", np.int64):
@@ -37,7 +37,7 @@ def _offsets(done: Done) -> Iterator[npt.NDArray[np.int64]]:
         at = offsets[-1:] if len(offsets) else at
 
 
-def _timestamps(done: Done) -> Iterator[Floats]:
+def _timestamps(done: CompletedShards) -> Iterator[Floats]:
     for counts in _column(done, "n_timestamps", np.int64):
         if counts.sum() > _MANY_ROWS:
             for n in counts.tolist():
@@ -53,37 +53,37 @@ def _positions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
 
 
-def frames(job: Job, rows: int, pieces: Iterable[Floats]) -> Member:
+def frames(spec: TableSpec, rows: int, pieces: Iterable[Floats]) -> Member:
     """Return the timestamp embeddings [shape=(rows, size)]."""
-    shape = (rows, job.timestamp_embedding_size)
+    shape = (rows, spec.timestamp_embedding_size)
     return ("timestamp_embeddings", shape, pieces, np.float32)
 
 
-def scenes(done: Done) -> Member:
+def scenes(done: CompletedShards) -> Member:
     """Return the scene embeddings [shape=(files, size)]."""
-    shape = (done.embedded, done.job.scene_embedding_size)
+    shape = (done.embedded, done.spec.scene_embedding_size)
     return ("scene_embeddings", shape, embeddings(done, "scenes"), np.float32)
 
 
-def members(done: Done) -> Iterator[Member]:
+def members(done: CompletedShards) -> Iterator[Member]:
     """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
 
     The frames come first: they may be where they belong before the rest is known.
     """
-    job, files = done.job, (done.embedded,)
-    if job.frames:
-        yield frames(job, done.timestamps, embeddings(done, "frames"))
+    spec, files = done.spec, (done.embedded,)
+    if spec.frames:
+        yield frames(spec, done.timestamps, embeddings(done, "frames"))
     text = np.dtype(f"<U{done.longest_path}")
     yield "paths", files, _column(done, "path", text), text
-    if job.frames:
+    if spec.frames:
         yield "offsets", (done.embedded + 1,), _offsets(done), np.int64
     yield "durations", files, _column(done, "duration", np.float64), np.float64
     yield "sample_rates", files, _column(done, "sample_rate", np.int64), np.int64
     yield "channels", files, _column(done, "channels", np.int64), np.int64
     for name in ("model", "checkpoint_sha256"):
-        value = np.array(getattr(job, name))
+        value = np.array(getattr(spec, name))
         yield name, (), [value], value.dtype
-    if job.frames:
+    if spec.frames:
         yield "timestamps", (done.timestamps,), _timestamps(done), np.float32
-    if job.scenes:
+    if spec.scenes:
         yield scenes(done)

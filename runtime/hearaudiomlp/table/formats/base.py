@@ -5,7 +5,7 @@ from typing import IO, Protocol
 
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.job import Done, Job, Row
+from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 
 
 class Sink(Protocol):
@@ -28,25 +28,25 @@ class Format(Protocol):
     def check(self) -> None:
         """Raise a MissingPackageError where a package is missing that it needs."""
 
-    def head(self, job: Job) -> int | None:
+    def head(self, spec: TableSpec) -> int | None:
         """Return how many bytes go before the frames, if the table can be written around them."""
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Open the files of a unit; leaving the stack without an error gives them their names."""
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Make the table of all units, whole or not at all; may be called again after a crash."""
 
 
-class LaidOut:
+class BatchedFormat:
     """What all formats share whose table is laid out when all units are done."""
 
-    def head(self, job: Job) -> int | None:  # noqa: ARG002 - for others
+    def head(self, spec: TableSpec) -> int | None:  # noqa: ARG002 - for others
         """It can't be written around the frames."""
         return None
 
 
-class OneFile(LaidOut):
+class SingleFileFormat(BatchedFormat):
     """What all formats share whose table is a file."""
 
     def may_replace(self, name: str, store: Store) -> bool:
@@ -54,17 +54,17 @@ class OneFile(LaidOut):
         return not store.is_folder(name)
 
 
-class RawSink:
+class RawShardWriter:
     """The embeddings as bare float32 of this machine's order, for formats that need all first."""
 
-    def __init__(self, job: Job, store: Store, unit: int, stack: ExitStack) -> None:
+    def __init__(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> None:
         """Open a file for each kind of embedding."""
 
         def opened(ending: str) -> IO[bytes]:
-            return stack.enter_context(store.writing(job.part_name(unit, ending)))
+            return stack.enter_context(store.writing(spec.part_name(shard, ending)))
 
-        self._scenes = opened("scenes") if job.scenes else None
-        self._frames = opened("frames") if job.frames else None
+        self._scenes = opened("scenes") if spec.scenes else None
+        self._frames = opened("frames") if spec.frames else None
 
     def add(self, row: Row, file: Embedded) -> None:  # noqa: ARG002 - the account has the row
         """Append the file's embeddings."""

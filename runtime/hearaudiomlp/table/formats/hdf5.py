@@ -8,8 +8,8 @@ import numpy as np
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
-from hearaudiomlp.table.job import Done, Job
+from hearaudiomlp.table.formats.base import RawShardWriter, SingleFileFormat, Sink
+from hearaudiomlp.table.job import CompletedShards, TableSpec
 
 
 def _h5py() -> ModuleType:
@@ -22,7 +22,7 @@ def _h5py() -> ModuleType:
     return h5py  # type: ignore[no-any-return]
 
 
-class Hdf5(OneFile):
+class Hdf5(SingleFileFormat):
     """One file with a dataset for each array."""
 
     name = "hdf5"
@@ -31,14 +31,17 @@ class Hdf5(OneFile):
         """Look for h5py."""
         _h5py()
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Write bare arrays."""
-        return RawSink(job, store, unit, stack)
+        return RawShardWriter(spec, store, shard, stack)
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Put them into one file. It has no dates in it, so equal runs give equal bytes."""
         h5py = _h5py()
-        with store.writing(done.job.name) as file, h5py.File(file, "w", track_order=False) as table:
+        with (
+            store.writing(done.spec.name) as file,
+            h5py.File(file, "w", track_order=False) as table,
+        ):
             for name, shape, chunks, dtype in arrays.members(done):
                 is_text = np.dtype(dtype).kind == "U"
                 kind = h5py.string_dtype() if is_text else dtype

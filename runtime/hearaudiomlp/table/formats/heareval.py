@@ -16,24 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError, TaskFolderError
 from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.store import LocalStore, Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import LaidOut, RawSink, Sink
-from hearaudiomlp.table.job import Done, Job
-
-Floats = npt.NDArray[np.float32]
+from hearaudiomlp.table.formats.base import BatchedFormat, RawShardWriter, Sink
+from hearaudiomlp.table.job import CompletedShards, TableSpec
 
 _KINDS = {"scene": "scene", "event": "timestamps"}
 _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
 
 
-class HearTask(LaidOut):
+class HearevalTask(BatchedFormat):
     """A task of the HEAR benchmark, and the layout of its embeddings."""
 
     name = "hear"
@@ -76,16 +74,16 @@ class HearTask(LaidOut):
             raise OptionError("heareval reads from a folder of this machine, not from a URL")
         return not store.exists(name) or store.exists(f"{name}/task_metadata.json")
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Write bare arrays."""
-        return RawSink(job, store, unit, stack)
+        return RawShardWriter(spec, store, shard, stack)
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Make the folder, then put it in place."""
         assert isinstance(store, LocalStore)
-        job = done.job
-        made, final = f"{job.parts}/task", store.path(job.name)
-        if not store.exists(made) and store.exists(f"{job.name}/.done.embeddings"):
+        spec = done.spec
+        made, final = f"{spec.parts}/task", store.path(spec.name)
+        if not store.exists(made) and store.exists(f"{spec.name}/.done.embeddings"):
             return  # a crash came just after it was put in place
         store.remove(made)
         folder = store.path(made)
@@ -100,10 +98,10 @@ class HearTask(LaidOut):
         for split in self.splits:
             self._join(split, folder, final, chance)
         (folder / "profile.embeddings.json").write_text(
-            json.dumps({"time_elapsed": None, "gpu_max_mem": None, "gpu_device_name": job.device})
+            json.dumps({"time_elapsed": None, "gpu_max_mem": None, "gpu_device_name": spec.device})
         )
         (folder / ".done.embeddings").touch()
-        store.move(made, job.name)
+        store.move(made, spec.name)
 
     def _write_files(self, split: str, folder: Path, embeddings: Iterator[Floats]) -> None:
         for name, labels in self.labels[split].items():
@@ -160,15 +158,15 @@ def _labels_at(events: list[dict[str, Any]], time: float) -> list[str]:
     return [label for *_, label in sorted(inside)]
 
 
-def _by_file(done: Done) -> Iterator[Floats]:
+def _by_file(done: CompletedShards) -> Iterator[Floats]:
     """Give each file's embeddings [shape=(1 or n_timestamps, size)], in order."""
-    if done.job.scenes:
+    if done.spec.scenes:
         for piece in arrays.embeddings(done, "scenes"):
             for row in piece:
                 yield row[None]
         return
     pieces = arrays.embeddings(done, "frames")
-    held = np.zeros((0, done.job.timestamp_embedding_size), np.float32)
+    held = np.zeros((0, done.spec.timestamp_embedding_size), np.float32)
     for rows in done.rows():
         for row in rows:
             while len(held) < row.n_timestamps:

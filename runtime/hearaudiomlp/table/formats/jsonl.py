@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import OneFile, Sink
-from hearaudiomlp.table.job import Done, Job, Row
+from hearaudiomlp.table.formats.base import SingleFileFormat, Sink
+from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> str:
@@ -20,8 +20,8 @@ def _numbers(values: npt.NDArray[np.float32]) -> str:
 
 
 class _LineSink:
-    def __init__(self, job: Job, file: IO[bytes]) -> None:
-        self._job, self._file = job, file
+    def __init__(self, spec: TableSpec, file: IO[bytes]) -> None:
+        self._job, self._file = spec, file
 
     def _put(self, text: str) -> None:
         self._file.write(text.encode())
@@ -36,19 +36,19 @@ class _LineSink:
 
     def add(self, row: Row, file: Embedded) -> None:
         """Write the file's line, piece by piece: it may be long."""
-        job = self._job
-        facts = row._asdict() | {"model": job.model, "checkpoint_sha256": job.checkpoint_sha256}
+        spec = self._job
+        facts = row._asdict() | {"model": spec.model, "checkpoint_sha256": spec.checkpoint_sha256}
         self._put(json.dumps(facts)[:-1])
-        if job.scenes:
+        if spec.scenes:
             self._put(f', "scene_embedding": {_numbers(file.scene_embedding)}')
-        if job.frames:
+        if spec.frames:
             self._list("timestamps", (str(time) for time in file.timestamps))
             chunks = file.timestamp_chunks()
             self._list("timestamp_embeddings", (_numbers(line) for part in chunks for line in part))
         self._put("}\n")
 
 
-class Jsonl(OneFile):
+class Jsonl(SingleFileFormat):
     """One file of lines."""
 
     name = "jsonl"
@@ -56,12 +56,12 @@ class Jsonl(OneFile):
     def check(self) -> None:
         """Nothing is needed."""
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Write the lines of a unit."""
-        return _LineSink(job, stack.enter_context(store.writing(job.part_name(unit, "jsonl"))))
+        return _LineSink(spec, stack.enter_context(store.writing(spec.part_name(shard, "jsonl"))))
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Lay the units end to end."""
-        with store.writing(done.job.name) as file:
+        with store.writing(done.spec.name) as file:
             for data in done.parts("jsonl"):
                 file.write(data)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from hearaudiomlp.storage.store import LocalStore, Store
 from hearaudiomlp.table.body import around_body
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import OneFile, RawSink, Sink
+from hearaudiomlp.table.formats.base import RawShardWriter, SingleFileFormat, Sink
 from hearaudiomlp.table.formats.savearrays import (
     Member,
     npy_head_size,
@@ -16,11 +16,11 @@ from hearaudiomlp.table.formats.savearrays import (
     write_array,
     write_members,
 )
-from hearaudiomlp.table.job import Done, Job, Row
+from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.writebehind import write_behind
 
 
-class Npz(OneFile):
+class Npz(SingleFileFormat):
     """All arrays in one ``.npz``."""
 
     name = "npz"
@@ -28,17 +28,17 @@ class Npz(OneFile):
     def check(self) -> None:
         """Nothing is needed but numpy."""
 
-    def head(self, job: Job) -> int | None:
+    def head(self, spec: TableSpec) -> int | None:
         """Return how many bytes go before the frames."""
-        return _head(job, npz_head_size)
+        return _head(spec, npz_head_size)
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Write bare arrays."""
-        return RawSink(job, store, unit, stack)
+        return RawShardWriter(spec, store, shard, stack)
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Put them into one file."""
-        with _written(done.job.name, done, store) as file:
+        with _written(done.spec.name, done, store) as file:
             if file is not None:
                 write_members(file, arrays.members(done))
 
@@ -48,22 +48,22 @@ class Npy(Npz):
 
     name = "npy"
 
-    def head(self, job: Job) -> int | None:
+    def head(self, spec: TableSpec) -> int | None:
         """Return how many bytes go before the frames."""
-        return _head(job, npy_head_size)
+        return _head(spec, npy_head_size)
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Write the arrays, the one that is named after the table last."""
-        job = done.job
-        _write_csv(job.beside("files.csv"), done, store)
-        if job.frames:
-            name = job.beside("timestamps.npy") if job.scenes else job.name
+        spec = done.spec
+        _write_csv(spec.sibling_name("files.csv"), done, store)
+        if spec.frames:
+            name = spec.sibling_name("timestamps.npy") if spec.scenes else spec.name
             pieces = () if done.in_place else arrays.embeddings(done, "frames")
             with _written(name, done, store) as file:
                 if file is not None:
-                    write_array(file, arrays.frames(job, done.timestamps, pieces))
-        if job.scenes:
-            with store.writing(job.name) as out, write_behind(out) as behind:
+                    write_array(file, arrays.frames(spec, done.timestamps, pieces))
+        if spec.scenes:
+            with store.writing(spec.name) as out, write_behind(out) as behind:
                 write_array(behind, arrays.scenes(done))
 
 
@@ -71,14 +71,14 @@ _MANY = 10**15
 """Rows that no table has."""
 
 
-def _head(job: Job, size: Callable[[Member], int]) -> int | None:
+def _head(spec: TableSpec, size: Callable[[Member], int]) -> int | None:
     """Return the bytes before the frames, if they are the same for any number of rows."""
-    least, most = (size(arrays.frames(job, rows, ())) for rows in (0, _MANY))
-    return least if job.frames and least == most else None
+    least, most = (size(arrays.frames(spec, rows, ())) for rows in (0, _MANY))
+    return least if spec.frames and least == most else None
 
 
 @contextmanager
-def _written(name: str, done: Done, store: Store) -> Iterator[io.BufferedIOBase | None]:
+def _written(name: str, done: CompletedShards, store: Store) -> Iterator[io.BufferedIOBase | None]:
     """Give the file ``name`` to be written; None, if it was made of the frames' own file before.
 
     Where the frames have a file of their own, that is given, and writing them there costs nothing.
@@ -87,16 +87,16 @@ def _written(name: str, done: Done, store: Store) -> Iterator[io.BufferedIOBase 
         assert isinstance(store, LocalStore)
         with around_body(done, store, name) as around:
             yield around
-    elif done.job.frames and not done.apart:
+    elif done.spec.frames and not done.apart:
         if not store.exists(name):
-            raise FileNotFoundError(f"{done.job.body} is gone: --no-resume begins again")
+            raise FileNotFoundError(f"{done.spec.body} is gone: --no-resume begins again")
         yield None  # a crash came just after it got its name
     else:
         with store.writing(name) as file, write_behind(file) as behind:
             yield behind
 
 
-def _write_csv(name: str, done: Done, store: Store) -> None:
+def _write_csv(name: str, done: CompletedShards, store: Store) -> None:
     with store.writing(name) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="")
         table = csv.writer(text, lineterminator="\n")

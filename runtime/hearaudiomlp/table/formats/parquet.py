@@ -6,15 +6,13 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import LaidOut, Sink
-from hearaudiomlp.table.job import Done, Job, Row
-
-Floats = npt.NDArray[np.float32]
+from hearaudiomlp.table.formats.base import BatchedFormat, Sink
+from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 
 _ROWS = 1 << 14
 """Timestamps in a row group."""
@@ -45,10 +43,10 @@ class _Shard:
     """A file whose columns come in batches; each batch is a row group."""
 
     def __init__(
-        self, job: Job, file: IO[bytes], columns: dict[str, Any], stack: ExitStack
+        self, spec: TableSpec, file: IO[bytes], columns: dict[str, Any], stack: ExitStack
     ) -> None:
         self._pa, pq = _pyarrow()
-        facts = {name: getattr(job, name) for name in _FACTS}
+        facts = {name: getattr(spec, name) for name in _FACTS}
         self._schema = self._pa.schema(
             list(columns.items()), metadata={"hearaudiomlp": json.dumps(facts)}
         )
@@ -74,14 +72,14 @@ class _Shard:
 
 
 class _ParquetSink:
-    def __init__(self, job: Job, store: Store, unit: int, stack: ExitStack) -> None:
+    def __init__(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> None:
         pa, _ = _pyarrow()
-        self._job = job
+        self._job = spec
         names = pa.dictionary(pa.int32(), pa.string())
 
-        def shard(folder: str, columns: dict[str, Any]) -> _Shard:
-            name = f"{job.parts}/{folder}/part-{unit:05}.parquet"
-            return _Shard(job, stack.enter_context(store.writing(name)), columns, stack)
+        def open_shard(folder: str, columns: dict[str, Any]) -> _Shard:
+            name = f"{spec.parts}/{folder}/part-{shard:05}.parquet"
+            return _Shard(spec, stack.enter_context(store.writing(name)), columns, stack)
 
         def vector(size: int) -> Any:
             return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
@@ -96,20 +94,20 @@ class _ParquetSink:
             "model": names,
             "checkpoint_sha256": names,
         }
-        if job.scenes:
-            columns["scene_embedding"] = vector(job.scene_embedding_size)
-        self._files = shard("files", columns)
+        if spec.scenes:
+            columns["scene_embedding"] = vector(spec.scene_embedding_size)
+        self._files = open_shard("files", columns)
         self._rows: list[Row] = []
         self._scenes: list[Floats] = []
         stack.callback(self._write_files)
-        if job.frames:
+        if spec.frames:
             columns = {
                 "file": pa.int64(),
                 "path": names,
                 "timestamp": pa.float32(),
-                "timestamp_embedding": vector(job.timestamp_embedding_size),
+                "timestamp_embedding": vector(spec.timestamp_embedding_size),
             }
-            self._frames = shard("timestamps", columns)
+            self._frames = open_shard("timestamps", columns)
             self._pending: list[tuple[Row, Floats, Floats]] = []
             self._n_pending = 0
             stack.callback(self._write_frames)
@@ -135,13 +133,13 @@ class _ParquetSink:
                 self._write_frames()
 
     def _write_files(self) -> None:
-        job, rows = self._job, self._rows
+        spec, rows = self._job, self._rows
         columns: dict[str, Any] = {
             name: [getattr(row, name) for row in rows] for name in Row._fields
         }
-        columns["model"] = [job.model] * len(rows)
-        columns["checkpoint_sha256"] = [job.checkpoint_sha256] * len(rows)
-        if job.scenes:
+        columns["model"] = [spec.model] * len(rows)
+        columns["checkpoint_sha256"] = [spec.checkpoint_sha256] * len(rows)
+        if spec.scenes:
             nothing = np.zeros(0, np.float32)
             columns["scene_embedding"] = np.concatenate([nothing, *self._scenes])
         self._files.write(columns)
@@ -160,7 +158,7 @@ class _ParquetSink:
         self._pending, self._n_pending = [], 0
 
 
-class Parquet(LaidOut):
+class Parquet(BatchedFormat):
     """A folder of shards for the files, and one for the timestamps."""
 
     name = "parquet"
@@ -175,14 +173,17 @@ class Parquet(LaidOut):
         """Look for pyarrow."""
         _pyarrow()
 
-    def sink(self, job: Job, store: Store, unit: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Write the shards of a unit."""
-        return _ParquetSink(job, store, unit, stack)
+        return _ParquetSink(spec, store, shard, stack)
 
-    def publish(self, done: Done, store: Store) -> None:
+    def publish(self, done: CompletedShards, store: Store) -> None:
         """Put the folders in place, that of the files last."""
-        job = done.job
-        for folder, name in (("timestamps", job.beside("timestamps.parquet")), ("files", job.name)):
-            made = f"{job.parts}/{folder}"
+        spec = done.spec
+        for folder, name in (
+            ("timestamps", spec.sibling_name("timestamps.parquet")),
+            ("files", spec.name),
+        ):
+            made = f"{spec.parts}/{folder}"
             if store.exists(made):  # or it is in place already: a crash came just after
                 store.move(made, name)
