@@ -10,9 +10,16 @@ import soundfile
 import torch
 
 import hearaudiomlp
+from hearaudiomlp import errors
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import SHARED
+
+
+@pytest.fixture(autouse=True)
+def _forget_warnings() -> None:
+    """Let every test see the warnings that a process sees once."""
+    errors.warned.clear()
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearaudiomlp import embed, framestore, notices
-from hearaudiomlp.audio import files
+from hearaudiomlp import embed, framestore
+from hearaudiomlp.audio import AudioStream, read_audio
 from hearaudiomlp.cli.main import main
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -55,7 +55,7 @@ def test_formats_rates_and_channels(tmp_path, name, rate, subtype, channels) -> 
         pytest.skip("MP3 has two channels at most")
     samples = np.repeat(tone(rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / name, samples, rate, subtype=subtype)
-    recording = files.read_audio(tmp_path / name)
+    recording = read_audio(tmp_path / name)
     assert (recording.sample_rate, recording.channels) == (rate, channels)
     assert recording.samples.dtype == np.float32
     assert recording.duration == pytest.approx(1.0, abs=0.1)
@@ -68,13 +68,13 @@ def test_formats_rates_and_channels(tmp_path, name, rate, subtype, channels) -> 
 def test_channels_are_averaged(tmp_path) -> None:
     left, right = np.full(16000, 0.25), np.full(16000, -0.75)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 16000, subtype="FLOAT")
-    np.testing.assert_allclose(files.read_audio(tmp_path / "a.wav").samples, -0.25)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav").samples, -0.25)
 
 
 def test_16_khz_mono_is_taken_as_it_is(tmp_path, noise) -> None:
     samples = noise(5000)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    np.testing.assert_array_equal(files.read_audio(tmp_path / "a.wav").samples, samples)
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav").samples, samples)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff"])
@@ -84,15 +84,14 @@ def test_16_bits_are_scaled_as_libsndfile_scales_them(tmp_path, noise, name, cha
     samples[0], samples[1] = -32768, 32767
     soundfile.write(tmp_path / name, samples, 16000)
     expected, _ = soundfile.read(tmp_path / name, dtype="float32", always_2d=True)
-    got = files.read_audio(tmp_path / name).samples
+    got = read_audio(tmp_path / name).samples
     np.testing.assert_array_equal(got, expected.mean(1, np.float32))
 
 
 def test_a_loud_file_is_computed_with_a_warning(tmp_path, noise, monkeypatch) -> None:
-    monkeypatch.setattr(notices, "_said", set())
     soundfile.write(tmp_path / "a.wav", 1000 * noise(1000), 16000, subtype="FLOAT")
     with pytest.warns(UserWarning, match="PCM left unscaled"):
-        assert len(files.read_audio(tmp_path / "a.wav").samples) == 1000
+        assert len(read_audio(tmp_path / "a.wav").samples) == 1000
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
@@ -112,7 +111,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
 def test_files_that_cannot_be_read(tmp_path) -> None:
     for name, path in bad_files(tmp_path).items():
         with pytest.raises(HearAudioMLPError, match=name) as caught:
-            files.read_audio(path)
+            read_audio(path)
         kind = AudioFileNotFoundError if name == "missing" else AudioFileError
         assert type(caught.value) is kind
 
@@ -121,7 +120,7 @@ def test_files_that_cannot_be_read(tmp_path) -> None:
 def test_missing_extra_is_named(monkeypatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError, match=r"pip install 'hearaudiomlp\[audio\]'"):
-        files.read_audio(SAMPLE)
+        read_audio(SAMPLE)
 
 
 def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, capsys) -> None:
@@ -139,7 +138,7 @@ def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, caps
         assert table["checkpoint_sha256"] == model.metadata["checkpoint_sha256"]
         assert table["scene_embeddings"].shape == (3, model.scene_embedding_size)
         for i, path in enumerate(files):
-            expected = model.embeddings(files.read_audio(path).samples[None])
+            expected = model.embeddings(read_audio(path).samples[None])
             rows = slice(*table["offsets"][i : i + 2])
             np.testing.assert_array_equal(
                 table["timestamp_embeddings"][rows], expected.timestamp_embeddings[0]
@@ -290,7 +289,6 @@ def test_a_file_that_is_too_loud_for_float32_fails_alone(model, tmp_path, monkey
         samples = scale * tone(16000, 1.3)
         soundfile.write(tmp_path / f"{name}.wav", samples, 16000, subtype="DOUBLE")
     paths = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(notices, "_said", set())
     with pytest.warns(UserWarning, match="far outside"):
         first, second, third = embed.embed_files(paths, model)
     assert isinstance(second, embed.Failed)
@@ -305,13 +303,13 @@ def test_files_that_fail_keep_nothing(model, tmp_path, monkeypatch) -> None:
     soundfile.write(tmp_path / "b.wav", np.full(8000, np.nan), 8000, subtype="FLOAT")
     (tmp_path / "c.wav").write_text("no sound")
     streams = []
-    start = files.AudioStream.__init__
+    start = AudioStream.__init__
 
     def starting(stream, path) -> None:
         streams.append(weakref.ref(stream))
         start(stream, path)
 
-    monkeypatch.setattr(files.AudioStream, "__init__", starting)
+    monkeypatch.setattr(AudioStream, "__init__", starting)
     gc.disable()  # what the command leaves, nobody looks through
     try:
         paths = [tmp_path / f"{name}.wav" for name in ("b", "a", "c", "missing")]

@@ -1,7 +1,17 @@
-"""Every error that this package raises on purpose.
+"""The errors that this package raises, and its way to warn.
 
-Each derives from :class:`HearAudioMLPError` *and* from the builtin that a caller would expect.
+Each error derives from :class:`HearAudioMLPError` *and* from the builtin that a caller would
+expect.
 """
+
+import os
+import sys
+import warnings
+
+_PACKAGE = os.path.dirname(__file__)
+
+warned: set[str] = set()
+"""Topics that :func:`warn_once` has warned of in this process."""
 
 
 class HearAudioMLPError(Exception):
@@ -109,3 +119,31 @@ class TaskFolderError(HearAudioMLPError, ValueError):
 
 class ClusterError(HearAudioMLPError, RuntimeError):
     """Workers that can't be reached, or that died again and again."""
+
+
+def warn_once(topic: str, message: str, category: type[Warning]) -> None:
+    """Warn unless this process has been warned of the topic before.
+
+    The warning points at the line of the caller outside this package.
+
+    Args:
+        topic: what the warning is about; equal topics warn once.
+        message: the text of the warning.
+        category: its class.
+
+    Examples:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     for _ in range(3):
+        ...         warn_once("example", "this appears once", UserWarning)
+        >>> len(caught)
+        1
+    """
+    if topic in warned:
+        return
+    warned.add(topic)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

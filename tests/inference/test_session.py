@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from hearaudiomlp import HearAudioMLPError, load_model, notices
+from hearaudiomlp import HearAudioMLPError, load_model
 from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
 from hearaudiomlp.inference import ort, session
 from hearaudiomlp.inference.cpus import usable_cpus
@@ -37,7 +37,6 @@ def claims_cuda(monkeypatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", open_without_cuda)
     monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
-    monkeypatch.setattr(notices, "_said", set())
 
 
 def test_model_tells_what_it_runs_on(path: Path) -> None:
@@ -61,7 +60,6 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
 @without_cuda
 def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
     monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
-    monkeypatch.setattr(notices, "_said", set())
     with pytest.warns(DeviceFallbackWarning, match=r"on the CPU.*hearaudiomlp\[gpu\]"):
         load_model(path)
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hearaudiomlp import HearAudioMLPError, notices
+from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp.errors import AudioTypeError, AudioValueError, OptionError
 
 REFUSED = {
@@ -95,8 +95,7 @@ def test_input_is_not_changed(model, noise) -> None:
     np.testing.assert_array_equal(audio, before)
 
 
-def test_unscaled_pcm_is_computed_with_one_warning(model, noise, monkeypatch) -> None:
-    monkeypatch.setattr(notices, "_said", set())
+def test_unscaled_pcm_is_computed_with_one_warning(model, noise) -> None:
     loud = 30_000 * noise(1, 16_000)
     with pytest.warns(UserWarning, match=r"PCM left unscaled.*32768") as caught:
         model.scene_embeddings(loud)
@@ -106,8 +105,7 @@ def test_unscaled_pcm_is_computed_with_one_warning(model, noise, monkeypatch) ->
         assert np.isfinite(model.scene_embeddings(loud)).all()
 
 
-def test_a_little_over_full_scale_is_no_reason_to_warn(model, noise, monkeypatch) -> None:
-    monkeypatch.setattr(notices, "_said", set())
+def test_a_little_over_full_scale_is_no_reason_to_warn(model, noise) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.scene_embeddings(np.clip(100 * noise(1, 16_000), -3, 3))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
+from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError, warn_once
 from hearaudiomlp.inference.ort import onnxruntime
-from hearaudiomlp.notices import warn_once
 
 if TYPE_CHECKING:  # imported where a GPU is used
     from hearaudiomlp.inference.io_binding import BoundRuns

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import AudioTypeError, AudioValueError
-from hearaudiomlp.notices import warn_once
+from hearaudiomlp.errors import AudioTypeError, AudioValueError, warn_once
 
 ToCaller = Callable[[Floats], Any]
 
