@@ -1,13 +1,19 @@
 """Audio embeddings from two tiny gated-MLP encoders, on ONNX Runtime.
 
-The HEAR 2021 modules are :mod:`hearaudiomlp.kwmlp` and :mod:`hearaudiomlp.audiomlp`::
-
-    from hearaudiomlp.kwmlp import load_model, get_timestamp_embeddings, get_scene_embeddings
-
+The HEAR 2021 modules are :mod:`hearaudiomlp.kwmlp` and :mod:`hearaudiomlp.audiomlp`;
 :func:`load_model` here takes a model file of either encoder.
+
+Examples:
+    >>> import hearaudiomlp
+    >>> import numpy as np
+    >>> model = hearaudiomlp.load_model()
+    >>> embeddings = model.embeddings(np.zeros((1, 16000), np.float32))
+    >>> embeddings.scene_embeddings.shape
+    (1, 1024)
 """
 
 import os as _os
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # ONNX Runtime reads this when it is imported, so it has to be set before that. It says "off" only
@@ -17,21 +23,46 @@ _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from hearaudiomlp.errors import HearAudioMLPError
 
 if _TYPE_CHECKING:
+    from hearaudiomlp.audio import read_audio
+    from hearaudiomlp.embed import embed_files
+    from hearaudiomlp.keywordfiles import spot_files
     from hearaudiomlp.model import Embeddings, Model, load_model
+    from hearaudiomlp.spotter import Spotter
+    from hearaudiomlp.stream import Stream
 
 __version__ = "0.1.0"
 
-__all__ = ["Embeddings", "HearAudioMLPError", "Model", "__version__", "load_model"]
+__all__ = [
+    "Embeddings",
+    "HearAudioMLPError",
+    "Model",
+    "Spotter",
+    "Stream",
+    "__version__",
+    "embed_files",
+    "load_model",
+    "read_audio",
+    "spot_files",
+]
+
+_MODULES = {
+    "Embeddings": "model",
+    "Model": "model",
+    "Spotter": "spotter",
+    "Stream": "stream",
+    "embed_files": "embed",
+    "load_model": "model",
+    "read_audio": "audio",
+    "spot_files": "keywordfiles",
+}
 
 
 def __getattr__(name: str) -> object:
-    # numpy and ONNX Runtime are imported when a model is first spoken of: for the command's --help
-    # they would take three times as long as everything else, and it sets numpy up before.
-    if name not in __all__:
+    # numpy and ONNX Runtime are imported when a name that needs them is first used: --help would
+    # take three times as long with them, and the command sets numpy up first.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hearaudiomlp import model
-
-    value: object = getattr(model, name)
+    value: object = getattr(_import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -108,11 +108,17 @@ class Spotter:
     of arXiv 2110.07749 does: ``all`` gives every window that reaches the threshold, ``best`` the
     most probable window of the sound and ``vote`` the word of most windows, both at :meth:`flush`.
 
-    Example:
-        >>> spotter = Spotter(load_model("kwmlp.pth"))
-        >>> for samples in microphone():
-        ...     for hit in spotter.push(samples):
-        ...         print(hit.word, hit.start)
+    Examples:
+        >>> import hearaudiomlp
+        >>> spotter = hearaudiomlp.Spotter(hearaudiomlp.load_model())
+        >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
+        >>> for i in range(0, len(sound), 1600):  # as a microphone gives them, 0.1 s at a time
+        ...     for hit in spotter.push(sound[i : i + 1600]):
+        ...         print(hit.word)
+        marvin
+        seven
+        happy
+        stop
     """
 
     def __init__(

@@ -37,12 +37,16 @@ class Stream:
     than one window, however long the sound. It is for one thread at a time; many streams may share
     one model.
 
-    Example:
-        >>> stream = Stream(load_model("kwmlp.pth"))
-        >>> for samples in microphone():
-        ...     for frames in stream.push(samples):
-        ...         use(frames.embeddings, frames.timestamps)
-        >>> rest = stream.flush()
+    Examples:
+        >>> import hearaudiomlp
+        >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
+        >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
+        >>> frames = []
+        >>> for i in range(0, len(sound), 1600):  # as a microphone gives them, 0.1 s at a time
+        ...     frames += stream.push(sound[i : i + 1600])
+        >>> frames += stream.flush()
+        >>> np.concatenate([part.embeddings for part in frames]).shape
+        (638, 64)
     """
 
     def __init__(self, model: Model) -> None:
