@@ -3,16 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from hearaudiomlp.storage.store import Store
 
 KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""
-
-
-FRAMES = ".frames"
-"""Ending of the files that units' frames are in, where they aren't in one file."""
 
 
 class Row(NamedTuple):
@@ -93,16 +89,6 @@ class TableSpec:
         return self.kind != "scene"
 
     @property
-    def frame_size(self) -> int:
-        """Bytes in the embedding of one timestamp."""
-        return 4 * self.timestamp_embedding_size
-
-    @property
-    def body(self) -> str:
-        """Name of the file where the frames of all units are, if they are in one."""
-        return f"{self.parts}/frames"
-
-    @property
     def parts(self) -> str:
         """Folder of what is done so far."""
         return f"{self.name}.parts"
@@ -128,18 +114,15 @@ _FEW_ROWS = 50_000
 class CompletedShards:
     """All units of a run, done: what a format lays out. Read from disk each time, if it is much."""
 
-    def __init__(self, spec: TableSpec, store: Store, shards: int, head: int | None = None) -> None:
+    def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
         """Look through the accounts once, for the sums.
 
         Args:
             spec: the table.
             store: where it is.
             shards: how many there are.
-            head: where the frames begin, if they are in one file.
         """
         self.spec, self._store, self.shards = spec, store, shards
-        self._head = head or 0
-        self._names = set(store.names(spec.parts))
         self.embedded = self.failed = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
@@ -170,45 +153,12 @@ class CompletedShards:
         """Give the rows, unit by unit."""
         return (manifest.rows for manifest in self.manifests())
 
-    @property
-    def body_range(self) -> tuple[int, int]:
-        """Where the frames of all units begin and end, if they are in one file."""
-        return self._head, self._head + self.timestamps * self.spec.frame_size
-
-    @property
-    def apart(self) -> bool:
-        """Whether frames of some units are in files of their own."""
-        return any(name.endswith(FRAMES) for name in self._names)
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the frames of all units are in one file, to be made the table."""
-        return not self.apart and self._store.exists(self.spec.body)
-
     def parts(self, ending: str, piece: int = 1 << 20) -> Iterator[bytes]:
         """Give the content of one file of each unit, end to end, in pieces of a size at most."""
-        at = self._head
-        for shard, manifest in enumerate(self.manifests()):
-            size = sum(row.n_timestamps for row in manifest.rows) * self.spec.frame_size
-            name = self.spec.part_name(shard, ending)
-            if ending != "frames" or name.rpartition("/")[2] in self._names:
-                with self._store.reading(name) as file:
-                    yield from _pieces(file, piece)
-            else:
-                with self._store.reading(self.spec.body) as file:
-                    file.seek(at)
-                    yield from _pieces(file, piece, size)
-            at += size
-
-
-def _pieces(file: IO[bytes], piece: int, size: int | None = None) -> Iterator[bytes]:
-    """Read ``size`` bytes, or all that there are."""
-    left = size
-    while data := file.read(piece if left is None else min(piece, left)):
-        yield data
-        left = None if left is None else left - len(data)
-    if left:
-        raise OSError(f"{file.name} is too short: --no-resume begins again")
+        for shard in range(self.shards):
+            with self._store.reading(self.spec.part_name(shard, ending)) as file:
+                while data := file.read(piece):
+                    yield data
 
 
 @dataclass(frozen=True)

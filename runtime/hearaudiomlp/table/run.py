@@ -11,7 +11,6 @@ from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
 from hearaudiomlp.storage.store import LocalStore, open_store
-from hearaudiomlp.table.body import in_one_body
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import (
     KINDS,
@@ -33,8 +32,7 @@ def this_machine(model: Model) -> Workers:
     """Return workers that are this process alone."""
 
     def work(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
-        with in_one_body(shards) as own:
-            yield from embed_shards(own, model, on_file)
+        yield from embed_shards(shards, model, on_file)
 
     return work
 
@@ -110,8 +108,6 @@ class Run:
             "shard_files": shard_files,
             "sources": listing.digest,
         }
-        self._head = format.head(self.spec)
-        self._in_the_making = self._facts | {"head": self._head}
         self.shards = listing.shards(shard_files)
         """All units of the run."""
 
@@ -181,7 +177,7 @@ class Run:
         if before is not None:
             if not resume:
                 self._clear()
-            elif changes := self._changes(before, self._in_the_making):
+            elif changes := self._changes(before, self._facts):
                 raise RunChangedError(
                     f"{spec.parts} holds an unfinished run, and it can't be continued: {changes}; "
                     "--no-resume begins again"
@@ -203,7 +199,7 @@ class Run:
             for chunk in self._listing.chunks():
                 file.write(chunk)
         with store.writing(self._run_name) as file:
-            file.write(json.dumps(self._in_the_making, indent=1).encode())
+            file.write(json.dumps(self._facts, indent=1).encode())
         return False
 
     def _changes(self, before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -264,7 +260,7 @@ class Run:
         if self.complete:
             return self._earlier_report()
         assert len(self.done) == len(self.shards)
-        done = CompletedShards(self.spec, self._store, len(self.shards), self._head)
+        done = CompletedShards(self.spec, self._store, len(self.shards))
         self._store.remove_leftovers(self.spec.parts)  # a worker of a cluster may have died
         if done.embedded:
             self._format.publish(done, self._store)

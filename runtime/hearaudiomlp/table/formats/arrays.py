@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.signal.windows import frame_centres
-from hearaudiomlp.table.formats.savearrays import Member
-from hearaudiomlp.table.job import CompletedShards, TableSpec
+from hearaudiomlp.table.job import CompletedShards
+
+Member = tuple[str, tuple[int, ...], Iterable[npt.NDArray[Any]], Any]
+"""Name, shape, rows in pieces, and dtype of an array."""
 
 _ROWS = 1 << 12
 _MANY_ROWS = 1 << 18
@@ -37,9 +39,10 @@ def _offsets(done: CompletedShards) -> Iterator[npt.NDArray[np.int64]]:
         at = offsets[-1:] if len(offsets) else at
 
 
-def _timestamps(done: CompletedShards) -> Iterator[Floats]:
+def timestamps(done: CompletedShards, many: int = _MANY_ROWS) -> Iterator[Floats]:
+    """Give the centres of all frames in ms, shard by shard; of ``many`` rows, file by file."""
     for counts in _column(done, "n_timestamps", np.int64):
-        if counts.sum() > _MANY_ROWS:
+        if counts.sum() > many:
             for n in counts.tolist():
                 for start in range(0, n, _ROWS):
                     yield frame_centres(min(n, start + _ROWS), start)
@@ -53,10 +56,10 @@ def _positions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
 
 
-def frames(spec: TableSpec, rows: int, pieces: Iterable[Floats]) -> Member:
+def frames(done: CompletedShards) -> Member:
     """Return the timestamp embeddings [shape=(rows, size)]."""
-    shape = (rows, spec.timestamp_embedding_size)
-    return ("timestamp_embeddings", shape, pieces, np.float32)
+    shape = (done.timestamps, done.spec.timestamp_embedding_size)
+    return ("timestamp_embeddings", shape, embeddings(done, "frames"), np.float32)
 
 
 def scenes(done: CompletedShards) -> Member:
@@ -66,13 +69,10 @@ def scenes(done: CompletedShards) -> Member:
 
 
 def members(done: CompletedShards) -> Iterator[Member]:
-    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
-
-    The frames come first: they may be where they belong before the rest is known.
-    """
+    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``."""
     spec, files = done.spec, (done.embedded,)
     if spec.frames:
-        yield frames(spec, done.timestamps, embeddings(done, "frames"))
+        yield frames(done)
     text = np.dtype(f"<U{done.longest_path}")
     yield "paths", files, _column(done, "path", text), text
     if spec.frames:
@@ -84,6 +84,6 @@ def members(done: CompletedShards) -> Iterator[Member]:
         value = np.array(getattr(spec, name))
         yield name, (), [value], value.dtype
     if spec.frames:
-        yield "timestamps", (done.timestamps,), _timestamps(done), np.float32
+        yield "timestamps", (done.timestamps,), timestamps(done), np.float32
     if spec.scenes:
         yield scenes(done)

@@ -28,9 +28,6 @@ class Format(Protocol):
     def check(self) -> None:
         """Raise a MissingPackageError where a package is missing that it needs."""
 
-    def head(self, spec: TableSpec) -> int | None:
-        """Return how many bytes go before the frames, if the table can be written around them."""
-
     def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
         """Open the files of a unit; leaving the stack without an error gives them their names."""
 
@@ -38,15 +35,7 @@ class Format(Protocol):
         """Make the table of all units, whole or not at all; may be called again after a crash."""
 
 
-class BatchedFormat:
-    """What all formats share whose table is laid out when all units are done."""
-
-    def head(self, spec: TableSpec) -> int | None:  # noqa: ARG002 - for others
-        """It can't be written around the frames."""
-        return None
-
-
-class SingleFileFormat(BatchedFormat):
+class SingleFileFormat:
     """What all formats share whose table is a file."""
 
     def may_replace(self, name: str, store: Store) -> bool:

@@ -23,7 +23,7 @@ from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.store import LocalStore, Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import BatchedFormat, RawShardWriter, Sink
+from hearaudiomlp.table.formats.base import RawShardWriter, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
 
 _KINDS = {"scene": "scene", "event": "timestamps"}
@@ -31,7 +31,7 @@ _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
 
 
-class HearevalTask(BatchedFormat):
+class HearevalTask:
     """A task of the HEAR benchmark, and the layout of its embeddings."""
 
     name = "hear"

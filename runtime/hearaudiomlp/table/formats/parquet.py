@@ -11,7 +11,7 @@ from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import BatchedFormat, Sink
+from hearaudiomlp.table.formats.base import Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 
 _ROWS = 1 << 14
@@ -158,7 +158,7 @@ class _ParquetSink:
         self._pending, self._n_pending = [], 0
 
 
-class Parquet(BatchedFormat):
+class Parquet:
     """A folder of shards for the files, and one for the timestamps."""
 
     name = "parquet"

@@ -1,19 +1,16 @@
-"""Frames that stay where they were written: the same table, however its units came about."""
+"""The same table, however its shards came about."""
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearaudiomlp.errors import RunChangedError
-from hearaudiomlp.table.body import Around
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import arrays, find_format
-from hearaudiomlp.table.formats.npz import Npz
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, Workers, this_machine
 from hearaudiomlp.table.unit import embed_shard
@@ -77,31 +74,13 @@ def test_equal_however_the_units_were_done(case, make) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_frames_are_written_once(case, make, tmp_path) -> None:
-    make("t", case, (TOGETHER, [0, 1, 2]))
-    parts = tmp_path / "t" / f"t.{case[0]}.parts"
-    assert not list(parts.glob("*.frames"))
-    inode = (parts / "frames").stat().st_ino
-    make("t", case, (TOGETHER, ALL))
-    assert inode in {path.stat().st_ino for path in parts.parent.iterdir()}
-
-
-def test_what_is_left_of_a_unit_that_was_not_finished_is_cut_off(make, tmp_path) -> None:
-    expected = make("expected", CASES[0], (TOGETHER, ALL))
-    make("t", CASES[0], (TOGETHER, [0, 1]))
-    with (tmp_path / "t" / "t.npz.parts" / "frames").open("ab") as file:
-        file.write(bytes(10**7))
-    assert make("t", CASES[0], (TOGETHER, ALL)) == expected
-
-
-@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("last", ["before", "after"])
 def test_stopped_just_before_and_after_it_gets_its_name(case, last, make, monkeypatch) -> None:
     expected = make("expected", case, (TOGETHER, ALL))
     whole = Path.replace
 
     def stopping(path: Path, target: Path) -> Path:
-        if path.name != "frames":
+        if Path(target).name != f"t.{case[0]}":
             return whole(path, target)
         if last == "after":
             whole(path, target)
@@ -114,62 +93,13 @@ def test_stopped_just_before_and_after_it_gets_its_name(case, last, make, monkey
     assert make("t", case, (TOGETHER, ALL)) == expected
 
 
-def test_lost_frames_are_told(make, tmp_path, monkeypatch) -> None:
-    def stopping(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for left, message in ([0, 1], "t.npz.parts.frames"), (ALL, "is gone: --no-resume"):
-        with monkeypatch.context() as patch:
-            patch.setattr(Npz, "publish", stopping)
-            if left == ALL:
-                with pytest.raises(KeyboardInterrupt):
-                    make("t", CASES[0], (TOGETHER, left))
-            else:
-                make("t", CASES[0], (TOGETHER, left))
-        (tmp_path / "t" / "t.npz.parts" / "frames").unlink()
-        with pytest.raises(FileNotFoundError, match=message):
-            make("t", CASES[0], (TOGETHER, ALL))
-        for path in (tmp_path / "t" / "t.npz.parts").iterdir():
-            path.unlink()
-
-
-def test_frames_that_begin_elsewhere_are_not_continued(make, monkeypatch) -> None:
-    make("t", CASES[0], (TOGETHER, [0]))
-    monkeypatch.setattr(Npz, "head", lambda *_: 1000)
-    with pytest.raises(RunChangedError, match=r"head was \d+ and is 1000"):
-        make("t", CASES[0], (TOGETHER, ALL))
-
-
-@given(
-    start=st.integers(0, 20),
-    size=st.integers(0, 20),
-    pieces=st.lists(st.integers(0, 9), max_size=9),
-)
-def test_around_a_stretch(start: int, size: int, pieces: list[int]) -> None:
-    stop = start + size
-    before = bytes(start) + bytes(range(100, 100 + size))
-    file = io.BytesIO(before)
-    around = Around(file, start, stop)
-    expected, at = bytearray(before), 0
-    for count in pieces:  # of those, what is wholly in the stretch is left alone
-        around.write(bytes([1]) * count)
-        if not (start <= at and at + count <= stop):
-            expected[at : at + count] = bytes([1]) * count
-        at += count
-        assert around.tell() == at
-    assert file.getvalue() == expected
-    assert around.end == at
-
-
 @given(counts=st.lists(st.integers(0, 50), max_size=8), many=st.integers(1, 100))
 def test_centres_of_many_files(counts: list[int], many: int) -> None:
     class CompletedShards:
         def rows(self):
-            yield [type("Row", (), {"n_timestamps": n}) for n in counts]
+            yield [SimpleNamespace(n_timestamps=n) for n in counts]
 
     expected = np.concatenate([np.zeros(0), *(10 * np.arange(1, n + 1) for n in counts)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "_MANY_ROWS", many)
-        found = [np.zeros(0), *arrays._timestamps(CompletedShards())]
+    found = [np.zeros(0), *arrays.timestamps(CompletedShards(), many)]
     assert all(piece.dtype == np.float32 for piece in found[1:])
     np.testing.assert_array_equal(np.concatenate(found), expected)
