@@ -5,7 +5,9 @@ import io
 import os
 import pickle
 import random
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from hearaudiomlp.errors import (
 )
 from hearaudiomlp.weights import checkpoint
 from hearaudiomlp.weights.checkpoint import read_checkpoint
+from hearaudiomlp.weights.model_file import packaged_graph
 from hearaudiomlp.weights.published import PUBLISHED
 from hearaudiomlp.weights.unpickler import read_pickle
 
@@ -278,6 +281,98 @@ def test_compressed_checkpoints(tmp_path: Path, checkpoints) -> None:
     assert load_model(rewritten(old, tmp_path / "a.pth", {}, zipfile.ZIP_DEFLATED))
     with pytest.raises(ModelFileError, match="in a way that torch doesn't use"):
         load_model(rewritten(old, tmp_path / "b.pth", {}, zipfile.ZIP_LZMA))
+
+
+def lying(path: Path, member: str, content: bytes, declared: int) -> None:
+    """Append a deflated member that inflates to ``content`` and declares fewer bytes."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, content)
+        entry = archive.getinfo(member)
+        entry.file_size, entry.CRC = declared, zlib.crc32(content[:declared])
+
+
+def test_a_member_is_inflated_no_further_than_it_declares(tmp_path: Path, checkpoints) -> None:
+    with zipfile.ZipFile(checkpoints["audiomae"]) as archive:
+        folder = archive.namelist()[0].partition("/")[0]
+        data = {name: archive.read(name) for name in archive.namelist()}
+    path = tmp_path / "lying.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in data.keys() - {f"{folder}/byteorder"}:
+            archive.writestr(name, data[name])
+    lying(path, f"{folder}/byteorder", b"little" + bytes(256 << 20), len("little"))
+    content = path.read_bytes()
+    shapes = {"audiomae": packaged_graph("audiomae")[1].external}
+    tracemalloc.start()
+    try:
+        read_checkpoint(content, shapes)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_of_many_members_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "many.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20_001):
+            archive.writestr(f"a/{number:0200d}", b"")
+    with pytest.raises(ModelFileError, match="far more members"):
+        load_model(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_refused(tmp_path: Path, checkpoints) -> None:
+    path = tmp_path / "twice.pth"
+    path.write_bytes(checkpoints["audiomae"].read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(archive.namelist()[0], b"other")
+    with pytest.raises(ModelFileError, match="two members of one name"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_weights_that_are_no_numbers_are_the_fault_of_the_file(
+    tmp_path: Path, checkpoints, value: float
+) -> None:
+    state = torch.load(checkpoints["audiomae"], weights_only=True)["model_state_dict"]
+    state["bottleneck.0.weight"] = state["bottleneck.0.weight"].double()
+    state["bottleneck.0.weight"][3, 5] = value
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(ModelFileError, match=r"bottleneck\.0\.weight has NaN or infinity"):
+        load_model(tmp_path / "nan.pth")
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        pickle.dumps({"\x1b]0;" + "x" * 100_000: 1}, protocol=2),
+        pickle.dumps({"model_state_dict": {"\x1b[31m": 1}}, protocol=2),
+        b"\x80\x02cos\n" + b"\x01" * 100_000 + b"\n.",
+        b"\x80\x02\x8a\xff" + b"\x7f" * 255 + b"Q.",
+        b"\x80\x02I" + b"9" * 100_000 + b"\n.",
+        # Tuples of two of themselves, in the place of a name, of an argument, of a key.
+        *(
+            b"\x80\x04)q\0" + b"".join(
+                b"h" + bytes([i, 0x68, i, 0x86, 0x71, i + 1]) for i in range(60)
+            ) + end
+            for end in (b"N\x93.", b"(tR.", b"Q.", b"}h\x3cNs.", b".")
+        ),
+    ],
+    ids=["key", "escape", "global", "integer", "digits", "name", "call", "reference", "k", "top"],
+)  # fmt: skip
+def test_errors_are_short_and_printable(tmp_path: Path, pickled: bytes) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        load_model(save_pickle(tmp_path / "x.pth", pickled))
+    message = str(caught.value).removeprefix(str(tmp_path))
+    assert len(message) < 1000
+    assert message.isprintable()
+
+
+def test_names_of_tensors_are_shown_short(tmp_path: Path) -> None:
+    torch.save({"\x1b[31m" + "a" * 900: torch.zeros(1)}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointMismatchError) as caught:
+        load_model(tmp_path / "x.pth")
+    assert "\\x1b[31maaa" in str(caught.value)
+    assert len(str(caught.value)) < 2000
 
 
 def test_values_of_a_foreign_checkpoint_are_not_read(tmp_path: Path, monkeypatch) -> None:

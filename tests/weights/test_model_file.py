@@ -1,5 +1,6 @@
 """Model files in general, exported ones in particular: damaged, foreign, missing."""
 
+import os
 import random
 from pathlib import Path
 
@@ -71,6 +72,24 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load_model(tmp_path / "no.pth")
     with pytest.raises(ModelFileError, match="directory"):
         load_model(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_only_ordinary_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "link.pth").symlink_to("pipe.pth")
+    for path in (tmp_path / "pipe.pth", tmp_path / "link.pth", "/dev/zero", "/dev/null"):
+        with pytest.raises(ModelFileError, match="not an ordinary file"):
+            load_model(path)
+
+
+def test_a_file_of_no_model_s_size_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "large.pth"
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate(40 << 30)
+    with pytest.raises(ModelFileError, match="42,949,672,960 bytes, more than"):
+        load_model(path)
 
 
 @pytest.mark.parametrize("path", [3, "a\0b", object()])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import CheckpointMismatchError, ModelFileError
 from hearaudiomlp.weights.unpickler import BFLOAT16, StorageRef, TensorRef, read_pickle
 
@@ -16,13 +17,21 @@ Weights = dict[str, npt.NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
 _Values = npt.NDArray[np.generic]
 
-_MAX_PICKLE = 16 << 20
+_MAX_PICKLE = 4 << 20  # the published ones have 60 and 30 kB
+_MAX_MEMBERS = 20_000  # and the files have 160 and 90 members
+_LARGE = 4 << 20  # bytes of a file whose members are counted before it is opened
 _MAX_VALUES = 16 << 20  # of all tensors together; the larger encoder has 0.4 million
 _SHOWN = 6
+_ENTRY = b"PK\x01\x02"  # what a member's entry in a zip file's directory begins with
 
 
 def _open(data: bytes) -> tuple[zipfile.ZipFile, str]:
+    # zipfile makes an object of each member: of a small file, that is no more than 50 MB.
+    if len(data) > _LARGE and data.count(_ENTRY) > _MAX_MEMBERS:
+        raise ModelFileError("a zip file of far more members than a checkpoint has")
     archive = zipfile.ZipFile(io.BytesIO(data))
+    if len(set(archive.namelist())) != len(archive.namelist()):
+        raise ModelFileError("a zip file with two members of one name")
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(pickles) != 1 or pickles[0].count("/") != 1:
         raise ModelFileError("a zip file, but not one that torch.save wrote (it has no data.pkl)")
@@ -38,10 +47,20 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     """Read a member, unless it is larger than any that belongs to one of these encoders."""
     entry = archive.getinfo(name)
     if entry.file_size > largest:
-        raise ModelFileError(f"{name} has {entry.file_size:,} bytes, far more than it should")
+        raise ModelFileError(
+            f"{shorten(name)} has {entry.file_size:,} bytes, far more than it should"
+        )
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ModelFileError(f"{name} is compressed in a way that torch doesn't use")
-    return archive.read(entry)
+        raise ModelFileError(f"{shorten(name)} is compressed in a way that torch doesn't use")
+    with archive.open(entry) as member:
+        # With a size, zipfile inflates that much. Without one it inflates all that there is, and
+        # cuts that to the size that the directory declares.
+        data = member.read(entry.file_size + 1)
+    if len(data) != entry.file_size:
+        raise ModelFileError(
+            f"{shorten(name)} has {len(data):,} bytes, not the {entry.file_size:,} that it declares"
+        )
+    return data
 
 
 def _read_storage(archive: zipfile.ZipFile, folder: str, storage: StorageRef) -> _Values:
@@ -50,7 +69,8 @@ def _read_storage(archive: zipfile.ZipFile, folder: str, storage: StorageRef) ->
     data = _read(archive, name, storage.size * dtype.itemsize)
     if len(data) != storage.size * dtype.itemsize:
         raise ModelFileError(
-            f"{name} has {len(data):,} bytes, not {storage.size:,} numbers of {dtype.itemsize} each"
+            f"{shorten(name)} has {len(data):,} bytes, not {shorten(storage.size)} numbers of "
+            f"{dtype.itemsize} each"
         )
     values = np.frombuffer(data, dtype)
     if storage.dtype == BFLOAT16:  # the upper half of a float32
@@ -77,9 +97,9 @@ def _state_dict(content: object) -> dict[str, TensorRef]:
     if not isinstance(content, dict):
         raise ModelFileError("the checkpoint holds no dictionary of tensors")
     tensors = {
-        str(name): value
+        name: value
         for name, value in content.items()
-        if isinstance(value, TensorRef) and value.storage.is_floating
+        if isinstance(name, str) and isinstance(value, TensorRef) and value.storage.is_floating
     }
     if not tensors:
         raise ModelFileError("the checkpoint holds no dictionary of tensors")
@@ -89,11 +109,11 @@ def _state_dict(content: object) -> dict[str, TensorRef]:
 def _some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+    return ", ".join(shorten(name, 150) for name in listed[:_SHOWN]) + more
 
 
 def _mismatch(found: Shapes, expected: Shapes, name: str) -> CheckpointMismatchError | None:
-    """Return the error that tells how tensors differ from those that ``name`` expects."""
+    """Return the error that lists how tensors differ from those that ``name`` expects."""
     missing = tuple(key for key in expected if key not in found)
     unexpected = tuple(key for key in found if key not in expected)
     mismatched = tuple(key for key in expected if found.get(key, expected[key]) != expected[key])
@@ -130,8 +150,8 @@ def _identify(found: Shapes, graphs: Mapping[str, Shapes], wanted: str | None) -
         problems[name] = problem
     if fitting is not None and wanted in (None, fitting):
         return fitting
-    told = [problem for name, problem in problems.items() if wanted in (None, name)]
-    nearest = min(told, key=lambda p: len(p.missing) + len(p.unexpected) + len(p.mismatched))
+    candidates = [problem for name, problem in problems.items() if wanted in (None, name)]
+    nearest = min(candidates, key=lambda p: len(p.missing) + len(p.unexpected) + len(p.mismatched))
     if fitting is not None:
         nearest.args = (f"a checkpoint of {fitting}, not of {wanted}: {nearest}",)
     raise nearest
@@ -146,12 +166,16 @@ def _read_tensors(
         name = _identify({key: tensor.shape for key, tensor in tensors.items()}, graphs, name)
         needed = {tensors[key].storage for key in graphs[name]}
         if sum(storage.size for storage in needed) > _MAX_VALUES:
-            raise ModelFileError("its tensors lie in far more numbers than they have")
+            raise ModelFileError("its tensors are views of far more numbers than they have")
         storages = {storage: _read_storage(archive, folder, storage) for storage in needed}
-    return name, {
-        key: np.array(_view(storages[tensors[key].storage], tensors[key]), np.float32, order="C")
-        for key in graphs[name]
-    }
+    weights = {}
+    with np.errstate(over="ignore"):  # doubles that float32 can't hold are refused as infinite
+        for key in graphs[name]:
+            values = _view(storages[tensors[key].storage], tensors[key])
+            weights[key] = np.array(values, np.float32, order="C")
+            if not np.isfinite(weights[key]).all():
+                raise ModelFileError(f"the tensor {key} has NaN or infinity in it")
+    return name, weights
 
 
 def read_checkpoint(
@@ -173,7 +197,15 @@ def read_checkpoint(
     Raises:
         CheckpointMismatchError: the tensors are of another architecture.
         UnsafeCheckpointError: its pickle asks for anything but tensors in dictionaries.
-        ModelFileError: it is damaged, or no torch checkpoint.
+        ModelFileError: it is damaged, no torch checkpoint, or has NaN or infinity in its weights.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.weights import locate, model_file
+        >>> graphs = {"kwmlp": model_file.packaged_graph("kwmlp")[1].external}
+        >>> name, weights = read_checkpoint(Path(locate.bundled("kwmlp")).read_bytes(), graphs)
+        >>> name, weights["to_logits.2.weight"].shape
+        ('kwmlp', (35, 64))
     """
     try:
         return _read_tensors(data, graphs, name)
@@ -183,8 +215,8 @@ def read_checkpoint(
         raise
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as problem:
         raise ModelFileError(
-            f"not a torch checkpoint, or one that was cut off ({problem})"
+            f"not a torch checkpoint, or one that was cut off ({shorten(problem, 200)})"
         ) from None
     except (NotImplementedError, RuntimeError, OSError, ValueError, OverflowError) as problem:
         # What zipfile and numpy raise for encryption, impossible offsets and impossible shapes.
-        raise ModelFileError(f"the checkpoint is damaged ({problem})") from None
+        raise ModelFileError(f"the checkpoint is damaged ({shorten(problem, 200)})") from None

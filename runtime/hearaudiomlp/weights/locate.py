@@ -6,11 +6,14 @@ All else is a path. The two names are never paths: a file that is really called 
 ``"./kwmlp"``, or ``Path("kwmlp")``.
 """
 
+import errno
 import os
 import posixpath
+import stat
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import CacheError, ModelFileError, ModelNotFoundError, OptionError
 from hearaudiomlp.weights.published import PUBLISHED, find_published
 
@@ -32,6 +35,47 @@ if _BESIDE == "runtime":
     _BUNDLES.append(os.path.join(_ABOVE, "checkpoints"))
 
 
+MAX_MODEL_FILE = 64 << 20
+"""Bytes of the largest model file that is read; the published ones have 1 and 2 MB."""
+
+
+def read_ordinary(path: str, largest: int) -> bytes:
+    """Read an ordinary file, unless it is too large: no device, pipe, socket or folder.
+
+    Raises:
+        FileNotFoundError: it isn't there.
+        OSError: it is no ordinary file, is larger than ``largest`` bytes, or can't be read.
+        ValueError: ``path`` has a null character in it.
+
+    Example:
+        >>> read_ordinary(os.devnull, 100)
+        Traceback (most recent call last):
+            ...
+        OSError: [Errno 22] not an ordinary file
+    """
+    _check_ordinary(os.stat(path), largest)  # first, because to open a device can set it off
+    # A pipe that has taken the file's place since then would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    with open(descriptor, "rb") as file:
+        _check_ordinary(os.fstat(descriptor), largest)
+        data = file.read(largest + 1)  # some files in /proc have no size
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"larger than {largest:,} bytes")
+    return data
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def _check_ordinary(status: os.stat_result, largest: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not an ordinary file")
+    if status.st_size > largest:
+        raise OSError(errno.EFBIG, f"{status.st_size:,} bytes, more than {largest:,}")
+
+
 class Weights(NamedTuple):
     """A model file, and how it came to be meant."""
 
@@ -47,14 +91,14 @@ class Weights(NamedTuple):
             ModelFileError: it can't be read, or is a pulled one that isn't as it was published.
         """
         try:
-            with open(self.path, "rb") as file:
-                data = file.read()
+            data = read_ordinary(self.path, MAX_MODEL_FILE)
         except FileNotFoundError:
             raise ModelNotFoundError(self._missing()) from None
         except ValueError as problem:  # a null character
             raise OptionError(f"model_file_path is no path: {problem}") from None
         except OSError as problem:
-            raise ModelFileError(f"can't read {self.path}: {problem.strerror}") from problem
+            reason = problem.strerror
+            raise ModelFileError(f"can't read {shorten(self.path, 300)}: {reason}") from problem
         if self.kind == "published":
             self._check(data)
         return data

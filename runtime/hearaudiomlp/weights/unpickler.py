@@ -12,9 +12,12 @@ import pickletools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import ModelFileError, UnsafeCheckpointError
 
-_MAX_INSTRUCTIONS = 1_000_000  # the published files take 4,400 and 1,900
+_MAX_INSTRUCTIONS = 400_000  # the published files take 4,400 and 1,900
+_MAX_BITS = 63  # of a size; larger integers are seeds of random generators
+_MAX_NAME = 1_000  # characters of a dictionary's key or a storage's
 
 BFLOAT16 = "bfloat16"
 """Stands for a dtype that numpy lacks."""
@@ -60,7 +63,9 @@ class _StorageType(NamedTuple):
 
 
 def _naturals(value: object, what: str) -> tuple[int, ...]:
-    if type(value) is not tuple or not all(type(n) is int and n >= 0 for n in value):
+    if type(value) is not tuple or not all(
+        type(n) is int and n >= 0 and n.bit_length() <= _MAX_BITS for n in value
+    ):
         # Not shown: a nested value can be small in the file and endless when printed.
         raise ModelFileError(f"a tensor's {what} is no list of sizes")
     return value
@@ -128,12 +133,18 @@ class _Machine:
     def lookup(self, name: str) -> object:
         found = _CALLABLE.get(name) or _TYPES.get(name)
         if found is None:
-            dotted = name.replace(" ", ".", 1)
+            dotted = shorten(name.replace(" ", ".", 1))
             raise UnsafeCheckpointError(
-                f"the checkpoint's pickle asks for {dotted!r}, which no checkpoint of tensors "
+                f"the checkpoint's pickle asks for '{dotted}', which no checkpoint of tensors "
                 "needs; it was refused and nothing in it was run"
             )
         return found
+
+    def lookup_operands(self) -> object:
+        module, name = self.pop(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("a name that is no text")  # not shown: it may be endless when printed
+        return self.lookup(f"{module} {name}")
 
     def reduce(self) -> object:
         function, arguments = self.pop(2)
@@ -143,8 +154,8 @@ class _Machine:
 
     def storage(self) -> StorageRef:
         match self.pop(1)[0]:
-            case ("storage", _StorageType(dtype), str(key), str(_), int(size)) if size >= 0:
-                return StorageRef(key, dtype, size)
+            case ("storage", _StorageType(dtype), str(key), str(_), size) if len(key) < _MAX_NAME:
+                return StorageRef(key, dtype, *_naturals((size,), "storage"))
         raise UnsafeCheckpointError("the checkpoint's pickle refers to something that is no tensor")
 
     def set_items(self, items: list[Any]) -> None:
@@ -154,6 +165,8 @@ class _Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int | float | bool | None):
                 raise TypeError("a key of an unknown kind")
+            if isinstance(key, str) and len(key) > _MAX_NAME:
+                raise ValueError(f"a key of {len(key):,} characters")
             target[key] = value
 
     def append(self, values: list[Any]) -> None:
@@ -204,7 +217,7 @@ _STEPS = _under_their_names(
     ("SETITEM", lambda m, _: m.set_items(m.pop(2))),
     ("SETITEMS", lambda m, _: m.set_items(m.since_mark())),
     ("GLOBAL", _push(lambda m, name: m.lookup(name))),
-    ("STACK_GLOBAL", _push(lambda m, _: m.lookup(" ".join(map(str, m.pop(2)))))),
+    ("STACK_GLOBAL", _push(lambda m, _: m.lookup_operands())),
     ("REDUCE", _push(lambda m, _: m.reduce())),
     ("BUILD", lambda m, _: m.build()),
     ("BINPERSID", _push(lambda m, _: m.storage())),
@@ -218,6 +231,15 @@ def read_pickle(data: bytes) -> object:
     Raises:
         UnsafeCheckpointError: it asks for anything off the allow-list.
         ModelFileError: it is damaged.
+
+    Example:
+        >>> import pickle
+        >>> read_pickle(pickle.dumps({"epoch": 3, "loss": 0.5}, protocol=2))
+        {'epoch': 3, 'loss': 0.5}
+        >>> read_pickle(pickle.dumps(print, protocol=2))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.UnsafeCheckpointError: the checkpoint's pickle asks for ...
     """
     machine = _Machine()
     try:
@@ -237,5 +259,5 @@ def read_pickle(data: bytes) -> object:
     except (ValueError, TypeError, LookupError, RecursionError) as problem:
         if isinstance(problem, ModelFileError):
             raise
-        raise ModelFileError(f"its pickle is damaged ({problem})") from None
+        raise ModelFileError(f"its pickle is damaged ({shorten(problem, 200)})") from None
     raise ModelFileError("its pickle is damaged (it has no end)")

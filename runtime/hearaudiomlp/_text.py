@@ -1,0 +1,38 @@
+"""Text from outside made fit to print: names of files and tensors, labels, servers' replies."""
+
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+"""Unicode's categories of control and format characters (escape sequences begin with one, and
+bidirectional overrides are others), lone surrogates, unassigned ones and separators of lines."""
+
+
+def printable(text: object) -> str:
+    r"""Return text with everything that a terminal would act upon as an escape sequence.
+
+    Control characters (line breaks and tabs too), bidirectional overrides and other invisible
+    characters, and lone surrogates come out as ``repr`` writes them. Letters of all scripts, and
+    backslashes, stay as they are.
+
+    >>> print(printable("a\x1b[31m\nb ü 漢"))
+    a\x1b[31m\nb ü 漢
+    """
+    whole = str(text)
+    if whole.isascii() and whole.isprintable():  # nearly all
+        return whole
+    import unicodedata
+
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in _INVISIBLE else one
+        for one in whole
+    )
+
+
+def shorten(text: object, most: int = 100) -> str:
+    """Return printable text of at most about ``most`` characters, for use in an error message.
+
+    >>> shorten("a" * 1000, 10)
+    'aaaaaaaaaa... (1,000 characters)'
+    """
+    whole = str(text)
+    if len(whole) <= most:
+        return printable(whole)
+    return f"{printable(whole[:most])}... ({len(whole):,} characters)"
