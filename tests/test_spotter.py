@@ -1,5 +1,6 @@
 """The live spotter against windows computed offline, and against the modes' own definitions."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.spotter import KeywordWindows, Spotter
 
 LABELS = ENCODERS["kwmlp"].labels
-HOP = 4_000
 
 
 def random_rows(seed: int, n: int) -> np.ndarray:
@@ -37,23 +37,52 @@ def in_pieces(trigger: Any, rows: np.ndarray, sizes: list[int]) -> list[Any]:
     return found + trigger.finish()
 
 
-def test_live_probabilities_are_those_of_windows_computed_offline(kwmlp: Any) -> None:
-    sound = 0.1 * np.random.default_rng(3).standard_normal(100_100).astype(np.float32)
-    sound[30_000:60_000] *= 1e-4  # quiet enough to count as silence
-    live = KeywordWindows(kwmlp, quiet=-40.0)
-    pieces = [sound[at : at + 777] for at in range(0, len(sound), 777)]
-    blocks = [block for piece in pieces for block in live.push(piece)] + list(live.flush())
-    found = np.concatenate([rows for _, rows in blocks])
-    windows = np.stack([
-        np.pad(sound, (0, 16_000))[start : start + 16_000]
-        for start in range(0, 84_100 + HOP, HOP)
-    ])  # fmt: skip
-    offline = softmax(kwmlp.keyword_logits(windows))
-    silent = rms_dbfs(windows) < -40.0
-    assert silent.any()
-    assert not silent.all()
-    assert found.tobytes() == mask_quiet(offline, rms_dbfs(windows), -40.0).tobytes()
-    assert not found[silent].any()
+def computed_offline(kwmlp: Any, sound: np.ndarray, hop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and probabilities of the same windows, each cut by itself; under -40 dB none."""
+    starts = [0]
+    while starts[-1] + 16_000 < len(sound):
+        starts.append(starts[-1] + hop)
+    padded = np.pad(sound, (0, 16_000))
+    windows = np.stack([padded[start : start + 16_000] for start in starts])
+    rows = softmax(kwmlp.keyword_logits(windows))
+    return np.array(starts) / 16_000, mask_quiet(rows, rms_dbfs(windows), -40.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hop=st.one_of(st.just(4_000), st.integers(1_500, 16_000)),
+    n=st.integers(1, 50_000),
+    cuts=st.lists(st.integers(0, 50_000), max_size=9),
+)
+def test_live_probabilities_are_those_of_windows_computed_offline(
+    kwmlp: Any, hop: int, n: int, cuts: list[int]
+) -> None:
+    sound = 0.1 * np.random.default_rng(3).standard_normal(n).astype(np.float32)
+    sound[10_000:30_000] *= 1e-4  # quiet enough to count as silence
+    live = KeywordWindows(kwmlp, hop / 16_000, quiet=-40.0)
+    edges = [0, *sorted(min(cut, n) for cut in cuts), n]
+    blocks = [
+        block
+        for start, stop in itertools.pairwise(edges)
+        for block in live.push(sound[start:stop])
+    ]  # fmt: skip
+    blocks += live.flush()
+    starts, rows = computed_offline(kwmlp, sound, hop)
+    assert np.concatenate([starts for starts, _ in blocks]).tobytes() == starts.tobytes()
+    assert np.concatenate([rows for _, rows in blocks]).tobytes() == rows.tobytes()
+    assert live.n_samples == 0
+
+
+def test_a_hop_of_one_frame(kwmlp: Any, noise: Any) -> None:
+    sound, live = noise(17_600), KeywordWindows(kwmlp, 0.01, quiet=-40.0)
+    blocks = [block for at in range(0, 17_600, 160) for block in live.push(sound[at : at + 160])]
+    blocks += live.flush()
+    _, rows = computed_offline(kwmlp, sound, 160)
+    assert np.concatenate([rows for _, rows in blocks]).tobytes() == rows.tobytes()
+
+
+def test_nothing_was_said_where_there_was_nothing(kwmlp: Any) -> None:
+    assert list(KeywordWindows(kwmlp).flush()) == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -136,7 +165,9 @@ def test_words_of_a_recording_are_spotted(shared: Any) -> None:
     "options",
     [
         {"mode": "other"},
-        {"hop": 0.3333},
+        {"hop": 0.009},
+        {"hop": 1.01},
+        {"hop": float("nan")},
         {"threshold": 0.0},
         {"threshold": 1.1, "mode": "vote"},
         {"smoothing": -1.0},

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hearaudiomlp
-from hearaudiomlp.errors import AudioTypeError, AudioValueError, OptionError
-from hearaudiomlp.sliding import Block, SlidingWindows
+from hearaudiomlp.errors import AudioTypeError, AudioValueError
 from hearaudiomlp.stream import Stream
 
 SAMPLES = 40_000
@@ -177,58 +176,4 @@ def growth(push: Callable[[np.ndarray], object]) -> int:
 
 
 def test_memory_is_constant(model: Any) -> None:
-    stream, sliding = Stream(model), SlidingWindows(model)
-    assert growth(stream.push) < 8_000  # a second of samples has 64,000
-    assert growth(lambda one: list(sliding.push(one))) < 8_000
-
-
-def slid(sliding: SlidingWindows, parts: list[np.ndarray]) -> list[np.ndarray]:
-    def rows(block: Block) -> list[np.ndarray]:
-        return [block.starts, block.windows.copy(), *block.outputs.values()]
-
-    found = [rows(block) for part in parts for block in sliding.push(part)]
-    found += [rows(block) for block in sliding.flush()]
-    return [np.concatenate(column) for column in zip(*found, strict=True)]
-
-
-def alone(model: Any, sound: np.ndarray, hop: int) -> list[np.ndarray]:
-    """The same windows, each cut by itself and computed from its samples."""
-    starts = [0]
-    while starts[-1] + 16_000 < len(sound):
-        starts.append(starts[-1] + hop)
-    padded = np.pad(sound, (0, 16_000))
-    windows = np.stack([padded[start : start + 16_000] for start in starts])
-    return [np.array(starts) / 16_000, windows, *model.encode(windows).values()]
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=FIXTURES)
-@given(
-    frames=st.one_of(st.just(25), st.integers(12, 100)),
-    n=st.integers(1, 30_000),
-    cuts=st.lists(st.integers(0, 30_000), max_size=9),
-)
-def test_windows_that_share_frames_equal_windows_computed_alone(
-    model: Any, sound: np.ndarray, frames: int, n: int, cuts: list[int]
-) -> None:
-    found = slid(SlidingWindows(model, frames / 100), pieces(sound[:n], cuts))
-    expected = alone(model, sound[:n], 160 * frames)
-    assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_a_hop_of_one_frame(model: Any, sound: np.ndarray) -> None:
-    parts = [sound[at : at + 160] for at in range(0, 17_600, 160)]
-    expected = alone(model, sound[:17_600], 160)
-    for ours, theirs in zip(slid(SlidingWindows(model, 0.01), parts), expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_nothing_was_said_where_there_was_nothing(model: Any) -> None:
-    assert list(SlidingWindows(model).flush()) == []
-
-
-@pytest.mark.parametrize("hop", [0.0, -0.25, 0.255, 1.01, float("nan"), float("inf")])
-def test_hops_that_cannot_be_meant(model: Any, hop: float) -> None:
-    with pytest.raises(OptionError, match=r"0\.01"):
-        SlidingWindows(model, hop)
+    assert growth(Stream(model).push) < 8_000  # a second of samples has 64,000

@@ -8,7 +8,7 @@ memory.
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioVal
 from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import scene, windows
-from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 
 _AHEAD = 2
 """Blocks under way for each thread."""
@@ -95,23 +95,23 @@ class _File:
         self._sent = self._taken = 0
         self._decoded = False
 
-    def windows(self, memory: Callable[[], Floats]) -> Iterator[Floats]:
-        """Decode and cut into ``memory``. A problem ends it and becomes the file's result."""
-        cutter = windows.Cutter(memory)
+    def windows(self) -> Iterator[Floats]:
+        """Decode and cut. A problem ends it and becomes the file's result."""
+        sliding = windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
         try:
             self._stream = AudioStream(self.path)
             for chunk in self._stream.chunks():
-                for window in cutter.push(chunk):
-                    self._sent += 1
-                    yield window
-            for window in cutter.finish():
-                self._sent += 1
-                yield window
+                for complete in sliding.push(chunk):
+                    self._sent += len(complete)
+                    yield from complete
+            for complete in sliding.flush():
+                self._sent += len(complete)
+                yield from complete
         except (AudioFileError, AudioFileNotFoundError) as problem:
             # Its traceback, and that of its cause, would keep this file and all blocks.
             problem.__cause__ = problem.__context__ = None
             self._problem = problem.with_traceback(None)
-        self._n_samples = cutter.n_samples
+        self._n_samples = sliding.n_samples
         self._decoded = True
 
     def take(self, frames: Floats) -> None:
@@ -162,13 +162,9 @@ class _Blocks:
         self._filled = 0
         self._owners: list[tuple[_File, int]] = []  # how many windows are whose
 
-    def memory(self) -> Floats:
-        """Return where the next window is to be put."""
-        row: Floats = self._block[self._filled]
-        return row
-
-    def put(self, owner: _File) -> None:
-        """Take the window that was put there; wait, if too many blocks are under way."""
+    def put(self, owner: _File, window: Floats) -> None:
+        """Take a window; wait, if too many blocks are under way."""
+        self._block[self._filled] = window
         self._filled += 1
         if self._owners and self._owners[-1][0] is owner:
             self._owners[-1] = (owner, self._owners[-1][1] + 1)
@@ -240,8 +236,8 @@ def embed_files(
         for path in paths:
             file = _File(os.fspath(path), model)
             waiting.append(file)
-            for _ in file.windows(blocks.memory):
-                blocks.put(file)
+            for window in file.windows():
+                blocks.put(file, window)
             while waiting and waiting[0].complete:
                 yield waiting.popleft().result()
         blocks.finish()

@@ -18,7 +18,6 @@ from hearaudiomlp.errors import (
     AudioFileError,
     AudioFileNotFoundError,
     AudioValueError,
-    OptionError,
 )
 from hearaudiomlp.keywords.hits import (
     HOP_S,
@@ -27,14 +26,12 @@ from hearaudiomlp.keywords.hits import (
     THRESHOLD,
     Hit,
     HitFinder,
-    mask_quiet,
-    rms_dbfs,
-    softmax,
+    window_probabilities,
 )
 from hearaudiomlp.model import Model
-from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
-
-_SHORTEST_HOP_S = 0.01
+from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
+from hearaudiomlp.spec import SAMPLE_RATE
+from hearaudiomlp.spotter import check_keyword_options
 
 
 @dataclass(frozen=True)
@@ -51,38 +48,6 @@ class Spotted:
     """In order of time."""
 
 
-class Slider:
-    """Bare windows of a sound whose samples come in pieces: one every ``hop`` samples.
-
-    The last window is the first one that reaches the end of the sound; zeros fill it up.
-    """
-
-    def __init__(self, hop: int) -> None:
-        """Begin with the first sample; ``hop`` is from 1 to 16,000 samples."""
-        self._hop = hop
-        self._rest = np.zeros(0, np.float32)  # from the next window's first sample on
-        self._covered = False  # whether a window has reached the last sample so far
-
-    def push(self, samples: Floats) -> Iterator[Floats]:
-        """Take the next samples [shape=(n,)]; give the windows that are full [shape=(16000,)]."""
-        if len(samples):
-            self._covered = False
-        rest = np.concatenate([self._rest, samples])
-        at = 0
-        while at + WINDOW <= len(rest):
-            self._covered = at + WINDOW == len(rest)
-            yield rest[at : at + WINDOW]
-            at += self._hop
-        self._rest = rest[at:]
-
-    def finish(self) -> Iterator[Floats]:
-        """Give the window that only zeros complete, if the samples didn't end with a window."""
-        if not self._covered:
-            window = np.zeros(WINDOW, np.float32)
-            window[: len(self._rest)] = self._rest
-            yield window
-
-
 class _File:
     """A file on its way: its windows go out, their probabilities come in."""
 
@@ -96,16 +61,16 @@ class _File:
 
     def windows(self) -> Iterator[Floats]:
         """Decode and cut. A problem ends it and becomes the file's result."""
-        slider = Slider(self._hop)
+        sliding = SlidingWindows(self._hop)
         try:
             stream = AudioStream(self.path)
             for chunk in stream.chunks():
-                for window in slider.push(chunk):
-                    self._sent += 1
-                    yield window
-            for window in slider.finish():
-                self._sent += 1
-                yield window
+                for windows in sliding.push(chunk):
+                    self._sent += len(windows)
+                    yield from windows
+            for windows in sliding.flush():
+                self._sent += len(windows)
+                yield from windows
             self._duration = stream.duration
         except (AudioFileError, AudioFileNotFoundError) as problem:
             self._problem = problem
@@ -162,14 +127,9 @@ def spot_files(
         MissingPackageError: the extra ``[audio]`` isn't installed.
         DeviceError: the device failed.
     """
-    if not model.labels:
-        raise OptionError(f"{model.name} has no keyword head; kwmlp has one")
-    if not _SHORTEST_HOP_S <= hop <= WINDOW / SAMPLE_RATE:
-        raise OptionError(f"hop has to be from {_SHORTEST_HOP_S} to 1 second, not {hop!r}")
-    if np.isnan(quiet):
-        raise OptionError("quiet is a level in dB, not nan")
+    check_keyword_options(model, quiet)
     HitFinder(model.labels, threshold=threshold, smoothing=smoothing)  # refuses what can't be
-    return _spot(paths, model, round(hop * SAMPLE_RATE), threshold, smoothing, quiet)
+    return _spot(paths, model, hop_samples(hop), threshold, smoothing, quiet)
 
 
 def _spot(  # noqa: PLR0917 - of spot_files alone, which checks them
@@ -212,9 +172,8 @@ def _complete(waiting: deque[_File]) -> Iterator[Spotted | Failed]:
 def _probabilities(model: Model, windows: Floats, quiet: float) -> Floats:
     """Return the probabilities of the words [shape=(n, 35)]; NaN for windows that are too loud."""
     try:
-        probabilities = softmax(model.keyword_logits(windows))
+        return window_probabilities(model.keyword_logits(windows), windows, quiet)
     except AudioValueError:  # find out which it is
         if len(windows) == 1:
             return np.full((1, len(model.labels)), np.nan, np.float32)
         return np.concatenate([_probabilities(model, row[None], quiet) for row in windows])
-    return mask_quiet(probabilities, rms_dbfs(windows), quiet)

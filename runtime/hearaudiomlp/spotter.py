@@ -1,7 +1,7 @@
 """Keywords in live audio: which words are said, about as soon as they have been said.
 
-Windows of one second overlap; what they have in common is computed once
-(:mod:`hearaudiomlp.sliding`).
+Windows of one second overlap, a quarter of a second apart unless set otherwise, and each is
+computed as soon as its last sample is there.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,7 @@ from hearaudiomlp.keywords.hits import (
     SMOOTHING_S,
     THRESHOLD,
     Hit,
-    mask_quiet,
-    rms_dbfs,
-    softmax,
+    window_probabilities,
 )
 from hearaudiomlp.keywords.modes import (
     REFRACTORY_S,
@@ -31,7 +29,8 @@ from hearaudiomlp.keywords.modes import (
     VoteMode,
 )
 from hearaudiomlp.model import Model
-from hearaudiomlp.sliding import Block, SlidingWindows, take_samples
+from hearaudiomlp.signal.arrays import validate_samples
+from hearaudiomlp.signal.windows import SlidingWindows, hop_samples, in_blocks
 from hearaudiomlp.spec import SAMPLE_RATE
 
 Windows = tuple[npt.NDArray[np.float64], Floats]
@@ -40,59 +39,80 @@ MODES = ("words", "all", "best", "vote")
 """What the windows can be made into; see :class:`Spotter`."""
 
 
+def check_keyword_options(model: Model, quiet: float) -> None:
+    """Raise an OptionError if the model has no keyword head, or ``quiet`` is NaN."""
+    if not model.labels:
+        raise OptionError(f"{model.name} has no keyword head; kwmlp has one")
+    if np.isnan(quiet):
+        raise OptionError("quiet is a level in dB, not nan")
+
+
 class KeywordWindows:
-    """The probabilities of the words in windows at every hop, of a sound that comes in pieces."""
+    """The probabilities of the words in windows at every hop, of a sound that comes in pieces.
+
+    Example:
+        >>> live = KeywordWindows(load_model(name="kwmlp"), hop=0.5)
+        >>> for starts, probabilities in live.push(0.1 * np.ones(40_000, np.float32)):
+        ...     print(starts, probabilities.shape)
+        [0.  0.5 1.  1.5] (4, 35)
+    """
 
     def __init__(self, model: Model, hop: float = HOP_S, quiet: float = QUIET_DB) -> None:
-        """Begin before the first sample.
+        """Start before the first sample.
 
         Args:
             model: kwmlp.
-            hop: seconds from one window to the next, a multiple of 0.01, at most 1.
+            hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
             quiet: level of a window, in dB below full scale (RMS), under which it counts as
                 silence; its probabilities are zeros then.
 
         Raises:
-            OptionError: the model has no keyword head, or an option has a value it can't have.
+            OptionError: the model has no keyword head, or an option has an invalid value.
         """
-        if not model.labels:
-            raise OptionError(f"{model.name} has no keyword head; kwmlp has one")
-        if np.isnan(quiet):
-            raise OptionError("quiet is a level in dB, not nan")
-        self._sliding = SlidingWindows(model, hop)
-        self._quiet = quiet
+        check_keyword_options(model, quiet)
+        self._model, self._quiet = model, quiet
+        self._hop = hop_samples(hop)
+        self._sliding = SlidingWindows(self._hop)
+        self._given = 0
 
     @property
     def n_samples(self) -> int:
         """Samples taken so far."""
         return self._sliding.n_samples
 
-    def _probabilities(self, block: Block) -> Windows:
-        probabilities = softmax(block.outputs["keyword_logits"])
-        return block.starts, mask_quiet(probabilities, rms_dbfs(block.windows), self._quiet)
+    def _compute(self, complete: Iterator[Floats]) -> Iterator[Windows]:
+        for block in in_blocks(complete, self._model.block):
+            starts = (self._given + np.arange(len(block))) * self._hop / SAMPLE_RATE
+            self._given += len(block)
+            logits = self._model.encode(block)["keyword_logits"]
+            yield starts, window_probabilities(logits, block, self._quiet)
 
     def push(self, samples: Floats) -> Iterator[Windows]:
-        """Take the next samples; give starts in seconds and probabilities of the windows.
+        """Take the next samples; yield starts in seconds and probabilities of the windows.
 
         Args:
-            samples: mono at 16 kHz, float32 [shape=(n,)]. They are taken in while the windows are
-                gone through, to the end.
+            samples: mono at 16 kHz, float32 [shape=(n,)]. They are taken while the windows are
+                iterated over, to the end.
 
         Raises:
             AudioValueError: they are so loud that float32 overflows; :meth:`reset` is due then.
         """
-        return map(self._probabilities, self._sliding.push(samples))
+        return self._compute(self._sliding.push(samples))
 
     def flush(self) -> Iterator[Windows]:
-        """Give the windows that only zeros complete, and begin anew.
+        """Yield the windows that only zeros complete, and start over.
 
-        The last window is the first that reaches the end of the sound.
+        The last window is the first that reaches the end of the sound. Without samples there is
+        none.
         """
-        return map(self._probabilities, self._sliding.flush())
+        if self.n_samples:
+            yield from self._compute(self._sliding.flush())
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first of another sound."""
         self._sliding.reset()
+        self._given = 0
 
 
 class Spotter:
@@ -137,7 +157,7 @@ class Spotter:
         Args:
             model: kwmlp.
             mode: ``words``, ``all``, ``best`` or ``vote``.
-            hop: seconds from one window to the next, a multiple of 0.01, at most 1.
+            hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
             threshold: probability from which on a word counts as said, over 0, at most 1.
             smoothing: seconds over which ``words`` averages.
             refractory: seconds after a word in which ``words`` doesn't announce it again.
@@ -187,7 +207,7 @@ class Spotter:
                 are so loud that float32 overflows. After the last, the spotter has been reset;
                 after the others it is as before.
         """
-        return self._decide(self._windows.push(take_samples(samples)[0]))
+        return self._decide(self._windows.push(validate_samples(samples)[0]))
 
     def flush(self) -> list[Hit]:
         """End the sound; return the words that its end decides.

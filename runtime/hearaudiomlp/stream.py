@@ -6,7 +6,6 @@ it costs offline. For windows that overlap see :mod:`hearaudiomlp.spotter`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ import numpy as np
 from hearaudiomlp._types import Floats
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
-from hearaudiomlp.signal.arrays import ToCaller
-from hearaudiomlp.sliding import take_samples
+from hearaudiomlp.signal.arrays import ToCaller, validate_samples
+from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,14 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first of another sound."""
-        self._cutter = windows.Cutter()
+        self._sliding = windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
         self._given = 0
         self._restore: ToCaller = np.asarray
 
     @property
     def n_samples(self) -> int:
         """Samples taken so far."""
-        return self._cutter.n_samples
+        return self._sliding.n_samples
 
     def push(self, samples: Any) -> list[Frames]:
         """Take the next samples, any number; return the frames of the windows that they complete.
@@ -85,8 +84,8 @@ class Stream:
                 are so loud that float32 overflows. Of the last, the stream knows nothing any more:
                 it has been reset. After the others it is as before.
         """
-        checked, self._restore = take_samples(samples)
-        return self._encode(self._cutter.push(checked))
+        checked, self._restore = validate_samples(samples)
+        return self._encode(self._sliding.push(checked))
 
     def flush(self) -> list[Frames]:
         """End the sound; return the frames that are left, those up to its last 10 ms.
@@ -96,15 +95,15 @@ class Stream:
         Raises:
             AudioValueError: as for :meth:`push`.
         """
-        frames = self._encode(self._cutter.finish())
+        frames = self._encode(self._sliding.flush())
         self.reset()
         return frames
 
     def _encode(self, complete: Iterator[Floats]) -> list[Frames]:
         found = []
         try:
-            while block := list(islice(complete, self._model.block)):
-                encoded = self._model.encode(np.stack(block))["frame_embeddings"]
+            for block in windows.in_blocks(complete, self._model.block):
+                encoded = self._model.encode(block)["frame_embeddings"]
                 found += [self._next(rows) for rows in windows.repeat_edges(encoded)]
         except BaseException:
             self.reset()

@@ -21,7 +21,7 @@ from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli.main import main
 from hearaudiomlp.embed import Failed
 from hearaudiomlp.errors import OptionError
-from hearaudiomlp.keywordfiles import Slider, Spotted, spot_files
+from hearaudiomlp.keywordfiles import Spotted, spot_files
 from hearaudiomlp.keywords import hits
 from hearaudiomlp.keywords.hits import Hit, HitFinder, find_hits
 from paths import ROOT
@@ -160,29 +160,6 @@ def test_softmax_and_levels() -> None:
     )
     quiet = hits.mask_quiet(rows("no", "no", "no"), [-3.0, -63.0, -np.inf], -60.0)
     assert quiet.sum(axis=1).tolist() == pytest.approx([1, 0, 0])
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    n=st.integers(0, 70_000),
-    hop=st.sampled_from([160, 3999, 4000, 16000]),
-    cuts=st.lists(st.integers(0, 70_000), max_size=6),
-)
-def test_windows_are_cut_alike_from_any_pieces(n: int, hop: int, cuts: list[int]) -> None:
-    samples = np.arange(1, n + 1, dtype=np.float32)
-    slider = Slider(hop)
-    edges = sorted({0, n, *(cut for cut in cuts if cut < n)})
-    found = []
-    for start, stop in itertools.pairwise(edges):
-        found += list(slider.push(samples[start:stop]))
-    found += list(slider.finish())
-    count = 1 + max(0, -(-(n - 16000) // hop))
-    assert len(found) == count
-    padded = np.zeros((count - 1) * hop + 16000, np.float32)
-    padded[: min(n, len(padded))] = samples[: len(padded)]
-    assert n <= len(padded)
-    for index, window in enumerate(found):
-        np.testing.assert_array_equal(window, padded[index * hop :][:16000])
 
 
 @pytest.fixture(scope="module")

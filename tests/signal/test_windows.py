@@ -1,12 +1,14 @@
 """Cutting and stitching, against the published padding written out the slow way."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hearaudiomlp.errors import OptionError
 from hearaudiomlp.signal import windows
 from hearaudiomlp.spec import FRAMES, WINDOW
 
@@ -37,20 +39,80 @@ def test_any_range_of_windows_is_a_slice_of_them_all(n_samples: int, data: st.Da
     np.testing.assert_array_equal(windows.cut_windows(audio, start, stop), expected)
 
 
-@given(n_samples=LENGTHS, cuts=st.lists(st.integers(0, 3 * WINDOW + 500), max_size=9))
-def test_pieces_give_the_same_windows_as_the_whole(n_samples: int, cuts: list[int]) -> None:
+def slid(sliding: windows.SlidingWindows, sound: np.ndarray, cuts: list[int]) -> np.ndarray:
+    """All windows of a sound that comes in pieces; what they were, once all have come."""
+    edges = [0, *sorted(min(cut, len(sound)) for cut in cuts), len(sound)]
+    pieces = [sound[start:stop] for start, stop in itertools.pairwise(edges)]
+    found = [block for piece in pieces for block in sliding.push(piece)]
+    assert sliding.n_samples == len(sound)
+    return np.concatenate([*found, *sliding.flush()])
+
+
+CUTS = st.lists(st.integers(0, 3 * WINDOW + 500), max_size=9)
+
+
+@given(n_samples=LENGTHS, cuts=CUTS)
+def test_pieces_give_the_windows_of_the_embeddings(n_samples: int, cuts: list[int]) -> None:
     sound = np.arange(1, n_samples + 1, dtype=np.float32)
-    cutter = windows.Cutter(lambda: np.full(WINDOW, np.nan, np.float32))
-    edges = [0, *sorted(min(cut, n_samples) for cut in cuts), n_samples]
-    found = [
-        window
-        for start, stop in itertools.pairwise(edges)
-        for window in cutter.push(sound[start:stop])
-    ]
-    found += cutter.finish()
-    assert cutter.n_samples == n_samples
+    sliding = windows.SlidingWindows(WINDOW, 80, 240)
     expected = windows.cut_windows(sound[None], 0, windows.count_windows(n_samples))
-    np.testing.assert_array_equal(np.stack(found), expected)
+    for _ in range(2):
+        np.testing.assert_array_equal(slid(sliding, sound, cuts), expected)
+        sliding.reset()
+
+
+@given(
+    n_samples=LENGTHS,
+    hop=st.one_of(st.sampled_from([1, 160, 4_000, WINDOW]), st.integers(300, WINDOW)),
+    pads=st.tuples(st.integers(0, 500), st.integers(0, 500)),
+    cuts=CUTS,
+)
+def test_overlapping_windows_end_with_the_first_that_reaches_the_end(
+    n_samples: int, hop: int, pads: tuple[int, int], cuts: list[int]
+) -> None:
+    n_samples = min(n_samples, WINDOW + 9 * hop)  # not too many windows
+    sound = np.arange(1, n_samples + 1, dtype=np.float32)
+    found = slid(windows.SlidingWindows(hop, *pads), sound, cuts)
+    whole = np.pad(sound, pads)
+    starts = [0]
+    while starts[-1] + WINDOW < len(whole):
+        starts.append(starts[-1] + hop)
+    whole = np.pad(whole, (0, WINDOW))
+    np.testing.assert_array_equal(found, [whole[start : start + WINDOW] for start in starts])
+
+
+def test_windows_stay_what_they_are_when_samples_follow() -> None:
+    sliding = windows.SlidingWindows(4_000)
+    rng = np.random.default_rng(0)
+    found, copies = [], []
+    for _ in range(100):
+        for block in sliding.push(rng.standard_normal(3_000).astype(np.float32)):
+            found.append(block)
+            copies.append(block.copy())
+    for block, copy in zip(found, copies, strict=True):
+        np.testing.assert_array_equal(block, copy)
+
+
+@pytest.mark.parametrize("size", [100, 16_000])
+def test_memory_is_constant(size: int) -> None:
+    sliding = windows.SlidingWindows(4_000)
+    piece = np.zeros(size, np.float32)
+    tracemalloc.start()
+    try:
+        kept = []
+        for _ in range(2):
+            for _ in range(400):
+                assert len(list(sliding.push(piece))) <= 1
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert kept[1] - kept[0] < 8_000
+
+
+@pytest.mark.parametrize("hop", [0.0, -0.25, 0.0099, 1.01, float("nan"), float("inf")])
+def test_hops_out_of_range(hop: float) -> None:
+    with pytest.raises(OptionError, match=r"from 0\.01 to 1 second"):
+        windows.hop_samples(hop)
 
 
 @given(n_sounds=st.integers(1, 3), n_windows=st.integers(1, 4))

@@ -18,7 +18,7 @@ from hearaudiomlp.inference.halves import BANDS
 from hearaudiomlp.keywords.hits import Hit, find_hits
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
-from hearaudiomlp.sliding import take_samples
+from hearaudiomlp.signal.arrays import validate_samples
 from hearaudiomlp.spec import HOP, SAMPLE_RATE
 from hearaudiomlp.spotter import KeywordWindows
 
@@ -94,7 +94,7 @@ def analyze(samples: Any, model: Model) -> Analysis:
         AudioValueError: their shape is another one, they have NaN or infinity in them, or there
             are too few.
     """
-    checked, _ = take_samples(samples)
+    checked, _ = validate_samples(samples)
     if len(checked) < HOP:
         raise AudioValueError(f"{len(checked)} samples are too few for a picture: at least {HOP}")
     embeddings, _ = model.timestamp_embeddings(checked[None])

@@ -12,6 +12,7 @@ from hearaudiomlp.keywords.hits import (
     mask_quiet,
     rms_dbfs,
     softmax,
+    window_probabilities,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "mask_quiet",
     "rms_dbfs",
     "softmax",
+    "window_probabilities",
 ]

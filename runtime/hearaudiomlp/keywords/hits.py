@@ -84,6 +84,25 @@ def mask_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float
     return silenced
 
 
+def window_probabilities(logits: Floats, windows: Floats, quiet: float = QUIET_DB) -> Floats:
+    """Return the probabilities of the words in windows, zeros where a window is quiet.
+
+    Args:
+        logits: keyword logits [shape=(n, n_words)].
+        windows: the samples that they were computed from [shape=(n, n_samples)].
+        quiet: level in dB below full scale (RMS) under which a window counts as silence.
+
+    Returns:
+        The probabilities [shape=(n, n_words)], float32.
+
+    Example:
+        >>> windows = np.stack([np.full(16_000, 0.1), np.zeros(16_000)])
+        >>> window_probabilities(np.zeros((2, 4), np.float32), windows).tolist()
+        [[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]
+    """
+    return mask_quiet(softmax(logits), rms_dbfs(windows), quiet)
+
+
 @dataclass
 class _Run:
     """Windows that hear one word."""

@@ -170,3 +170,22 @@ def validate_audio(audio: Any) -> tuple[Floats, ToCaller]:
         converted = np.asarray(array, dtype=np.float32)
     _check_values(converted)
     return converted, to_caller
+
+
+def validate_samples(samples: Any) -> tuple[Floats, ToCaller]:
+    """Check the samples of one sound and convert them to float32, as :func:`validate_audio` does.
+
+    Args:
+        samples: in [-1, 1] at 16 kHz [shape=(n_samples,)].
+
+    Raises:
+        AudioTypeError: samples isn't an array of floating-point numbers.
+        AudioValueError: it isn't one-dimensional, or has NaN or infinity in it.
+    """
+    shape = getattr(samples, "shape", None)
+    if shape is not None and len(shape) != 1:
+        raise AudioValueError(
+            f"a stream takes samples of the shape (n_samples,), one sound, not {tuple(shape)}"
+        )
+    sounds, to_caller = validate_audio(samples if shape is None else samples[None])
+    return sounds[0], to_caller

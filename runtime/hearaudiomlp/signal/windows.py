@@ -1,14 +1,18 @@
 """From sounds to windows of one second, and from their frames back to the frames of the sounds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.errors import OptionError
 from hearaudiomlp.spec import FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
 
 FRAMES_PER_WINDOW = FRAMES + 2
 """Frames that a window has once its first and its last frame are repeated."""
+
+_PIECE = 8 * WINDOW  # samples that are taken at a time, so that memory is bounded
+_SHORTEST_HOP_S = 0.01
 
 
 def count_windows(n_samples: int) -> int:
@@ -95,60 +99,113 @@ def join(whole: Floats, n_sounds: int) -> Floats:
     return whole.reshape(n_sounds, -1, whole.shape[2])[:, 1:-1]
 
 
-def _fresh() -> Floats:
-    return np.empty(WINDOW, np.float32)
+class SlidingWindows:
+    """Windows of one second, one every ``hop`` samples, of a sound whose samples come in pieces.
 
+    The first window starts ``pad_left`` zeros before the sound. The last one is the first that
+    reaches the end of the sound and of ``pad_right`` zeros after it; more zeros complete it. How
+    the sound is split into pieces makes no difference.
 
-class Cutter:
-    """Windows of one sound whose samples come in pieces: those of :func:`cut_windows`."""
+    Keyword spotting takes bare windows at every hop, without padding. With a hop of a whole window
+    and the padding of the embeddings, the windows are those of :func:`cut_windows`.
 
-    def __init__(self, memory: Callable[[], Floats] = _fresh) -> None:
-        """Begin with the padding on the left.
+    Example:
+        >>> sliding = SlidingWindows(4_000)
+        >>> pieces = [np.ones(15_000, np.float32), np.ones(7_000, np.float32)]
+        >>> [windows.shape for piece in pieces for windows in sliding.push(piece)]
+        [(2, 16000)]
+        >>> [windows.shape for windows in sliding.flush()]
+        [(1, 16000)]
+    """
+
+    def __init__(self, hop: int, pad_left: int = 0, pad_right: int = 0) -> None:
+        """Start before the first sample.
 
         Args:
-            memory: is asked where each window is to be put [shape=(16000,)], once the one before
-                it was given and the next is wanted; what it returns may have anything in it.
+            hop: samples from one window to the next, from 1 to 16,000.
+            pad_left: zeros before the sound.
+            pad_right: zeros after it that belong to a window as well.
         """
-        self._memory = memory
-        self._window: Floats | None = None
-        self._filled = self._given = 0
+        self._hop, self._pad_left, self._pad_right = hop, pad_left, pad_right
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of another sound."""
+        # Views of this memory are handed out, so that what was written to it never changes.
+        self._memory = np.zeros(2 * WINDOW, np.float32)
+        self._start, self._stop = 0, self._pad_left  # first sample of the next window, and the end
         self.n_samples = 0
         """Samples taken so far."""
 
-    def _begun(self) -> Floats:
-        """Return the window that is being filled."""
-        if self._window is None:
-            self._window = self._memory()
-            if not self._given:
-                self._window[:PAD_LEFT] = 0
-                self._filled = PAD_LEFT
-        return self._window
-
-    def _give(self) -> Floats:
-        window, self._window = self._begun(), None
-        self._filled = 0
-        self._given += 1
-        return window
-
     def push(self, samples: Floats) -> Iterator[Floats]:
-        """Take the next samples [shape=(n,)]; give the windows that are full [shape=(16000,)]."""
-        at = 0
-        while at < len(samples):
-            window, first = self._begun(), self._filled
-            count = min(len(samples) - at, WINDOW - first)
-            window[first : first + count] = samples[at : at + count]
-            self._filled += count
-            self.n_samples += count
-            at += count
-            if self._filled == WINDOW:
-                yield self._give()
+        """Take the next samples and yield the windows that they complete.
 
-    def finish(self) -> Iterator[Floats]:
-        """Give the windows that only zeros complete, after the last samples."""
-        while self._given < count_windows(self.n_samples):
-            window = self._begun()
-            window[self._filled :] = 0
-            yield self._give()
+        Args:
+            samples: float32 [shape=(n,)]. They are taken while the windows are iterated over, to
+                the end.
+
+        Yields:
+            Consecutive windows [shape=(n, 16000)], which overlap in memory: don't write to them.
+        """
+        for first in range(0, len(samples), _PIECE):
+            piece = samples[first : first + _PIECE]
+            self.n_samples += len(piece)
+            self._append(piece)
+            yield from self._complete()
+
+    def flush(self) -> Iterator[Floats]:
+        """Yield the windows that only zeros complete; :meth:`reset` is due after that."""
+        taken = self._pad_left + self.n_samples
+        windows = 1 + -(-max(0, taken + self._pad_right - WINDOW) // self._hop)
+        self._append(np.zeros((windows - 1) * self._hop + WINDOW - taken, np.float32))
+        yield from self._complete()
+
+    def _append(self, samples: Floats) -> None:
+        if self._stop + len(samples) > len(self._memory):
+            kept = self._memory[self._start : self._stop]
+            self._memory = np.empty(max(2 * WINDOW, len(kept) + len(samples)), np.float32)
+            self._memory[: len(kept)] = kept
+            self._start, self._stop = 0, len(kept)
+        self._memory[self._stop : self._stop + len(samples)] = samples
+        self._stop += len(samples)
+
+    def _complete(self) -> Iterator[Floats]:
+        count = (self._stop - self._start - WINDOW) // self._hop + 1
+        if count > 0:
+            size = self._memory.itemsize
+            start, strides = self._start * size, (self._hop * size, size)
+            self._start += count * self._hop
+            yield np.ndarray((count, WINDOW), np.float32, self._memory, start, strides)
+
+
+def in_blocks(pieces: Iterable[Floats], size: int) -> Iterator[Floats]:
+    """Split what :class:`SlidingWindows` yields into blocks of at most ``size`` windows.
+
+    Example:
+        >>> [len(block) for block in in_blocks([np.zeros((5, 16_000)), np.zeros((1, 16_000))], 3)]
+        [3, 2, 1]
+    """
+    for windows in pieces:
+        for first in range(0, len(windows), size):
+            yield windows[first : first + size]
+
+
+def hop_samples(hop: float) -> int:
+    """Return a hop between windows in whole samples.
+
+    Args:
+        hop: seconds.
+
+    Raises:
+        OptionError: it isn't from 0.01 to 1 second.
+
+    Example:
+        >>> hop_samples(0.25)
+        4000
+    """
+    if not _SHORTEST_HOP_S <= hop <= WINDOW / SAMPLE_RATE:
+        raise OptionError(f"hop has to be from {_SHORTEST_HOP_S} to 1 second, not {hop!r}")
+    return round(hop * SAMPLE_RATE)
 
 
 def frame_centres(n: int, start: int = 0) -> Floats:
