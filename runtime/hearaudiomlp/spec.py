@@ -1,6 +1,6 @@
 """What is fixed about the two encoders: sizes, framing and the order of the keywords.
 
-ModelFile: M. M. Morshed et al., "Attention-Free Keyword Spotting" (arXiv 2110.07749) and "Learning
+Sources: M. M. Morshed et al., "Attention-Free Keyword Spotting" (arXiv 2110.07749) and "Learning
 Audio Representations with MLPs" (arXiv 2203.08490), and the system published with them.
 """
 
