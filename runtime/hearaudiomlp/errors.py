@@ -2,6 +2,14 @@
 
 Each error derives from :class:`HearAudioMLPError` *and* from the builtin that a caller would
 expect.
+
+Examples:
+    >>> import hearaudiomlp
+    >>> try:
+    ...     hearaudiomlp.load_model("nowhere.pth")
+    ... except FileNotFoundError as problem:
+    ...     isinstance(problem, hearaudiomlp.HearAudioMLPError)
+    True
 """
 
 import os

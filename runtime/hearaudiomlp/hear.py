@@ -11,7 +11,14 @@ PathLike = str | os.PathLike[str]
 
 
 class Options(TypedDict, total=False):
-    """The options of every ``load_model``; see :func:`hearaudiomlp.load_model`."""
+    """The options of every ``load_model``; see :func:`hearaudiomlp.load_model`.
+
+    Examples:
+        >>> from hearaudiomlp.kwmlp import load_model
+        >>> options = Options(device="cpu", threads=2)
+        >>> load_model(**options)
+        <kwmlp on cpu, 2 threads>
+    """
 
     device: str
     providers: Sequence[Provider] | None
@@ -48,6 +55,14 @@ def get_timestamp_embeddings(audio: Audio, model: Embedder) -> tuple[Audio, Audi
     Raises:
         AudioTypeError: audio isn't an array of floating-point numbers.
         AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearaudiomlp.kwmlp import load_model
+        >>> model = load_model()
+        >>> embeddings, timestamps = get_timestamp_embeddings(np.zeros((1, 8000)), model)
+        >>> embeddings.shape, timestamps[0, :3]
+        ((1, 50, 64), array([10., 20., 30.], dtype=float32))
     """
     return model.timestamp_embeddings(audio)
 
@@ -66,5 +81,12 @@ def get_scene_embeddings(audio: Audio, model: Embedder) -> Audio:
     Raises:
         AudioTypeError: audio isn't an array of floating-point numbers.
         AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearaudiomlp.kwmlp import load_model
+        >>> model = load_model()
+        >>> get_scene_embeddings(np.zeros((3, 8000)), model).shape
+        (3, 1024)
     """
     return model.scene_embeddings(audio)

@@ -1,4 +1,4 @@
-"""Whether this machine computes what it should: the packaged graphs against stored figures.
+"""Whether this machine computes correctly: the packaged graphs against stored figures.
 
 The weights are seeded random numbers, so the test needs no file and is the same for everyone; the
 figures are those of the readable torch network in float64, which ``python -m
@@ -23,14 +23,19 @@ FIGURES = Path(__file__).with_name("data") / "selftest.json"
 """Where the stored figures are."""
 
 TOLERANCE = 1e-4
-"""Largest error that is well, relative to max(1, largest value); float32 makes a hundredth."""
+"""Largest acceptable error, relative to max(1, largest value); float32's is a hundredth of it."""
 
 _SEED = 2021
 _TIMES = 5
 
 
 def weights(name: str) -> dict[str, Floats]:
-    """Return seeded weights for every tensor of an encoder: scales near 1, the rest near 0."""
+    """Return seeded weights for every tensor of an encoder: scales near 1, the rest near 0.
+
+    Examples:
+        >>> weights("kwmlp")["layers.0.fn.fn.proj_in.0.weight"].shape
+        (256, 64)
+    """
     # Unlike those of numpy's newer generators, these numbers never change.
     random = np.random.RandomState(_SEED)
     made = {}
@@ -42,7 +47,12 @@ def weights(name: str) -> dict[str, Floats]:
 
 
 def window() -> Floats:
-    """Return the sound of the test, one second: a chirp in noise [shape=(1, 16000)]."""
+    """Return the sound of the test, one second: a chirp in noise [shape=(1, 16000)].
+
+    Examples:
+        >>> window().shape
+        (1, 16000)
+    """
     seconds = np.arange(WINDOW) / SAMPLE_RATE
     noise = np.random.RandomState(_SEED).standard_normal(WINDOW)
     chirp = np.sin(2 * np.pi * (100 + 1500 * seconds) * seconds)
@@ -50,13 +60,18 @@ def window() -> Floats:
 
 
 def sample(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return the values of frame embeddings that are stored [shape=(n,)]."""
+    """Return the values of frame embeddings that are stored [shape=(n,)].
+
+    Examples:
+        >>> sample(np.zeros((1, 98, 8))).shape
+        (9,)
+    """
     return outputs.reshape(-1)[::89]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of the test on one provider."""
+    """The result of the test on one provider."""
 
     encoder: str
     error: float
@@ -82,6 +97,10 @@ def check(name: str, *, device: str = "auto", providers: list[Provider] | None =
     Raises:
         DeviceError: the device or provider can't be used.
         MissingPackageError: there is no ONNX Runtime, or two of them.
+
+    Examples:
+        >>> check("kwmlp", device="cpu").passed
+        True
     """
     graph, summary = packaged_graph(name)
     card = {"checkpoint_sha256": "", "licence": "none needed", "source": "random numbers"}

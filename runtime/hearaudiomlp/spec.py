@@ -16,13 +16,13 @@ HOP = 160
 """Samples from one frame to the next: 10 ms."""
 
 FRAMES = 98
-"""Frames in one window: those of 480 samples that lie wholly inside it."""
+"""Frames in one window: those of 480 samples that are wholly inside it."""
 
 PAD_LEFT = 80
 """Zeros put before a sound, so that its first frame is centred near 10 ms."""
 
 PAD_RIGHT = 240
-"""Zeros put behind a sound before it is filled up to whole windows."""
+"""Zeros put behind a sound before it is padded to whole windows."""
 
 KEYWORDS = (
     "backward bed bird cat dog down eight five follow forward four go happy house learn left "
@@ -32,7 +32,14 @@ KEYWORDS = (
 
 
 class EncoderSpec(NamedTuple):
-    """The sizes of one encoder."""
+    """The sizes of one encoder.
+
+    Examples:
+        >>> ENCODERS["audiomae"].scene_embedding_size
+        1584
+        >>> ENCODERS["kwmlp"].labels[:3]
+        ('backward', 'bed', 'bird')
+    """
 
     name: str
     """``kwmlp`` or ``audiomae``."""

@@ -10,8 +10,21 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> TorchModel:
-    """Load AudioMAE, without a file the bundled weights of it.
+    """Load AudioMAE; without a file, its bundled weights.
 
-    The file and the options are those of :func:`hearaudiomlp.load_model`.
+    Args:
+        model_file_path: see :func:`hearaudiomlp.load_model`.
+        **options: likewise.
+
+    Returns:
+        The model as a module.
+
+    Examples:
+        >>> import torch
+        >>> model = load_model()
+        >>> isinstance(model, torch.nn.Module)
+        True
+        >>> get_scene_embeddings(torch.zeros(1, 16000), model).shape
+        torch.Size([1, 1584])
     """
     return TorchModel(audiomlp.load_model(model_file_path, **options))

@@ -10,10 +10,17 @@ Audio = TypeVar("Audio")
 
 
 class TorchModel(nn.Module):
-    """A :class:`hearaudiomlp.Model` behind the face of a module.
+    """A :class:`hearaudiomlp.Model` as a module.
 
     It has no parameters, and no gradient flows through it. Results are on the device of the audio;
     what computes them is chosen when the model is loaded, and ``to()`` doesn't change that.
+
+    Examples:
+        >>> import torch
+        >>> import hearaudiomlp
+        >>> module = TorchModel(hearaudiomlp.load_model())
+        >>> module(torch.zeros(2, 16000)).shape
+        torch.Size([2, 1024])
     """
 
     def __init__(self, model: Model) -> None:
