@@ -8,9 +8,11 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
 from hearaudiomlp.weights.hearfile import cut_encoder
+from hearaudiomlp.weights.onnx_check import check_graph
 from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
 
 FORMAT = "1"
@@ -24,6 +26,13 @@ PRECISIONS = ("float32", "float16")
 
 ARITHMETICS = ("float32", "float16")
 """What a model file's blocks may compute in; float32, if unsaid. Float16 is meant for GPUs."""
+
+LABELS_KINDS = ("speech_commands", "own")
+"""Which words ``keyword_labels`` are: the encoder's 35, or a user's; the encoder's, if unsaid."""
+
+_MAX_LABELS_TEXT = 100_000  # characters of all labels; the 35 words have 315
+_MAX_LABEL = 100  # characters of one
+_MAX_TEXT = 1_000  # characters of a metadata value that is shown
 
 _REQUIRED = (
     "model",
@@ -117,8 +126,9 @@ def _check_metadata(summary: OnnxSummary) -> None:
     card = summary.metadata
     if card.get("hearaudiomlp_format", FORMAT) != FORMAT:
         raise ModelFileError(
-            f"its format is {card['hearaudiomlp_format']}, and this version of hearaudiomlp reads "
-            f"format {FORMAT}: install a newer hearaudiomlp, or export the model again"
+            f"its format is {shorten(card['hearaudiomlp_format'])}, and this version of "
+            f"hearaudiomlp reads format {FORMAT}: install a newer hearaudiomlp, or export the "
+            "model again"
         )
     if summary.external:
         raise ModelFileError(
@@ -133,23 +143,65 @@ def _check_metadata(summary: OnnxSummary) -> None:
     try:
         _check_facts(card, summary)
     except (ValueError, KeyError, TypeError) as problem:
-        raise ModelFileError(f"its metadata is damaged, or not of its graph ({problem})") from None
+        reason = shorten(problem, 300)
+        raise ModelFileError(f"its metadata is damaged, or not of its graph ({reason})") from None
+
+
+def _integer(text: str) -> int:
+    # int() takes digits of all scripts, underscores, and as many as there are.
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise ValueError(f"{shorten(text, 40)} is no number")
+    return int(text)
+
+
+def read_labels(card: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keywords that a model file tells apart, in the order of its logits.
+
+    Args:
+        card: its metadata.
+
+    Raises:
+        ValueError: they aren't those of its encoder, and ``labels_kind`` doesn't say that they are
+            others; or they are no list of different printable words.
+
+    Example:
+        >>> read_labels({"model": "kwmlp", "labels_kind": "own", "keyword_labels": '["yes", "no"]'})
+        ('yes', 'no')
+    """
+    text = card["keyword_labels"]
+    if len(text) > _MAX_LABELS_TEXT:
+        raise ValueError(f"labels of {len(text):,} characters")
+    try:
+        labels = json.loads(text)
+    except RecursionError:
+        raise ValueError("labels are no list of words") from None
+    if not isinstance(labels, list) or not all(isinstance(word, str) for word in labels):
+        raise ValueError("labels are no list of words")
+    own = card.get("labels_kind", LABELS_KINDS[0]) == LABELS_KINDS[1]
+    if not own and tuple(labels) != ENCODERS[card["model"]].labels:
+        raise ValueError("labels other than the encoder's, and labels_kind isn't own")
+    if len(set(labels)) != len(labels):
+        raise ValueError("a label twice")
+    for word in labels:
+        if not 0 < len(word) <= _MAX_LABEL or printable(word) != word:
+            raise ValueError(f"the label {shorten(word, 40)}")
+    return tuple(labels)
 
 
 def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
-    """Raise a ValueError where the metadata tells something else than the graph."""
+    """Raise a ValueError where the metadata states something else than the graph."""
     spec = ENCODERS[card["model"]]
-    labels = json.loads(card["keyword_labels"])
-    size = int(card["timestamp_embedding_size"])
+    labels = read_labels(card)
+    size = _integer(card["timestamp_embedding_size"])
     outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
     if labels:
         outputs["keyword_logits"] = ("n", len(labels))
     facts = {
-        "sample rate": (int(card["sample_rate"]), SAMPLE_RATE),
-        "hop": (int(card["hop"]), HOP),
+        "sample rate": (_integer(card["sample_rate"]), SAMPLE_RATE),
+        "hop": (_integer(card["hop"]), HOP),
         "embedding size": (size, spec.timestamp_embedding_size),
-        "scene steps": (int(card["scene_steps"]), spec.scene_steps),
-        "scene size": (int(card["scene_embedding_size"]), spec.scene_embedding_size),
+        "scene steps": (_integer(card["scene_steps"]), spec.scene_steps),
+        "scene size": (_integer(card["scene_embedding_size"]), spec.scene_embedding_size),
         "input": (summary.inputs, {"windows": ("n", WINDOW)}),
         "outputs": (summary.outputs, outputs),
     }
@@ -160,11 +212,15 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
         ("interface", INTERFACES),
         ("precision", PRECISIONS),
         ("arithmetic", ARITHMETICS),
+        ("labels_kind", LABELS_KINDS),
     ):
         if card.get(key, known[0]) not in known:
-            raise ValueError(f"{key}: {card[key]}, not {' or '.join(known)}")
+            raise ValueError(f"{key}: {shorten(card[key])}, not {' or '.join(known)}")
     for number in ("parameters", "macs_per_window", "encoder_macs_per_window"):
-        int(card[number])
+        _integer(card[number])
+    for key in ("checkpoint_sha256", "licence", "source", "hearaudiomlp_version"):
+        if len(card[key]) > _MAX_TEXT:
+            raise ValueError(f"{key} of {len(card[key]):,} characters")
 
 
 def _bind_checkpoint(data: bytes, name: str | None) -> ModelFile:
@@ -201,9 +257,10 @@ def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
         try:
             data = cut_encoder(data)
         except (ValueError, IndexError) as problem:
-            raise ModelFileError(f"an ONNX file that is damaged ({problem})") from None
+            raise ModelFileError(f"an ONNX file that is damaged ({shorten(problem)})") from None
         summary = summarize(data, operators=False)
     _check_metadata(summary)
+    check_graph(summary, packaged_graph(summary.metadata["model"])[1])
     found = summary.metadata["model"]
     if name is not None and found != name:
         raise ModelFileError(f"it is a model of {found}, not of {name}")

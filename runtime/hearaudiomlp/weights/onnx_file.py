@@ -7,14 +7,34 @@ graph consists of. Field numbers are those of onnx.proto3.
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import ModelFileError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+_INSIDE, _EXTERNAL = 0, 1  # TensorProto.DataLocation
+
+# Fields that a model file of this package has no use for, and what they hold.
+_FOREIGN_IN_MODEL = {20: "training information", 25: "local functions", 26: "device configurations"}
+_FOREIGN_IN_GRAPH = {14: "quantization annotations", 15: "sparse tensors"}
 
 Message = list[tuple[int, int | memoryview]]
 """Numbers of the fields of a message, and their values."""
+
+
+class Tensor(NamedTuple):
+    """An initializer."""
+
+    dims: tuple[int, ...]
+    data_type: int
+    """As TensorProto.DataType numbers it."""
+
+    data: memoryview
+    """Its values as raw bytes; empty, if they are anywhere else."""
+
+    location: int
+    """As TensorProto.DataLocation numbers it."""
 
 
 class OnnxSummary:
@@ -30,8 +50,16 @@ class OnnxSummary:
         self.opset = 0
         self.inputs: dict[str, tuple[int | str, ...]] = {}
         self.outputs: dict[str, tuple[int | str, ...]] = {}
+        self.types: dict[str, int] = {}
+        """Type of the elements of each input and output, as TensorProto.DataType numbers it."""
         self.external: dict[str, tuple[int, ...]] = {}
         """Name and shape of each tensor whose values are not in the file."""
+        self.nodes: list[memoryview] = []
+        """The nodes, in topological order as ONNX demands."""
+        self.tensors: dict[str, Tensor] = {}
+        """The initializers by name."""
+        self.foreign: set[str] = set()
+        """What no model file of this package has: sparse tensors, local functions ..."""
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -104,33 +132,63 @@ def text(message: Message, number: int) -> str:
     return "" if value is None or isinstance(value, int) else bytes(value).decode()
 
 
-def _shape(value_info: Message) -> tuple[int | str, ...]:
-    shape: Message = value_info
-    for number in (2, 1, 2):  # type, tensor_type, shape
-        inner = _last(shape, number)
+def _type(value_info: Message) -> tuple[int, tuple[int | str, ...]]:
+    """Return type and shape of a value."""
+    tensor_type: Message = value_info
+    for number in (2, 1):  # type, tensor_type
+        inner = _last(tensor_type, number)
         if inner is None:
-            return ()
-        shape = message_of(inner)
+            return 0, ()
+        tensor_type = message_of(inner)
+    elements, shape = _last(tensor_type, 1), _last(tensor_type, 2)
     dimensions: list[int | str] = []
-    for number, value in shape:
+    for number, value in [] if shape is None else message_of(shape):
         if number == 1:
             dimension = message_of(value)
             fixed = _last(dimension, 1)
             dimensions.append(fixed if isinstance(fixed, int) else text(dimension, 2))
-    return tuple(dimensions)
+    return elements if isinstance(elements, int) else 0, tuple(dimensions)
 
 
-def _dims(tensor: Message) -> tuple[int, ...]:
-    dims: list[int] = []
-    for number, value in tensor:
-        if number == 1 and isinstance(value, int):
-            dims.append(value)
-        elif number == 1 and isinstance(value, memoryview):
-            at = 0
-            while at < len(value):
-                dim, at = _varint(value, at)
-                dims.append(dim)
-    return tuple(dims)
+def integers(value: int | memoryview) -> tuple[int, ...]:
+    """Return the numbers in a field of repeated integers, packed or not; they are signed."""
+    if isinstance(value, int):
+        return (value - (1 << 64) if value >> 63 else value,)
+    found: list[int] = []
+    at = 0
+    while at < len(value):
+        number, at = _varint(value, at)
+        found += integers(number)
+    return tuple(found)
+
+
+def _location(value: int | memoryview, summary: OnnxSummary) -> int:
+    # Readers of protocol buffers cut a number to 32 bits, so 2**32 + 1 is EXTERNAL too.
+    if value not in (_INSIDE, _EXTERNAL):
+        summary.foreign.add("tensors at an unknown location")
+    return _INSIDE if value == _INSIDE else _EXTERNAL
+
+
+def _tensor(data: int | memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
+    dims: tuple[int, ...] = ()
+    name, data_type, location = "", 0, _INSIDE
+    values = memoryview(b"")
+    for number, value in message_of(data):
+        if number == 1:
+            dims += integers(value)
+        elif number == 14:
+            location = _location(value, summary)
+        elif number == 13:
+            location = _EXTERNAL
+        elif isinstance(value, int):
+            data_type = value if number == 2 else data_type
+        elif number == 8:
+            name = bytes(value).decode()
+        elif number == 9:
+            values = value
+        elif number not in (12, 16):  # text, metadata
+            summary.foreign.add("tensors whose values aren't raw bytes")
+    return name, Tensor(dims, data_type, values, location)
 
 
 def names_in(message: Message, number: int) -> set[bytes]:
@@ -138,21 +196,30 @@ def names_in(message: Message, number: int) -> set[bytes]:
     return {bytes(value) for key, value in message if key == number and not isinstance(value, int)}
 
 
-def _read_graph(graph: memoryview, summary: OnnxSummary, *, operators: bool) -> None:
-    nodes: list[Message] = []
+def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
     for number, value in fields(graph):
-        if number == 1 and operators:  # node
-            nodes.append(message_of(value))
+        if number == 1 and not isinstance(value, int):  # node
+            summary.nodes.append(value)
         elif number == 5:  # initializer
-            tensor = message_of(value)
-            if _last(tensor, 14) == _EXTERNAL:
-                summary.external[text(tensor, 8)] = _dims(tensor)
+            name, tensor = _tensor(value, summary)
+            if name in summary.tensors:
+                summary.foreign.add("two tensors of one name")
+            summary.tensors[name] = tensor
+            if tensor.location == _EXTERNAL:
+                summary.external[name] = tensor.dims
         elif number in (11, 12):  # input, output
             info = message_of(value)
+            name = text(info, 1)
             signature = summary.inputs if number == 11 else summary.outputs
-            signature[text(info, 1)] = _shape(info)
+            summary.types[name], signature[name] = _type(info)
+        elif number in _FOREIGN_IN_GRAPH:
+            summary.foreign.add(_FOREIGN_IN_GRAPH[number])
+
+
+def _count_operators(summary: OnnxSummary) -> None:
     reached = {name.encode() for name in summary.inputs}
-    for node in nodes:  # in topological order, as ONNX demands
+    for value in summary.nodes:
+        node = message_of(value)
         if reached & names_in(node, 1):
             reached |= names_in(node, 2)
             domain = text(node, 7)
@@ -175,7 +242,7 @@ def summarize(data: bytes, *, operators: bool = True) -> OnnxSummary:
         for number, value in fields(memoryview(data)):
             if number == 7 and isinstance(value, memoryview):  # graph
                 has_graph = True
-                _read_graph(value, summary, operators=operators)
+                _read_graph(value, summary)
             elif number == 8:  # opset_import
                 opset = message_of(value)
                 version = _last(opset, 2)
@@ -184,8 +251,13 @@ def summarize(data: bytes, *, operators: bool = True) -> OnnxSummary:
             elif number == 14:  # metadata_props
                 entry = message_of(value)
                 summary.metadata[text(entry, 1)] = text(entry, 2)
+            elif number in _FOREIGN_IN_MODEL:
+                summary.foreign.add(_FOREIGN_IN_MODEL[number])
+        if operators:
+            _count_operators(summary)
     except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
-        raise ModelFileError(f"not an ONNX file, or one that was cut off ({problem})") from None
+        reason = shorten(problem)
+        raise ModelFileError(f"not an ONNX file, or one that was cut off ({reason})") from None
     if not has_graph or not summary.opset:
         raise ModelFileError("not an ONNX file, or one that was cut off (it has no graph)")
     return summary

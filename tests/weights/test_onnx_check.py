@@ -1,0 +1,349 @@
+"""Model files that are hostile: what their graphs may not have, compute or promise."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from hearaudiomlp import load_model
+from hearaudiomlp.errors import ModelFileError
+from hearaudiomlp.weights.model_file import read_model_file
+from hearaudiomlp.weights.onnx_check import OPERATORS
+from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS
+from paths import ROOT
+
+FRAMES, SIZE = 98, 8
+AUDIO = np.zeros((1, 100), np.float32)
+
+
+def tensor(name: str, values: object) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values), name)
+
+
+WEIGHTS = tensor("W", np.full((16000, FRAMES * SIZE), 1e-6, np.float32))
+SHAPE = tensor("SHAPE", np.array([-1, FRAMES, SIZE]))
+ONE = tensor("one", np.array([1]))
+
+
+def node(operator: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), outputs.split(), **attributes)
+
+
+FIRST = node("MatMul", "windows W", "y")
+LAST = node("Reshape", "y SHAPE", "frame_embeddings")
+
+
+def metadata(model: onnx.ModelProto, /, **entries: str) -> onnx.ModelProto:
+    kept = {one.key: one.value for one in model.metadata_props} | entries
+    del model.metadata_props[:]
+    helper.set_model_props(model, kept)
+    return model
+
+
+def exported() -> onnx.ModelProto:
+    """The exporter's audiomae."""
+    return onnx.load(ROOT / "onnx_models" / "audiomae.onnx")
+
+
+def value_info(name: str, shape: list[object], kind: int = TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def handmade(
+    nodes: list[onnx.NodeProto],
+    tensors: tuple[onnx.TensorProto, ...] = (),
+    output: int = TensorProto.FLOAT,
+) -> onnx.ModelProto:
+    """A graph with the signature and the metadata of audiomae, and these nodes."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value_info("windows", ["n", 16000])],
+        [value_info("frame_embeddings", ["n", FRAMES, SIZE], output)],
+        [WEIGHTS, SHAPE, *tensors],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model.metadata_props.extend(exported().metadata_props)
+    return model
+
+
+def refused(model: onnx.ModelProto | bytes, match: str) -> None:
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    with pytest.raises(ModelFileError, match=match) as caught:
+        read_model_file(data)
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
+
+
+def test_a_graph_of_known_operators_is_accepted(tmp_path: Path) -> None:
+    onnx.save(handmade([FIRST, LAST]), tmp_path / "x.onnx")
+    assert load_model(tmp_path / "x.onnx").timestamp_embeddings(AUDIO)[0].shape == (1, 0, SIZE)
+
+
+def test_what_the_exporter_may_write_is_allowed() -> None:
+    assert ALLOWED_OPERATORS <= OPERATORS
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "onnx_models").glob("*.onnx")), ids=str)
+def test_every_exported_model_passes(path: Path) -> None:
+    assert read_model_file(path.read_bytes()).card["model"] in path.name
+
+
+def external(one: onnx.TensorProto) -> onnx.TensorProto:
+    moved = onnx.TensorProto()
+    moved.CopyFrom(one)
+    moved.ClearField("raw_data")
+    moved.data_location = TensorProto.EXTERNAL
+    moved.external_data.add(key="location", value="/etc/passwd")
+    return moved
+
+
+def test_external_data_is_refused_wherever_it_is() -> None:
+    model = handmade([FIRST, LAST])
+    model.graph.initializer[0].CopyFrom(external(WEIGHTS))
+    refused(model, "without weights")
+    model = handmade([FIRST, LAST])
+    model.graph.initializer[0].external_data.add(key="location", value="x")
+    refused(model, "without weights")
+    constant = node("Constant", "", "W2", value=external(WEIGHTS))
+    refused(handmade([constant, FIRST, LAST]), "tensor or a graph")
+    inner = helper.make_graph([], "i", [], [value_info("W", [1])], [external(WEIGHTS)])
+    branch = node("If", "c", "z", then_branch=inner, else_branch=inner)
+    refused(handmade([branch, FIRST, LAST], (tensor("c", np.array(True)),)), "no encoder has")
+
+
+@pytest.mark.parametrize("location", [2, 1 << 31, (1 << 32) + 1, (1 << 64) - 1])
+def test_a_location_that_readers_understand_differently_is_refused(location: int) -> None:
+    def varint(value: int) -> bytes:
+        return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+    raw = SHAPE.SerializeToString() + b"\x70" + varint(location)
+    model = handmade([FIRST, LAST])
+    del model.graph.initializer[1]
+    graph = model.graph.SerializeToString() + b"\x2a" + varint(len(raw)) + raw
+    model.ClearField("graph")
+    data = model.SerializeToString() + b"\x3a" + varint(len(graph)) + graph
+    refused(data, "without weights|unknown location")
+
+
+Change = Callable[[onnx.ModelProto], None]
+
+
+def sparse(model: onnx.ModelProto) -> None:
+    values = tensor("s", np.array([1.0], np.float32))
+    model.graph.sparse_initializer.append(
+        helper.make_sparse_tensor(values, tensor("i", np.array([0])), [3])
+    )
+
+
+def function(model: onnx.ModelProto) -> None:
+    opsets = [helper.make_opsetid("", 20)]
+    model.functions.append(
+        helper.make_function("own", "f", ["a"], ["b"], [node("Identity", "a", "b")], opsets)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (sparse, "sparse tensors"),
+        (function, "local functions"),
+        (lambda m: m.graph.node[0].__setattr__("domain", "com.evil"), "com.evil"),
+        (lambda m: m.graph.node[0].__setattr__("op_type", "\x1b[31m" * 999), "characters"),
+        (lambda m: m.graph.initializer[0].__setattr__("raw_data", b""), "0 bytes of data"),
+        (lambda m: m.graph.initializer[0].__setattr__("data_type", 99), "type 99"),
+        (lambda m: m.graph.initializer[0].dims.__setitem__(0, -1), "a shape that is none"),
+        (lambda m: m.graph.initializer[0].dims.__setitem__(0, 1 << 62), "bytes of data"),
+        (lambda m: m.graph.initializer.append(WEIGHTS), "two tensors of one name"),
+        (lambda m: m.graph.node.append(m.graph.node[0]), "made twice"),
+        (lambda m: m.graph.node.reverse(), "doesn't compute"),
+    ],
+)
+def test_parts_that_no_encoder_needs(change: Change, match: str) -> None:
+    model = handmade([FIRST, LAST])
+    change(model)
+    refused(model, match)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers(value: float) -> None:
+    model = exported()
+    one = next(one for one in model.graph.initializer if one.name == "bottleneck.0.bias")
+    one.raw_data = np.full(8, value, np.float32).tobytes()
+    refused(model, r"bottleneck\.0\.bias has NaN or infinity")
+
+
+def doubled(times: int) -> list[onnx.NodeProto]:
+    return [
+        FIRST,
+        *(node("Concat", f"d{i} d{i}".replace("d0", "y"), f"d{i + 1}", axis=1)
+          for i in range(times)),
+        LAST,
+    ]  # fmt: skip
+
+
+def loop(times: int) -> tuple[list[onnx.NodeProto], tuple[onnx.TensorProto, ...]]:
+    body = helper.make_graph(
+        [node("Identity", "c", "c2"), node("Identity", "v", "v2")],
+        "b",
+        [value_info("i", [], 7), value_info("c", [], 9), value_info("v", ["n", 784])],
+        [value_info("c2", [], 9), value_info("v2", ["n", 784])],
+    )
+    tensors = tensor("times", np.array(times)), tensor("go", np.array(True))
+    return [FIRST, node("Loop", "times go y", "y2", body=body), LAST], tensors
+
+
+SQUARE = [
+    node("Reshape", "windows column", "a"),
+    node("Reshape", "windows row", "b"),
+    node("MatMul", "a b", "c"),
+]
+OUTER = tensor("column", np.array([-1, 16000, 1])), tensor("row", np.array([-1, 1, 16000]))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors", "match"),
+    [
+        (*loop(3), "no encoder has"),
+        (*loop(2**62), "no encoder has"),
+        (doubled(30), (), "far more to compute"),
+        ([*SQUARE, FIRST, LAST], OUTER, "far more to compute"),
+        (
+            [*SQUARE[:2], node("Add", "a b", "c"), FIRST, LAST], OUTER, "far more to compute",
+        ),
+        (
+            [node("Expand", "one big", "c"), FIRST, LAST],
+            (ONE, tensor("big", np.array([2**34]))),
+            "operator Expand",
+        ),
+        (
+            [node("ConstantOfShape", "big", "c"), FIRST, LAST],
+            (tensor("big", np.array([2**34])),),
+            "operator ConstantOfShape",
+        ),
+        ([node("RandomNormalLike", "windows", "r"), FIRST, LAST], (), "RandomNormalLike"),
+        ([FIRST, *(node("Identity", "y", f"i{i}") for i in range(1000)), LAST], (), "1,002 nodes"),
+        (
+            [node("Reshape", "w2 square", "w3"), node("MatMul", "w3 w3", "w4"), FIRST, LAST],
+            (
+                tensor("w2", np.zeros(1 << 24, np.float32)),
+                tensor("square", np.array([1 << 12, 1 << 12])),
+            ),
+            "far more to compute",
+        ),
+    ],
+    ids=[
+        "loop", "endless loop", "doubling", "product", "broadcast", "expand", "constant", "random",
+        "nodes", "weights",
+    ],
+)  # fmt: skip
+def test_graphs_that_would_take_memory_or_time(nodes, tensors, match: str) -> None:
+    refused(handmade(nodes, tensors), match)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [FIRST, node("Reshape", "y other", "frame_embeddings")],
+        [node("Concat", "windows windows", "w", axis=0), node("MatMul", "w W", "y"), LAST],
+        [node("ReduceMean", "windows zero", "w", keepdims=1), node("MatMul", "w W", "y"), LAST],
+        [node("Slice", "windows zero zero zero", "w"), node("MatMul", "w W", "y"), LAST],
+        [node("Slice", "windows zero one zero", "w"), node("MatMul", "w W", "y"), LAST],
+    ],
+)
+def test_outputs_of_another_shape_than_declared(nodes) -> None:
+    tensors = tensor("other", np.array([-1, 49, 16])), tensor("zero", np.array([0])), ONE
+    refused(handmade(nodes, tensors), "another shape than it declares")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING])
+def test_outputs_of_another_type(kind: int) -> None:
+    nodes = [FIRST, node("Reshape", "y SHAPE", "f"), node("Cast", "f", "frame_embeddings", to=kind)]
+    refused(handmade(nodes, output=kind), "not float32")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "null",
+        "false",
+        "0",
+        '""',
+        "{}",
+        "[" * 100_000,
+        '[["yes"]]',
+        "[null]",
+        '{"yes": 1}',
+        "9" * 999,
+    ],
+)
+def test_labels_that_are_no_list_of_words(labels: str) -> None:
+    refused(metadata(exported(), keyword_labels=labels), "metadata is damaged")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sample_rate", "9" * 5000),
+        ("sample_rate", "16_000"),
+        ("sample_rate", "\N{ARABIC-INDIC DIGIT ONE}6000"),
+        ("scene_steps", "-198"),
+        ("checkpoint_sha256", "a" * (1 << 20)),
+        ("source", "x" * 2000),
+        ("labels_kind", "any"),
+        ("interface", "\x1b[31m" * 1000),
+        ("hearaudiomlp_format", "\x1b[31m" * 1000),
+        ("model", "../" * 1000),
+    ],
+)
+def test_metadata_without_bound(key: str, value: str) -> None:
+    refused(metadata(exported(), **{key: value}), "metadata is damaged|its format is")
+
+
+def test_keywords_in_another_order_are_refused() -> None:
+    model = onnx.load(ROOT / "onnx_models" / "kwmlp.onnx")
+    words = json.loads({one.key: one.value for one in model.metadata_props}["keyword_labels"])
+    refused(metadata(model, keyword_labels=json.dumps(words[::-1])), "labels_kind isn't own")
+    card = read_model_file(metadata(model, labels_kind="own").SerializeToString()).card
+    assert json.loads(card["keyword_labels"]) == words[::-1]
+
+
+def own_words(labels: list[str]) -> bytes:
+    """The exporter's audiomae with a head for other words, appended as a second graph."""
+    model = metadata(exported(), keyword_labels=json.dumps(labels), labels_kind="own")
+    weights = tensor("head.weight", np.ones((len(labels), 2 * SIZE), np.float32))
+    bias, tiny = (tensor(name, np.float32(1e-6)) for name in ("head.bias", "head.tiny"))
+    nodes = [
+        node("ReduceMean", "frame_embeddings head.one", "m"),
+        node("Sub", "frame_embeddings m", "d"),
+        node("Mul", "d d", "s"),
+        node("ReduceMean", "s head.one", "v"),
+        node("Add", "v head.tiny", "p"),
+        node("Sqrt", "p", "q"),
+        node("Concat", "m q", "c", axis=1),
+        node("Flatten", "c", "f", axis=1),
+        node("Gemm", "f head.weight head.bias", "keyword_logits", transB=1),
+    ]
+    head = onnx.ModelProto()
+    head.graph.node.extend(nodes)
+    head.graph.initializer.extend([weights, bias, tiny, tensor("head.one", np.array([1]))])
+    head.graph.output.append(value_info("keyword_logits", ["n", len(labels)]))
+    return model.SerializeToString() + head.SerializeToString()
+
+
+def test_words_of_one_s_own(tmp_path: Path) -> None:
+    (tmp_path / "own.onnx").write_bytes(own_words(["Küche", "Licht an", "漢"]))
+    model = load_model(tmp_path / "own.onnx")
+    assert model.labels == ("Küche", "Licht an", "漢")
+    assert model.keyword_logits(AUDIO).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", "a"], [""], ["a\nb"], ["\x1b[31m"], ["\u202egpj"], ["x" * 101]]
+)
+def test_words_that_cannot_be_shown(labels: list[str]) -> None:
+    refused(own_words(labels), "a label twice|the label")
