@@ -14,7 +14,7 @@ import numpy as np
 
 from hearaudiomlp import load_model
 from hearaudiomlp_export.train.cli import prepare_corpus
-from hearaudiomlp_export.train.data.augment import Backgrounds
+from hearaudiomlp_export.train.data.backgrounds import Backgrounds
 from hearaudiomlp_export.train.data.corpus import HELD_OUT, Plan, load_part
 from hearaudiomlp_export.train.data.evaluate import CONDITIONS, windows_of
 

@@ -2,27 +2,40 @@
 
 import argparse
 import contextlib
+import hashlib
 import importlib.util
 import json
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp.storage.atomic import replacing
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hearaudiomlp_export.train.data.recordings import Recordings
+    from hearaudiomlp_export.train.loop import Measure, Task
+    from hearaudiomlp_export.train.recipe import Recipe
+
 _NEEDED = ("torch", "scipy", "soundfile", "soxr", "tqdm", "matplotlib")
 
 _DESCRIPTION = """\
-Train an encoder from nothing on sounds made here: words by eSpeak NG, Flite and Festival, put
-into rooms, noise and telephones; for audiomae music and machines, weather and animals as well.
-The corpus is made first and kept; a run that was interrupted goes on where it was. One seed gives
-one result on one machine."""
+Train an encoder on sounds made here: words by eSpeak NG, Flite and Festival, put into rooms, noise
+and telephones; for audiomae music and machines, weather and animals as well. With --recordings
+real people are heard beside them, and the validation split is measured on the way. The corpus is
+made first and kept; an interrupted run resumes. One seed gives one result on one machine."""
+
+
+class TrainingOptionError(HearAudioMLPError, ValueError):
+    """Options that exclude each other."""
 
 
 class TrainingExtraMissingError(HearAudioMLPError, ImportError):
@@ -43,6 +56,19 @@ def parser() -> argparse.ArgumentParser:
     )
     parsing.add_argument(
         "--corpus", type=Path, default=Path("training/corpus"), help="(default: training/corpus)"
+    )
+    parsing.add_argument(
+        "--recordings",
+        metavar="DIR",
+        type=Path,
+        help="recordings of real people beside the synthetic words: Speech Commands, "
+        "a folder per word, or packed with a clips.csv",
+    )
+    parsing.add_argument(
+        "--start",
+        metavar="FILE.pth",
+        type=Path,
+        help="kwmlp: weights to start from instead of random ones",
     )
     parsing.add_argument(
         "--threads", type=int, help="of torch (default: all usable CPUs); part of 'one machine'"
@@ -100,60 +126,148 @@ def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
                     raise CorpusError(f"the synthesizer of {name} crashed") from problem
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """The recordings that a run uses."""
+
+    fingerprint: str
+    training: "Recordings"
+    validation: "Recordings"
+
+
+def _prepare_recordings(options: argparse.Namespace) -> _Heard | None:
+    """List and decode the recordings, if there are any, with a progress bar."""
+    if options.recordings is None:
+        return None
+    from tqdm import tqdm
+
+    from hearaudiomlp_export.train.data import layouts, recordings
+
+    clips = layouts.list_clips(options.recordings)
+    mark = recordings.fingerprint(clips)
+    folder = options.corpus / f"recordings-{mark}"
+    used = sum(clip.split != layouts.TESTING for clip in clips)
+    with tqdm(total=used, desc="recordings", unit=" clips", leave=False) as bar:
+        for done in recordings.prepare(clips, folder):
+            bar.update(done - bar.n)
+    recordings.write_manifest(folder, _beside(_output(options), ".clips.csv"))
+    return _Heard(
+        mark,
+        recordings.load(folder, layouts.TRAINING),
+        recordings.load(folder, layouts.VALIDATION),
+    )
+
+
+def _output(options: argparse.Namespace) -> Path:
+    output: Path = options.output or Path(f"{options.name}.pth")
+    return output
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.stem + ending)
+
+
+def _recipe(options: argparse.Namespace, heard: _Heard | None) -> "Recipe":
+    from hearaudiomlp_export.train.recipe import RECIPES, RECORDED_RECIPES
+
+    recipe = (RECIPES if heard is None else RECORDED_RECIPES)[options.name]
+    recipe = replace(recipe, seed=options.seed, steps=options.steps or recipe.steps)
+    if heard is not None:
+        recipe = replace(recipe, recordings=heard.fingerprint)
+    if options.start is not None:
+        if options.name != "kwmlp":
+            raise TrainingOptionError(f"--start is for kwmlp; {options.name} has a decoder besides")
+        digest = hashlib.sha256(options.start.read_bytes()).hexdigest()
+        recipe = replace(recipe, start=digest)
+    return recipe
+
+
 def train(options: argparse.Namespace) -> Path:
-    """Make the corpus, train, save; return the checkpoint's path.
+    """Prepare the corpus and the recordings, train, save; return the checkpoint's path.
 
     Raises:
         TrainingExtraMissingError: a package is missing.
         SynthesizerMissingError: a synthesizer is missing.
+        RecordingsError: the recordings can't be trained on.
         TrainingStateError: the folder holds another run.
-        OSError: something can't be written.
+        OSError: something can't be read or written.
     """
     _check_packages()
     import torch
     from tqdm import tqdm
 
     from hearaudiomlp.inference.cpus import usable_cpus
-    from hearaudiomlp_export.train.data.augment import Augmenter, Backgrounds
+    from hearaudiomlp_export.train.data.augment import Augmenter
+    from hearaudiomlp_export.train.data.backgrounds import Backgrounds
     from hearaudiomlp_export.train.data.corpus import TRAINING, load_part
     from hearaudiomlp_export.train.loop import Batches, Run
     from hearaudiomlp_export.train.plot import plot_log
-    from hearaudiomlp_export.train.recipe import RECIPES
-    from hearaudiomlp_export.train.tasks.audiomae import AutoencoderTask
-    from hearaudiomlp_export.train.tasks.kwmlp import KeywordTask
 
-    recipe = replace(RECIPES[options.name], seed=options.seed)
-    if options.steps:
-        recipe = replace(recipe, steps=options.steps)
-    output = options.output or Path(f"{options.name}.pth")
+    heard = _prepare_recordings(options)
+    recipe = _recipe(options, heard)
     folder = options.folder or Path(f"training/{options.name}-{options.seed}")
     torch.set_num_threads(options.threads or usable_cpus())
     prepare_corpus(options.corpus, TRAINING)
     parts = [load_part(options.corpus, name, recipe.plan) for name in TRAINING]
-    backgrounds = Backgrounds(parts, recipe.plan.seed)
-    batches = Batches(
-        Augmenter(parts, recipe.shares, backgrounds, recipe.strength, recipe.seed), recipe
+    recorded = None if heard is None else heard.training
+    talkers = parts if recorded is None else [*parts, recorded.words]
+    backgrounds = Backgrounds(
+        talkers, recipe.plan.seed, recorded=None if recorded is None else recorded.noise
     )
+    augmenter = Augmenter(
+        parts, recipe.shares, backgrounds, recipe.strength, recipe.seed,
+        recordings=recorded, real=recipe.real,
+    )  # fmt: skip
+    batches = Batches(augmenter, recipe)
     torch.manual_seed(recipe.seed)
     # A batch of its own, far beyond the last step's.
-    examples, _ = batches.make(1_000_000_000)
-    make: Callable[..., KeywordTask | AutoencoderTask] = (
-        KeywordTask if options.name == "kwmlp" else AutoencoderTask
-    )
-    run = Run(make(recipe, examples), batches, recipe, folder)
+    examples = batches.make(1_000_000_000)[0]
+    task, measure = _task(options, recipe, examples, heard)
+    run = Run(task, batches, recipe, folder, measure)
     with tqdm(total=recipe.steps, initial=run.step, desc=options.name, unit=" steps") as bar:
 
-        def show(step: int, figures: dict[str, float]) -> None:
-            bar.set_postfix(loss=f"{figures['loss']:.3f}", merit=f"{figures['merit']:.3f}")
+        def show(step: int, figures: dict[str, Any]) -> None:
+            bar.set_postfix({
+                name: f"{value:.3f}"
+                for name, value in figures.items()
+                if name in ("loss", "merit", "accuracy", "alarms_per_hour") and value is not None
+            })  # fmt: skip
             bar.update(step - bar.n)
 
         run.run(show)
         bar.update(recipe.steps - bar.n)
-    with replacing(output) as file:
+    with replacing(_output(options)) as file:
         torch.save({"model_state_dict": run.average.checkpoint()}, file)
     plot_log(folder / "log.jsonl", folder / "log.png", options.name)
     (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1) + "\n")
-    return output
+    return _output(options)
+
+
+def _task(
+    options: argparse.Namespace, recipe: "Recipe", examples: "Tensor", heard: _Heard | None
+) -> tuple["Task", "Measure | None"]:
+    """Return the network to train, and what measures it."""
+    from hearaudiomlp.weights.checkpoint import read_checkpoint
+    from hearaudiomlp_export.networks.encoders import expected_tensors
+    from hearaudiomlp_export.train.data.validation import Validation, rich_words
+    from hearaudiomlp_export.train.tasks.audiomae import AutoencoderTask
+    from hearaudiomlp_export.train.tasks.kwmlp import KeywordTask
+
+    if options.name == "audiomae":
+        return AutoencoderTask(recipe, examples), None
+    task = KeywordTask(recipe, examples)
+    if options.start is not None:
+        expected = {options.name: expected_tensors(options.name)}
+        task.start_from(read_checkpoint(options.start.read_bytes(), expected)[1])
+    if heard is None:
+        return task, None
+    validation = Validation(heard.validation, rich_words(heard.training.words))
+
+    def measure(average: "Task") -> dict[str, Any]:
+        assert isinstance(average, KeywordTask)
+        return asdict(validation.measure(average.logits))
+
+    return task, measure
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,3 +16,7 @@ class CorpusError(HearAudioMLPError, ValueError):
 
 class TrainingStateError(HearAudioMLPError, ValueError):
     """A saved training state belongs to other settings, or is damaged."""
+
+
+class RecordingsError(HearAudioMLPError, ValueError):
+    """A folder of recordings can't be trained on."""

@@ -25,8 +25,11 @@ from hearaudiomlp_export.train.recipe import Recipe
 
 LOG_EVERY = 25
 SAVE_EVERY = 250
+MEASURE_EVERY = 500
 
-Shown = Callable[[int, dict[str, float]], None]
+Batch = tuple[Tensor, Tensor, Tensor]
+Measure = Callable[["Task"], dict[str, Any]]
+Shown = Callable[[int, dict[str, Any]], None]
 
 
 class Task(nn.Module, ABC):
@@ -34,7 +37,12 @@ class Task(nn.Module, ABC):
 
     @abstractmethod
     def loss(
-        self, windows: Tensor, labels: Tensor, rng: np.random.Generator, progress: float
+        self,
+        windows: Tensor,
+        labels: Tensor,
+        possible: Tensor,
+        rng: np.random.Generator,
+        progress: float,
     ) -> tuple[Tensor, Tensor]:
         """Return the loss, and a figure of merit that is shown beside it."""
 
@@ -53,7 +61,8 @@ def fast_bfloat16(device: torch.device) -> bool:
 def _rate(recipe: Recipe, step: int) -> float:
     if step < recipe.warm_up:
         return recipe.learning_rate * (step + 1) / recipe.warm_up
-    done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
+    falls = max(recipe.warm_up, recipe.level * recipe.steps)
+    done = max(0.0, step - falls) / max(1.0, recipe.steps - falls)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
@@ -97,12 +106,11 @@ class Batches:
         self._augmenter = augmenter
         self._recipe = recipe
 
-    def make(self, number: int) -> tuple[Tensor, Tensor]:
+    def make(self, number: int) -> Batch:
         """Return batch ``number``."""
-        recipe = self._recipe
-        return self._augmenter.batch(number, recipe.batch, recipe.negatives, recipe.sounds)
+        return self._augmenter.batch(number, self._recipe.batch, self._recipe.mix)
 
-    def iterate(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def iterate(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches from ``start`` to before ``stop``."""
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(self.make, start)
@@ -114,10 +122,29 @@ class Batches:
 
 
 class Run:
-    """One training run in its folder: ``state.pt`` to go on from, ``log.jsonl`` to plot."""
+    """One training run in its folder.
 
-    def __init__(self, task: Task, batches: Batches, recipe: Recipe, folder: Path) -> None:
+    ``state.pt`` is what it resumes from, ``log.jsonl`` what is plotted, ``latest.pth`` a checkpoint
+    of the averaged weights so far, which can be tried while training continues.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        batches: Batches,
+        recipe: Recipe,
+        folder: Path,
+        measure: Measure | None = None,
+    ) -> None:
         """Prepare, or take up what an interrupted run left in ``folder``.
+
+        Args:
+            task: the network to train.
+            batches: what it is trained on.
+            recipe: the figures.
+            folder: of the run.
+            measure: called with the averaged weights every ``MEASURE_EVERY`` steps and at the end;
+                what it returns goes into the log.
 
         Raises:
             TrainingStateError: the folder holds another recipe's run, or a damaged state.
@@ -129,6 +156,7 @@ class Run:
         self._batches = batches
         self._recipe = recipe
         self._folder = folder
+        self._measure = measure
         groups = _decayed_and_not(self.task, recipe.weight_decay)
         self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
         self._half = fast_bfloat16(self.device)
@@ -193,11 +221,11 @@ class Run:
         started, cpu = time.monotonic(), time.process_time()
         sums, counted = torch.zeros(2), 0
         with _deferred_interrupt() as interrupted:
-            for windows, labels in self._batches.iterate(self.step, recipe.steps):
-                sums += self._advance(windows, labels)
+            for batch in self._batches.iterate(self.step, recipe.steps):
+                sums += self._advance(*batch)
                 counted += 1
                 if self.step % LOG_EVERY == 0:
-                    figures = {
+                    figures: dict[str, Any] = {
                         "loss": float(sums[0]) / counted,
                         "merit": float(sums[1]) / counted,
                         "learning_rate": _rate(recipe, self.step),
@@ -205,6 +233,8 @@ class Run:
                         "cpu_seconds": round(time.process_time() - cpu, 1),
                     }
                     sums, counted = torch.zeros(2), 0
+                    if self.step % MEASURE_EVERY == 0 or self.step == recipe.steps:
+                        figures |= self._look()
                     with self._log.open("a") as log:
                         log.write(json.dumps({"step": self.step, **figures}) + "\n")
                     shown(self.step, figures)
@@ -215,7 +245,13 @@ class Run:
                     self._save()
         self._save()
 
-    def _advance(self, windows: Tensor, labels: Tensor) -> Tensor:
+    def _look(self) -> dict[str, Any]:
+        """Write the weights so far, and measure them."""
+        with replacing(self._folder / "latest.pth") as file:
+            torch.save({"model_state_dict": self.average.checkpoint()}, file)
+        return self._measure(self.average) if self._measure is not None else {}
+
+    def _advance(self, windows: Tensor, labels: Tensor, possible: Tensor) -> Tensor:
         rng = np.random.default_rng([self._recipe.seed, 8, self.step])
         for group in self._optimizer.param_groups:
             group["lr"] = _rate(self._recipe, self.step)
@@ -223,6 +259,7 @@ class Run:
             loss, merit = self.task.loss(
                 windows.to(self.device),
                 labels.to(self.device),
+                possible.to(self.device),
                 rng,
                 self.step / self._recipe.steps,
             )

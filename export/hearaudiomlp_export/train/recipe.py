@@ -1,10 +1,11 @@
 """The figures of both recipes."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from hearaudiomlp_export.train.data.augment import Strength
+from hearaudiomlp_export.train.data.augment import Mix, Real
 from hearaudiomlp_export.train.data.corpus import Plan
+from hearaudiomlp_export.train.data.disturb import Strength
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,11 @@ class Recipe:
     seed: int = 0
     batch: int = 128
     learning_rate: float = 2e-3
-    """At the end of the warm-up; it falls to nothing along half a cosine."""
+    """At the end of the warm-up."""
+
+    level: float = 0.0
+    """Share of the steps that the learning rate stays level, before it falls to nothing along half
+    a cosine."""
 
     weight_decay: float = 0.1
     warm_up: int = 300
@@ -33,17 +38,19 @@ class Recipe:
     warp: float = 1.18
     """Widest vocal-tract-length factor."""
 
-    negatives: float = 0.06
-    """Share of windows with a word that is no keyword."""
-
-    sounds: float = 0.04
-    """Share of windows with no word."""
+    mix: Mix = field(default_factory=Mix)
+    real: Real = field(default_factory=Real)
 
     shares: tuple[float, float, float, float] = (0.3, 0.15, 0.35, 0.2)
     """Of eSpeak, accented eSpeak, Flite and Festival in a batch."""
 
     strength: Strength = field(default_factory=Strength)
     plan: Plan = field(default_factory=Plan)
+    start: str = ""
+    """SHA-256 of the checkpoint that it starts from, if any."""
+
+    recordings: str = ""
+    """Fingerprint of the recordings, if any."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures, for JSON."""
@@ -55,8 +62,7 @@ RECIPES = {
     "audiomae": Recipe(
         "audiomae",
         steps=1200,
-        negatives=0.15,
-        sounds=0.5,
+        mix=Mix(negatives=0.15, sounds=0.5),
         warp=1.1,
         survival=(1.0, 1.0),
         weight_decay=0.05,
@@ -64,4 +70,17 @@ RECIPES = {
         warm_up=250,
     ),
 }
-"""What ``hearaudiomlp-export train`` runs unless told otherwise."""
+"""What ``hearaudiomlp-export train`` runs by default."""
+
+RECORDED_RECIPES = {
+    "kwmlp": Recipe(
+        "kwmlp",
+        steps=9000,
+        mix=Mix(negatives=0.08, sounds=0.04, running=0.12),
+        learning_rate=1.5e-3,
+        level=0.6,
+        survival=(0.94, 0.94),
+    ),
+    "audiomae": replace(RECIPES["audiomae"], mix=Mix(negatives=0.1, sounds=0.4, running=0.25)),
+}
+"""The same, with ``--recordings``."""

@@ -1,12 +1,11 @@
 """Batches of one-second windows: words put into rooms, noise, microphones and telephones.
 
 All that is drawn comes from the seed and the number of the batch, so that a run that goes on
-from a saved state sees what an uninterrupted one would have seen. The filters of a window
-(room, equalizer, band limits) are multiplied in the frequency domain, in one pass for a batch.
+from a saved state sees what an uninterrupted one would have seen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,81 +13,16 @@ import torch
 from torch import Tensor
 
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp_export.train.data.backgrounds import Backgrounds
 from hearaudiomlp_export.train.data.corpus import Part
-from hearaudiomlp_export.train.data.sounds import SOUNDS, make_sound, room_response
+from hearaudiomlp_export.train.data.disturb import Disturber, Strength
+from hearaudiomlp_export.train.data.recordings import Recordings
 from hearaudiomlp_export.train.speech.words import KEYWORDS
 
 Samples = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-_ROOM = 8000
-_PADDED = 24000  # WINDOW + _ROOM, and a product of 2, 3 and 5
-_BINS = _PADDED // 2 + 1
 NOT_A_KEYWORD = -1
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How likely each disturbance is."""
-
-    room: float = 0.5
-    noise: float = 0.65
-    equalizer: float = 0.7
-    low_pass: float = 0.5
-    """Telephone band, or a cut between 2.8 and 7 kHz."""
-
-    clipping: float = 0.1
-    codec: float = 0.25
-    """8-bit mu-law, or few linear bits."""
-
-    zero_padding: float = 0.5
-    """Nothing but digital zeros around the word, as when a short clip fills a window."""
-
-    other_words: float = 0.1
-    """The end of one word before, the beginning of one after."""
-
-
-class Backgrounds:
-    """A bank of sounds, babble and room responses, made once from a seed."""
-
-    def __init__(self, parts: Sequence[Part], seed: int, each: int = 16) -> None:
-        """Make the bank.
-
-        Args:
-            parts: where babble takes its words from.
-            seed: of all of it.
-            each: sounds of every kind, 3 s each; five times as many room responses.
-        """
-        length = 3 * SAMPLE_RATE
-        self.names: list[str] = []
-        sounds = []
-        for kind, name in enumerate(SOUNDS):
-            for number in range(each):
-                rng = np.random.default_rng([seed, 100, kind, number])
-                sounds.append(make_sound(name, rng, length))
-                self.names.append(name)
-        for number in range(4 * each):
-            rng = np.random.default_rng([seed, 101, number])
-            sounds.append(_babble(rng, parts, length))
-            self.names.append("babble")
-        self.sounds: Samples = np.stack(sounds)
-        rooms = [
-            room_response(np.random.default_rng([seed, 102, number]), _ROOM)
-            for number in range(5 * each)
-        ]
-        self.rooms = torch.fft.rfft(torch.from_numpy(np.stack(rooms)), n=_PADDED)
-
-
-def _babble(rng: np.random.Generator, parts: Sequence[Part], n: int) -> Samples:
-    wave = np.zeros(n, np.float32)
-    for _ in range(int(rng.integers(3, 9))):
-        start, level = 0, rng.uniform(0.3, 1)
-        while start < n:
-            part = parts[int(rng.integers(len(parts)))]
-            clip = part.clip(int(rng.integers(len(part))))[: n - start] / 32768.0
-            wave[start : start + len(clip)] += level * clip
-            start += len(clip) + int(rng.exponential(0.1) * SAMPLE_RATE)
-    return np.asarray(0.5 * wave / np.abs(wave).max(), np.float32)
 
 
 def resampled(clip: npt.NDArray[np.int16], speed: float) -> Samples:
@@ -118,8 +52,70 @@ def _paste(window: Samples, clip: Samples, start: int) -> None:
     window[max(0, start) : max(0, start) + len(kept)] += kept
 
 
+@dataclass(frozen=True)
+class Real:
+    """How recordings of real people are used."""
+
+    share: float = 0.85
+    """Of recordings among the windows of a word that has very many of them."""
+
+    half: float = 40.0
+    """Recordings of a word that make it half of that share."""
+
+    others: float = 0.5
+    """Of recordings among the words that are no keywords."""
+
+    whole: float = 0.65
+    """Share of stretches of running speech that fill the window; the others are fragments."""
+
+    strength: Strength = field(
+        default_factory=lambda: Strength(
+            room=0.25,
+            noise=0.5,
+            equalizer=0.5,
+            low_pass=0.35,
+            clipping=0.05,
+            codec=0.15,
+            zero_padding=0.4,
+            other_words=0.08,
+            hiss=0.25,
+        )
+    )
+    """Of the disturbances; recordings are disturbed already."""
+
+
+def _labels(part: Part) -> Indices:
+    index = {word: number for number, word in enumerate(KEYWORDS)}
+    return np.array([index.get(word, NOT_A_KEYWORD) for word in part.words])
+
+
+def _normalized(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return ``rows`` scaled to add up to one along the last axis; zeros stay zeros."""
+    sums = rows.sum(axis=-1, keepdims=True)
+    return np.asarray(rows / np.where(sums > 0, sums, 1.0))
+
+
+def _numbers_by_word(part: Part) -> list[Indices]:
+    labels = _labels(part)
+    return [np.flatnonzero(labels == number) for number in range(len(KEYWORDS))]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What the windows of a batch hold; the rest are keywords."""
+
+    negatives: float = 0.06
+    """Share of windows with a word that is no keyword."""
+
+    sounds: float = 0.04
+    """Share of windows with no word."""
+
+    running: float = 0.0
+    """Share of windows cut from running speech."""
+
+
 class Augmenter:
-    """Makes batches of windows from the corpus."""
+    """Makes batches of windows from the corpus, and from recordings if there are any."""
 
     def __init__(
         self,
@@ -128,6 +124,9 @@ class Augmenter:
         backgrounds: Backgrounds,
         strength: Strength,
         seed: int,
+        *,
+        recordings: Recordings | None = None,
+        real: Real | None = None,
     ) -> None:
         """Prepare.
 
@@ -137,59 +136,118 @@ class Augmenter:
             backgrounds: noises and rooms.
             strength: of the disturbances.
             seed: with the number of a batch, it decides everything drawn.
+            recordings: of real people.
+            real: how much of them, and how strongly they are disturbed.
         """
         self._parts = parts
         self._shares = np.array(shares) / sum(shares)
-        self._backgrounds = backgrounds
+        self._disturber = Disturber(backgrounds, seed)
         self._strength = strength
         self._seed = seed
-        index = {word: number for number, word in enumerate(KEYWORDS)}
-        self._labels = [np.array([index.get(w, NOT_A_KEYWORD) for w in p.words]) for p in parts]
-        self._keywords = [np.flatnonzero(labels >= 0) for labels in self._labels]
-        self._others = [np.flatnonzero(labels < 0) for labels in self._labels]
+        self._recordings = recordings
+        self._real = real or Real()
+        self._by_word = [_numbers_by_word(part) for part in parts]
+        self._others = [np.flatnonzero(_labels(part) == NOT_A_KEYWORD) for part in parts]
+        there = np.array([[len(numbers) > 0 for numbers in found] for found in self._by_word])
+        self._shares_of_word = _normalized((self._shares[:, None] * there).T)
+        spoken = there.any(axis=0)
+        if recordings is not None:
+            self._real_by_word = _numbers_by_word(recordings.words)
+            counts = np.array([len(numbers) for numbers in self._real_by_word])
+            real_shares = self._real.share * counts / (counts + self._real.half)
+            self._real_share = np.where(spoken, real_shares, 1.0)
+            spoken |= counts > 0
+            lengths = np.diff(recordings.running.ends, prepend=0)
+            self._utterances = _normalized(lengths)
+            self._said = np.array(
+                [[word in text.split() for word in KEYWORDS] for text in recordings.running.words]
+            )
 
-    def batch(
-        self, number: int, size: int, negatives: float, sounds: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return windows and labels.
+        self._spoken = np.flatnonzero(spoken)
+
+    def batch(self, number: int, size: int, mix: Mix) -> tuple[Tensor, Tensor, Tensor]:
+        """Return windows, labels, and the words that may be in them besides.
 
         Args:
             number: of the batch.
             size: windows in it.
-            negatives: share of windows with another word.
-            sounds: share of windows with no word at all.
+            mix: what the windows hold.
 
         Returns:
-            Windows [shape=(size, 16000), float32] and labels [shape=(size,), int64], where
-            ``NOT_A_KEYWORD`` stands for all that is none.
+            Windows [shape=(size, 16000), float32]; labels [shape=(size,), int64], where
+            ``NOT_A_KEYWORD`` stands for all that is none; and the keywords that may be heard in
+            a stretch of running speech [shape=(size, 35), bool].
         """
         rng = np.random.default_rng([self._seed, 7, number])
         windows = np.zeros((size, WINDOW), np.float32)
         spans = np.zeros((size, 2), np.int64)
         labels = np.full(size, NOT_A_KEYWORD)
+        possible = np.zeros((size, len(KEYWORDS)), bool)
+        strengths = [self._strength] * size
         kinds = rng.random(size)
+        running = mix.running if self._recordings and len(self._recordings.running) else 0.0
+        bounds = np.cumsum([mix.sounds, mix.negatives, running])
         for row in range(size):
-            if kinds[row] < sounds:
+            if kinds[row] < bounds[0]:
                 spans[row] = (0, WINDOW)
                 if rng.random() < 0.7:
-                    windows[row] = self._sound(rng) * rng.random()
+                    windows[row] = self._disturber.sound(rng) * rng.random()
                 continue
-            of = self._others if kinds[row] < sounds + negatives else self._keywords
-            part = int(rng.choice(len(self._parts), p=self._shares))
-            chosen = int(of[part][rng.integers(len(of[part]))])
-            labels[row] = self._labels[part][chosen]
-            spans[row] = self._speak(rng, windows[row], self._parts[part].clip(chosen))
-        disturbed = self._disturb(rng, windows, spans)
-        return disturbed, torch.from_numpy(labels)
+            if bounds[1] <= kinds[row] < bounds[2]:
+                chosen = self._run_on(rng, windows[row], spans[row])
+                possible[row] = self._said[chosen]
+                strengths[row] = self._real.strength
+                continue
+            if kinds[row] < bounds[1]:
+                part, chosen, real = self._choose_other(rng)
+            else:
+                labels[row] = self._spoken[rng.integers(len(self._spoken))]
+                part, chosen, real = self._choose(rng, int(labels[row]))
+            if real:
+                strengths[row] = self._real.strength
+            spans[row] = self._speak(rng, windows[row], part.clip(chosen), strengths[row])
+        disturbed = self._disturber.disturb(rng, windows, spans, strengths)
+        return disturbed, torch.from_numpy(labels), torch.from_numpy(possible)
 
-    def _sound(self, rng: np.random.Generator) -> Samples:
-        sound = self._backgrounds.sounds[int(rng.integers(len(self._backgrounds.sounds)))]
-        start = int(rng.integers(len(sound) - WINDOW))
-        cut: Samples = sound[start : start + WINDOW]
-        return cut
+    def _choose(self, rng: np.random.Generator, label: int) -> tuple[Part, int, bool]:
+        """Draw a clip of a keyword: of the recordings the more often, the more there are."""
+        if self._recordings is not None and rng.random() < self._real_share[label]:
+            numbers = self._real_by_word[label]
+            return self._recordings.words, int(numbers[rng.integers(len(numbers))]), True
+        which = int(rng.choice(len(self._parts), p=self._shares_of_word[label]))
+        numbers = self._by_word[which][label]
+        return self._parts[which], int(numbers[rng.integers(len(numbers))]), False
+
+    def _choose_other(self, rng: np.random.Generator) -> tuple[Part, int, bool]:
+        others = self._recordings.others if self._recordings is not None else None
+        if others is not None and len(others) and rng.random() < self._real.others:
+            return others, int(rng.integers(len(others))), True
+        which = int(rng.choice(len(self._parts), p=self._shares))
+        return self._parts[which], int(rng.choice(self._others[which])), False
+
+    def _run_on(self, rng: np.random.Generator, window: Samples, span: Indices) -> int:
+        """Cut a stretch of running speech into ``window``; return the number of the utterance."""
+        assert self._recordings is not None
+        part = self._recordings.running
+        chosen = int(rng.choice(len(part), p=self._utterances))
+        clip = part.clip(chosen)
+        whole = rng.random() < self._real.whole
+        speed = float(np.clip(np.exp(rng.normal(0.0, 0.1)), 0.8, 1.25))
+        seconds = 1.0 if whole else rng.uniform(0.25, 0.8)
+        length = int(seconds * SAMPLE_RATE * speed) + 2
+        start = int(rng.integers(max(1, len(clip) - length)))
+        said = resampled(clip[start : start + length], speed)[:WINDOW]
+        at = 0 if whole else _place(rng, len(said))
+        _paste(window, said, at)
+        span[:] = (at, min(WINDOW, at + len(said)))
+        return chosen
 
     def _speak(
-        self, rng: np.random.Generator, window: Samples, clip: npt.NDArray[np.int16]
+        self,
+        rng: np.random.Generator,
+        window: Samples,
+        clip: npt.NDArray[np.int16],
+        strength: Strength,
     ) -> tuple[int, int]:
         """Put a word into ``window``; return where it begins and ends."""
         if rng.random() < 0.4:  # cut a little short, as automatic trimming does
@@ -198,7 +256,7 @@ class Augmenter:
         word = resampled(clip, float(np.clip(np.exp(rng.normal(0.05, 0.13)), 0.75, 1.4)))
         start = _place(rng, len(word))
         _paste(window, word, start)
-        if rng.random() < self._strength.other_words:
+        if rng.random() < strength.other_words:
             part = self._parts[int(rng.integers(len(self._parts)))]
             gap = int(rng.uniform(0.03, 0.2) * SAMPLE_RATE)
             before = resampled(part.clip(int(rng.integers(len(part)))), 1.0)
@@ -212,81 +270,3 @@ class Augmenter:
             _paste(window, after[: SAMPLE_RATE // 3], start + len(word) + gap)
             return 0, WINDOW
         return max(0, start), min(WINDOW, start + len(word))
-
-    def _disturb(self, rng: np.random.Generator, windows: Samples, spans: Indices) -> Tensor:
-        strength, size = self._strength, len(windows)
-        powers = np.square(windows).sum(axis=1) / np.maximum(1, spans[:, 1] - spans[:, 0])
-        noises = np.zeros_like(windows)
-        for row in np.flatnonzero(rng.random(size) < strength.noise):
-            noise = self._sound(rng)
-            snr = rng.uniform(0, 35)
-            level = np.sqrt(max(powers[row], 1e-8) / (np.square(noise).mean() + 1e-9))
-            noises[row] = noise * level * 10 ** (-snr / 20)
-        spectrum = torch.fft.rfft(torch.from_numpy(windows), n=_PADDED)
-        in_room = np.flatnonzero(rng.random(size) < strength.room)
-        rooms = rng.integers(len(self._backgrounds.rooms), size=len(in_room))
-        spectrum[in_room] *= self._backgrounds.rooms[rooms]
-        noisy = np.flatnonzero(noises.any(axis=1))
-        if len(noisy):
-            spectrum[noisy] += torch.fft.rfft(torch.from_numpy(noises[noisy]), n=_PADDED)
-        channel = np.stack([_channel(rng, strength) for _ in range(size)])
-        spectrum *= torch.from_numpy(channel)
-        wave = torch.fft.irfft(spectrum, n=_PADDED)[:, :WINDOW].numpy()
-        return torch.from_numpy(self._record(rng, wave, spans))
-
-    def _record(self, rng: np.random.Generator, wave: Samples, spans: Indices) -> Samples:
-        """Set the level, clip, quantize, and cut to the word, as recorders and editors do."""
-        strength = self._strength
-        peaks = np.abs(wave).max(axis=1)
-        for row in range(len(wave)):
-            if peaks[row] > 0:
-                peak = 10 ** (-rng.uniform(0, 34) / 20)
-                if rng.random() < strength.clipping:
-                    peak = rng.uniform(1.0, 4.0)
-                wave[row] *= peak / peaks[row]
-                np.clip(wave[row], -1, 1, out=wave[row])
-            if rng.random() < strength.codec:
-                wave[row] = _coded(rng, wave[row])
-            if rng.random() < 0.05:
-                wave[row] += rng.normal(0, 0.01)
-            if rng.random() < strength.zero_padding:
-                start, end = spans[row]
-                margin = rng.exponential(0.02, size=2) * SAMPLE_RATE
-                wave[row, : max(0, start - int(margin[0]))] = 0
-                wave[row, end + int(margin[1]) :] = 0
-        return wave
-
-
-_FREQUENCY = np.fft.rfftfreq(_PADDED, 1 / SAMPLE_RATE).astype(np.float32)
-_OCTAVES = np.log2(np.maximum(_FREQUENCY, 50.0) / 50.0).astype(np.float32)
-
-
-def _channel(rng: np.random.Generator, strength: Strength) -> Samples:
-    """Return the magnitude response of a microphone and a line [shape=(bins,)]."""
-    response = np.ones(_BINS, np.float32)
-    if rng.random() < strength.equalizer:
-        knots = rng.normal(0, rng.uniform(0, 5), size=9)
-        decibels = np.interp(_OCTAVES, np.arange(9), knots) + rng.normal(0, 1.5) * _OCTAVES
-        response *= (10 ** (decibels / 20)).astype(np.float32)
-    if rng.random() < strength.low_pass:
-        telephone = rng.random() < 0.7
-        cut = rng.uniform(3300, 4000) if telephone else np.exp(rng.uniform(7.95, 8.85))
-        order = rng.uniform(8, 40)
-        response /= np.sqrt(1 + (_FREQUENCY / cut) ** (2 * order)).astype(np.float32)
-        if telephone and rng.random() < 0.4:
-            low = rng.uniform(100, 350)
-            response /= np.sqrt(1 + (low / np.maximum(_FREQUENCY, 1.0)) ** 6).astype(np.float32)
-    elif rng.random() < 0.2:
-        low = rng.uniform(40, 250)
-        response /= np.sqrt(1 + (low / np.maximum(_FREQUENCY, 1.0)) ** 4).astype(np.float32)
-    return response
-
-
-def _coded(rng: np.random.Generator, wave: Samples) -> Samples:
-    if rng.random() < 0.5:  # ITU-T G.711 mu-law
-        compressed = np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)
-        quantized = np.round(compressed * 127) / 127
-        expanded = np.sign(quantized) * np.expm1(np.abs(quantized) * np.log(256)) / 255
-        return np.asarray(expanded, np.float32)
-    steps = 2.0 ** rng.integers(7, 13)
-    return np.asarray(np.round(wave * steps) / steps, np.float32)

@@ -95,6 +95,10 @@ class Part:
         start = int(self.ends[number - 1]) if number else 0
         return self.pcm[start : int(self.ends[number])]
 
+    def clips(self) -> Iterator[Pcm]:
+        """Yield every clip."""
+        return (self.clip(number) for number in range(len(self)))
+
 
 def held_out_variants(variants: list[str]) -> list[str]:
     """Return the eSpeak variants that training never hears: every tenth."""

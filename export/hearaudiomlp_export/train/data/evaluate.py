@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.spec import WINDOW
-from hearaudiomlp_export.train.data.augment import Augmenter, Backgrounds, Strength
+from hearaudiomlp_export.train.data.augment import Augmenter, Mix
+from hearaudiomlp_export.train.data.backgrounds import Backgrounds
 from hearaudiomlp_export.train.data.corpus import Part
+from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.speech.words import KEYWORDS
 
 Windows = npt.NDArray[np.float32]
@@ -54,5 +56,5 @@ def windows_of(
     if strength is None:
         return clean_windows(part)
     augmenter = Augmenter([part], [1.0], backgrounds, strength, seed)
-    windows, labels = augmenter.batch(0, len(part), 0.0, 0.0)
+    windows, labels, _ = augmenter.batch(0, len(part), Mix(0, 0, 0))
     return windows.numpy(), labels.numpy()

@@ -80,6 +80,7 @@ class AutoencoderTask(Task):
         self,
         windows: Tensor,
         labels: Tensor,  # noqa: ARG002 (for other tasks)
+        possible: Tensor,  # noqa: ARG002
         rng: np.random.Generator,
         progress: float,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
@@ -88,13 +89,15 @@ class AutoencoderTask(Task):
         Args:
             windows: [shape=(n, 16000)].
             labels: not looked at.
+            possible: not looked at.
             rng: source of randomness.
             progress: not looked at.
         """
         chosen = torch.from_numpy(rng.integers(WARPS, size=len(windows))).to(windows.device)
-        mel = self.mel.warp(windows, chosen)
-        target = self.standardize(decibels(mel))
-        seen = mask(self.scale(mel), rng, _MASKED_FRAMES, _MASKED_BANDS)
+        with torch.autocast(windows.device.type, enabled=False):
+            mel = self.mel.warp(windows, chosen)
+            target = self.standardize(decibels(mel))
+            seen = mask(self.scale(mel), rng, _MASKED_FRAMES, _MASKED_BANDS)
         said = self.decoder(self.network(seen)[0]).float()
         error = nn.functional.mse_loss(said, target)
         return error, 1 - error.detach() / target.var()

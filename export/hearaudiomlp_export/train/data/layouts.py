@@ -1,0 +1,198 @@
+"""Folders of recordings: which clips are in them, who speaks, and to which split each belongs.
+
+Three layouts are known. *Packed*: ``clips.csv`` (and ``running.csv``) list stretches of larger
+audio files. *Speech Commands* (Warden 2018, arXiv 1804.03209): a folder per word,
+``<speaker>_nohash_<n>.wav`` in it, ``validation_list.txt``, ``testing_list.txt`` and
+``_background_noise_``. *Plain*: a folder per word with any audio files in it, optionally a folder
+per speaker below that.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearaudiomlp_export.train.errors import RecordingsError
+from hearaudiomlp_export.train.speech.words import KEYWORDS
+
+TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
+WORD, OTHER, RUNNING, NOISE = "word", "other", "running", "noise"
+
+NOISE_FOLDER = "_background_noise_"
+RUNNING_FOLDER = "_running_speech_"
+"""Running speech in a folder per reader; what is said may stand in a ``.txt`` beside each file."""
+
+_AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+_LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
+_MOST_OF_A_WORD = 2**27 - 1
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of an audio file, and what is heard in it."""
+
+    path: Path
+    kind: str
+    """``word`` (a keyword), ``other`` (another word), ``running`` (speech) or ``noise``."""
+
+    text: str
+    """The word, or all that is said, in lower case."""
+
+    split: str
+    """``training``, ``validation`` or ``testing``; the last is never read."""
+
+    speaker: str
+    """Empty if unknown."""
+
+    name: str
+    """Of the original clip."""
+
+    start: int = 0
+    stop: int | None = None
+    """Samples of the file from ``start`` to before ``stop``; ``None``: to the end."""
+
+    sha256: str = ""
+    """Of the original samples as little-endian int16; computed from those read where not given."""
+
+    source: str = ""
+    licence: str = ""
+
+
+def hash_split(speaker: str, validation: float = 10.0, testing: float = 10.0) -> str:
+    """Return the split of a speaker by the rule of Speech Commands (arXiv 1804.03209, section 5).
+
+    The hash of the speaker decides, so that all of a speaker's clips stay together, also those that
+    are added later.
+
+    Args:
+        speaker: or a file's name where no speaker is known.
+        validation: per cent of the speakers.
+        testing: per cent of the speakers.
+
+    Example:
+        >>> hash_split("0a7c2a8d")
+        'training'
+    """
+    number = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16)
+    per_cent = number % (_MOST_OF_A_WORD + 1) * (100.0 / _MOST_OF_A_WORD)
+    if per_cent < validation:
+        return VALIDATION
+    return TESTING if per_cent < validation + testing else TRAINING
+
+
+def speaker_of(below: Path, word: str) -> str:
+    """Return who speaks in a file, or "" if its name doesn't say.
+
+    Args:
+        below: path of the file in the folder of its word.
+        word: that folder's name.
+
+    Example:
+        >>> names = ("0a7c2a8d_nohash_0.wav", "ann/1.wav", "ann-1.wav", "happy_3.wav")
+        >>> [speaker_of(Path(name), "happy") for name in names]
+        ['0a7c2a8d', 'ann', 'ann', '']
+    """
+    if len(below.parts) > 1:
+        return below.parts[0]
+    if "_nohash_" in below.stem:
+        return below.stem.partition("_nohash_")[0]
+    first, separator, _ = re.sub(r"-", "_", below.stem).partition("_")
+    return first if separator and first != word else ""
+
+
+def _packed(folder: Path) -> Iterator[Clip]:
+    try:
+        with (folder / "clips.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield Clip(
+                    folder / row["file"], row["kind"], row["word"], row["split"], row["speaker"],
+                    row["clip"], int(row["start"]), int(row["stop"]), row["sha256"],
+                    row.get("repository") or "", row.get("licence") or "",
+                )  # fmt: skip
+        if (folder / "running.csv").exists():
+            with (folder / "running.csv").open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    yield Clip(
+                        folder / row["file"], RUNNING, row["text"].lower(), row["split"],
+                        row["reader"], row["utterance"], int(row["start"]), int(row["stop"]),
+                    )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as problem:
+        raise RecordingsError(
+            f"{folder}: clips.csv or running.csv lacks a column or has a bad number ({problem})"
+        ) from problem
+
+
+def _listed(folder: Path) -> dict[str, str] | None:
+    """Return the splits of the clips in the official lists, or ``None`` without lists."""
+    if not any((folder / name).exists() for name in _LISTS.values()):
+        return None
+    return {
+        line.strip(): split
+        for split, name in _LISTS.items()
+        if (folder / name).exists()
+        for line in (folder / name).read_text().splitlines()
+        if line.strip()
+    }
+
+
+def _kind(word: str) -> str:
+    if word == NOISE_FOLDER:
+        return NOISE
+    if word == RUNNING_FOLDER:
+        return RUNNING
+    return WORD if word in KEYWORDS else OTHER
+
+
+def _folders(folder: Path) -> Iterator[Clip]:
+    listed = _listed(folder)
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        kind = _kind(place.name)
+        if kind == OTHER and place.name.startswith((".", "_")):
+            continue
+        for path in sorted(path for path in place.rglob("*") if path.suffix.lower() in _AUDIO):
+            name = path.relative_to(folder).as_posix()
+            speaker = "" if kind == NOISE else speaker_of(path.relative_to(place), place.name)
+            if listed is not None and kind in (WORD, OTHER):
+                split = listed.get(name, TRAINING)
+            else:
+                # Words have testing set aside, as in the public data; noise and readers haven't.
+                share = 10.0 if kind in (WORD, OTHER) else 0.0
+                split = hash_split(speaker or name, testing=share)
+            text = "" if kind == NOISE else place.name
+            if kind == RUNNING:
+                said = path.with_suffix(".txt")
+                text = said.read_text(encoding="utf-8").lower() if said.exists() else ""
+            yield Clip(path, kind, text, split, speaker, name)
+
+
+def list_clips(folder: Path) -> list[Clip]:
+    """Return the clips of a folder in one of the three layouts.
+
+    Raises:
+        RecordingsError: it holds no keyword, its lists are damaged, or a speaker is in two splits.
+    """
+    if not folder.is_dir():
+        raise RecordingsError(f"{folder} is no folder")
+    clips = list(_packed(folder) if (folder / "clips.csv").exists() else _folders(folder))
+    for split in (TRAINING, VALIDATION):
+        if not any(clip.kind == WORD and clip.split == split for clip in clips):
+            raise RecordingsError(
+                f"{folder} has no keyword for {split}: expected clips.csv, or a folder per word "
+                f"({', '.join(KEYWORDS[:3])} ...) with recordings of at least some ten speakers"
+            )
+    _check_speakers(folder, clips)
+    return clips
+
+
+def _check_speakers(folder: Path, clips: Iterable[Clip]) -> None:
+    splits: dict[str, str] = {}
+    for clip in clips:
+        if clip.kind not in (WORD, RUNNING):  # what is measured
+            continue
+        if clip.speaker and splits.setdefault(clip.speaker, clip.split) != clip.split:
+            raise RecordingsError(
+                f"{folder}: speaker {clip.speaker!r} is in {splits[clip.speaker]} and in "
+                f"{clip.split} ({clip.name}); what is measured would be known already"
+            )

@@ -1,0 +1,155 @@
+"""Recordings of real people, decoded once: words, other words, running speech and noise."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.audio import read_audio
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp_export.train.data.corpus import Part
+from hearaudiomlp_export.train.data.layouts import (
+    NOISE,
+    OTHER,
+    RUNNING,
+    TRAINING,
+    VALIDATION,
+    WORD,
+    Clip,
+)
+from hearaudiomlp_export.train.errors import CorpusError
+
+Pcm = npt.NDArray[np.int16]
+
+_KINDS = (WORD, OTHER, RUNNING, NOISE)
+
+
+@dataclass
+class Recordings:
+    """What was recorded for one split, by kind; a kind may have no clips."""
+
+    words: Part
+    others: Part
+    running: Part
+    noise: Part
+
+
+def fingerprint(clips: Sequence[Clip]) -> str:
+    """Return what tells sets of clips apart: names, splits and the files' sizes and times."""
+    digest = hashlib.sha256()
+    seen: dict[Path, tuple[int, int]] = {}
+    for clip in clips:
+        if clip.path not in seen:
+            status = clip.path.stat()
+            seen[clip.path] = (status.st_size, status.st_mtime_ns)
+        digest.update(
+            repr((
+                clip.name, clip.kind, clip.text, clip.split, clip.start, clip.stop, seen[clip.path]
+            )).encode()
+        )  # fmt: skip
+    return digest.hexdigest()[:16]
+
+
+def _decoded(clips: Sequence[Clip]) -> Iterator[tuple[Clip, Pcm]]:
+    """Yield the samples of each clip; files that hold several are decoded once."""
+    path, samples = None, np.zeros(0, np.int16)
+    for clip in clips:
+        if clip.path != path:
+            path = clip.path
+            heard = read_audio(path).samples
+            samples = np.clip(np.round(heard * 32768.0), -32768, 32767).astype("<i2")
+        yield clip, samples[clip.start : clip.stop]
+
+
+def prepare(clips: Sequence[Clip], folder: Path) -> Iterator[int]:
+    """Decode what isn't there yet; yield the number of clips that are done.
+
+    Args:
+        clips: as listed; those for testing are left alone.
+        folder: for ``<split>-<kind>.pcm`` (int16, end to end) and ``.json`` (all else); made if
+            need be.
+
+    Raises:
+        AudioFileError: a file can't be decoded.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    done = 0
+    for split in (TRAINING, VALIDATION):
+        for kind in _KINDS:
+            chosen = [clip for clip in clips if clip.split == split and clip.kind == kind]
+            about = folder / f"{split}-{kind}.json"
+            if about.exists():
+                done += len(chosen)
+                yield done
+                continue
+            lengths, hashes = [], []
+            with replacing(about.with_suffix(".pcm")) as file:
+                for clip, pcm in _decoded(chosen):
+                    raw = pcm.tobytes()
+                    file.write(raw)
+                    lengths.append(len(pcm))
+                    hashes.append(clip.sha256 or hashlib.sha256(raw).hexdigest())
+                    done += 1
+                    yield done
+            listed = {
+                "ends": np.cumsum(lengths, dtype=np.int64).tolist(),
+                "words": [clip.text for clip in chosen],
+                "voices": [clip.speaker for clip in chosen],
+                "names": [clip.name for clip in chosen],
+                "sources": [clip.source for clip in chosen],
+                "licences": [clip.licence for clip in chosen],
+                "sha256": hashes,
+            }
+            # Last, because it is what tells a finished part.
+            with replacing(about) as file:
+                file.write(json.dumps(listed).encode())
+
+
+def load(folder: Path, split: str) -> Recordings:
+    """Open the decoded recordings of a split; the samples stay on disk until they are used.
+
+    Raises:
+        CorpusError: what :func:`prepare` wrote isn't there, or isn't whole.
+    """
+    parts = []
+    for kind in _KINDS:
+        path = folder / f"{split}-{kind}.json"
+        if not path.exists():
+            raise CorpusError(f"{path} is missing: the recordings have not been decoded")
+        about = json.loads(path.read_bytes())
+        ends = np.array(about["ends"], np.int64)
+        raw = path.with_suffix(".pcm")
+        # An empty file can't be mapped.
+        pcm = np.memmap(raw, "<i2", "r") if raw.stat().st_size else np.zeros(0, np.int16)
+        if len(pcm) != (ends[-1] if len(ends) else 0):
+            raise CorpusError(f"{raw} is damaged: delete {folder} and run again")
+        parts.append(Part(f"{split}-{kind}", pcm, ends, about["words"], about["voices"]))
+    return Recordings(*parts)
+
+
+def write_manifest(folder: Path, path: Path) -> None:
+    """List the clips that training heard, with what identifies each, as CSV.
+
+    Args:
+        folder: where :func:`prepare` put them.
+        path: the file to write.
+    """
+    with replacing(path) as file:
+        lines = [("source", "licence", "kind", "word", "clip", "sha256")]
+        for kind in _KINDS:
+            about = json.loads((folder / f"{TRAINING}-{kind}.json").read_bytes())
+            words = about["words"] if kind in (WORD, OTHER) else [""] * len(about["words"])
+            columns = ("sources", "licences", "names", "sha256")
+            sources, licences, names, hashes = (about[column] for column in columns)
+            kinds = [kind] * len(words)
+            lines += zip(sources, licences, kinds, words, names, hashes, strict=True)
+        for line in lines:
+            file.write((",".join(_quoted(cell) for cell in line) + "\n").encode())
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if any(c in cell for c in ',"\n') else cell
