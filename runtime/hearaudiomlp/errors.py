@@ -117,6 +117,21 @@ class AudioFileChangedError(AudioFileError):
     """An audio file that was changed between being found and being embedded."""
 
 
+class AudioFileTruncatedError(AudioFileError):
+    """An audio file of which a part is missing or damaged.
+
+    ``on_truncated="keep"`` takes what is there.
+    """
+
+
+class AudioFormatChangedError(AudioFileError):
+    """An audio file whose sample rate or number of channels changes in the middle."""
+
+
+class MissingDecoderError(AudioFileError, MissingPackageError):
+    """An audio file that needs a decoder that isn't installed. Other files may not need it."""
+
+
 class RunChangedError(HearAudioMLPError, ValueError):
     """An interrupted run that can't be continued: its files, model or options were others."""
 

@@ -1,40 +1,51 @@
-"""Audio files into mono float32 at 16 kHz (extra ``[audio]``: soundfile and soxr)."""
+"""Audio files into mono float32 at 16 kHz (extras ``[audio]`` and ``[media]``)."""
 
 import contextlib
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.truncation import find_truncation
-from hearaudiomlp.audio.wav import plain_wav
+from hearaudiomlp.audio.decoders import Decoder, examine, open_decoder, open_regular
+from hearaudiomlp.audio.libsndfile import load_soundfile
 from hearaudiomlp.errors import (
+    AudioFileChangedError,
     AudioFileError,
     AudioFileNotFoundError,
+    AudioFileTruncatedError,
+    AudioFormatChangedError,
+    MissingDecoderError,
     MissingPackageError,
+    OptionError,
+    warn_once,
 )
 from hearaudiomlp.signal.arrays import peak, warn_if_loud
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.remote import Copy, is_url, local_path
 
+OnTruncated = Literal["fail", "keep"]
+"""What to do about a file of which a part is missing."""
+
 _RATES = range(1_000, 2_000_000)
-"""Samples per second that a header may tell: bats are recorded at up to 500 kHz."""
+"""Plausible samples per second: bats are recorded at up to 500 kHz."""
 
 _CHUNK = 1 << 16
 """Samples of the file that are decoded at a time."""
 
 _16_BIT_STEP = np.float32(2**-15)
 
-_SLACK = 4 * 1152
-"""Samples that may lack of what the header promises: MP3 counts its padding differently."""
+_LEAST_BYTES = 8
+"""Bytes per second that the sparest codecs take for silence. A file with fewer is a bomb."""
+
+_CANCELLED = 1e-4
+"""Power of the average, relative to that of the channels (-40 dB), that counts as cancelled."""
 
 
 @dataclass(frozen=True)
@@ -53,80 +64,120 @@ class Recording:
     duration: float
     """Seconds in the file."""
 
+    truncated: str = ""
+    """What is missing of the file, in words; empty for a whole file."""
 
-def _packages() -> tuple[ModuleType, ModuleType]:
+
+def _load_soxr() -> ModuleType:
     try:
-        import soundfile
         import soxr
-    except (ImportError, OSError) as problem:  # soundfile raises OSError without libsndfile
+    except ImportError as problem:
         raise MissingPackageError(
             f"reading audio files needs soundfile and soxr ({problem}): "
             "pip install 'hearaudiomlp[audio]'"
         ) from problem
-    return soundfile, soxr
+    return soxr  # type: ignore[no-any-return]
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 class AudioStream:
-    """A file that is decoded chunk by chunk, so that its length costs no memory."""
+    """A file that is decoded chunk by chunk, so that its length costs no memory.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    Examples:
+        >>> from hearaudiomlp.audio import AudioStream
+        >>> stream = AudioStream("samples/words.flac")
+        >>> sum(len(chunk) for chunk in stream.chunks()) / 16000 == stream.duration
+        True
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        channel: int | None = None,
+        on_truncated: OnTruncated = "fail",
+    ) -> None:
         """Open the file.
+
+        Args:
+            path: of the file, or its URL.
+            channel: the channel to take, from 1; None for the average of all.
+            on_truncated: ``"fail"`` refuses a file of which a part is missing or damaged, and
+                ``"keep"`` takes what is there: see :attr:`truncated`.
 
         Raises:
             AudioFileNotFoundError: there is no such file.
-            AudioFileError: it isn't an audio file that can be read.
+            AudioFileError: it isn't an audio file that can be read, or has no such channel.
+            AudioFileTruncatedError: a part of it is missing.
+            AudioFormatChangedError: its sample rate or number of channels changes.
+            MissingDecoderError: it needs the extra ``[media]``, which isn't installed.
             MissingPackageError: the extra ``[audio]`` isn't installed.
+            OptionError: an invalid option value.
         """
-        soundfile, soxr = _packages()
-        # soundfile raises TypeError for headerless formats, soxr ValueError for odd rates.
-        self._errors = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError)
+        if on_truncated not in ("fail", "keep"):
+            raise OptionError(f"on_truncated is fail or keep, not {on_truncated!r}")
+        if channel is not None and channel < 1:
+            raise OptionError(f"channels are counted from 1, not {channel}")
+        load_soundfile()
+        soxr = _load_soxr()
         self.path = os.fspath(path)
+        self.truncated = ""
+        """What is missing, in words: complete when all chunks were taken."""
+        self.decoded = 0
+        """Samples of the file that have been decoded so far."""
+        self._keep, self._channel = on_truncated == "keep", channel
+        self._power = np.zeros(2)  # of the channels, and of their average
         self._copy: Copy | None = None
-        local = self._fetched() if is_url(self.path) else local_path(self.path)
+        self._local = str(self._fetched()) if is_url(self.path) else local_path(self.path)
         try:
-            self._file = self._open(local, soundfile)
-            self.sample_rate: int = self._file.samplerate
-            self.channels: int = self._file.channels
+            self._decoder = self._open()
+            self.sample_rate: int = self._decoder.sample_rate
+            self.channels: int = self._decoder.channels
             try:
                 self._resampler = self._resample_from(self.sample_rate, soxr)
+                if channel is not None and channel > self.channels:
+                    raise ValueError(f"it has no channel {channel}, only {self.channels}")
             except ValueError:
-                self._file.close()
+                self._decoder.close()
                 raise
         except FileNotFoundError:
             raise AudioFileNotFoundError(f"there is no file {self.path}") from None
+        except MissingDecoderError as problem:
+            raise MissingDecoderError(f"{self.path}: {problem}") from problem
         except AudioFileError:
             raise
-        except self._errors as problem:
+        except (OSError, ValueError) as problem:
             raise self._unreadable(problem) from problem
         finally:
             if self._copy is not None and os.name == "posix":  # it stays open, without its name
                 self._copy.close()
-        self.decoded = 0
-        """Samples of the file that have been decoded so far."""
 
-    def _open(self, local: str | Path, soundfile: ModuleType) -> Any:
-        file = open(local, "rb")  # noqa: PTH123, SIM115 - a Path is slow; who closes it varies
-        try:
-            if (plain := plain_wav(file)) is not None:
-                self._read: Callable[[int], Any] = plain.read
-                return plain
-            if file.seekable():  # no pipe, of which the next step tells
-                file.seek(0)
-            if (missing := find_truncation(file)) is not None:
-                raise AudioFileError(f"{self.path}: cut off: {missing}")
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-        # As bytes where names of files are bytes: not all of them are text.
-        opened = soundfile.SoundFile(os.fsencode(local) if os.name == "posix" else local)
-        dtype = "int16" if opened.subtype == "PCM_16" else "float32"
-        self._read = partial(opened.read, dtype=dtype, always_2d=True)
-        return opened
+    def _open(self) -> Decoder:
+        with open_regular(self._local) as file:
+            self._version = _version(os.fstat(file.fileno()))
+            structure = examine(file)
+        if structure.change:
+            raise AudioFormatChangedError(f"{self.path}: changes its format: {structure.change}")
+        if structure.missing:
+            self._miss(structure.missing)
+        if structure.note:
+            warn_once(
+                f"{self.path} {structure.note}", f"{self.path}: {structure.note}", UserWarning
+            )
+        return open_decoder(self._local, structure)
+
+    def _miss(self, what: str) -> None:
+        """Fail because something is missing, or make a note of it."""
+        if not self._keep:
+            raise AudioFileTruncatedError(f"{self.path}: incomplete: {what}")
+        self.truncated = self.truncated or what
 
     def _resample_from(self, rate: int, soxr: ModuleType) -> Any:
         if not _RATES.start <= rate < _RATES.stop:
-            raise ValueError(f"a rate of {rate} Hz can't be meant")
+            raise ValueError(f"a rate of {rate} Hz is not plausible")
         if rate == SAMPLE_RATE:
             return None
         return soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
@@ -141,15 +192,10 @@ class AudioStream:
         return self._copy.path
 
     def _unreadable(self, problem: Exception) -> AudioFileError:
-        reason = getattr(problem, "error_string", None) or getattr(problem, "strerror", None)
-        reason = str(reason or problem).rstrip(".")
+        reason = str(getattr(problem, "strerror", None) or problem).rstrip(".")
+        if self.truncated:
+            return AudioFileTruncatedError(f"{self.path}: incomplete: {self.truncated} ({reason})")
         return AudioFileError(f"{self.path}: not an audio file that can be read ({reason})")
-
-    def _check(self, samples: Floats) -> None:
-        highest = peak(samples)
-        if not math.isfinite(highest):
-            raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
-        warn_if_loud(highest)
 
     @property
     def duration(self) -> float:
@@ -159,53 +205,118 @@ class AudioStream:
     def chunks(self) -> Iterator[Floats]:
         """Decode the file, once: mono at 16 kHz, in pieces [shape=(n,)] of any length.
 
-        Channels are averaged; other rates than 16 kHz are resampled by soxr (high quality). Samples
-        far outside [-1, 1] are warned of, once.
+        Channels are averaged, unless one was chosen; other rates than 16 kHz are resampled by soxr
+        (high quality). There is one warning about samples far outside [-1, 1], and one for each
+        file whose channels cancel each other out.
 
         Raises:
-            AudioFileError: it is damaged, or has NaN or infinity in it.
+            AudioFileError: it has NaN or infinity in it, or is a decompression bomb.
+            AudioFileTruncatedError: a part of it is missing or damaged.
+            AudioFileChangedError: it was written to meanwhile.
+            AudioFormatChangedError: its sample rate or number of channels changes.
         """
-        # 16 bits are scaled here, which gives the same numbers sooner; they can't be out of range.
-        sixteen = self._file.subtype == "PCM_16"
-        with contextlib.closing(self._file):
-            while True:
-                try:
-                    samples = self._read(_CHUNK)
-                    self.decoded += len(samples)
-                    if sixteen:
-                        samples = samples * _16_BIT_STEP
-                    # The mean of one channel is the channel; many files are short, and mono.
-                    mono = samples[:, 0] if self.channels == 1 else samples.mean(1, np.float32)
-                    if not sixteen:
-                        self._check(mono)
-                    last = len(samples) < _CHUNK
-                    if self._resampler is not None and self.decoded:
-                        mono = self._resampler.resample_chunk(mono, last=last)
-                except AudioFileError:
-                    raise
-                except self._errors as problem:
-                    raise self._unreadable(problem) from problem
+        with contextlib.closing(self._decoder):
+            last = False
+            while not last:
+                samples = self._read()
+                self.decoded += len(samples)
+                mono = self._mono(samples)
+                last = len(samples) < _CHUNK
+                if self._resampler is not None and self.decoded:
+                    mono = self._resampler.resample_chunk(mono, last=last)
                 yield mono
-                if last:
-                    break
+            missing = self._decoder.missing
         if self._copy is not None:
             self._copy.close()
-        promised = self._file.frames
-        if self.decoded + _SLACK < promised < sys.maxsize:
-            raise AudioFileError(
-                f"{self.path}: cut off: its header promises {promised:,} samples, "
-                f"{self.decoded:,} came"
+        else:
+            self._refuse_changed()
+        if missing:
+            self._miss(missing)
+        if self._power[1] < _CANCELLED * self._power[0]:
+            warn_once(
+                f"{self.path} cancels",
+                f"{self.path}: its channels cancel each other out in their average: choose one",
+                UserWarning,
             )
 
+    def _read(self) -> npt.NDArray[Any]:
+        size, _ = self._version
+        if self.decoded > self.sample_rate * max(3600, size // _LEAST_BYTES):
+            raise AudioFileError(
+                f"{self.path}: {size:,} bytes that decode to over {self.duration / 3600:.0f} hours"
+            )
+        try:
+            return self._decoder.read(_CHUNK)
+        except AudioFormatChangedError as problem:
+            raise AudioFormatChangedError(
+                f"{self.path}: changes its format: {problem}"
+            ) from problem
+        except ValueError as problem:
+            if not self.decoded:
+                raise self._unreadable(problem) from problem
+            self._miss(f"it can't be decoded after {self.duration:.2f} s ({problem})")
+        return np.zeros((0, self.channels), np.float32)
 
-def read_audio(path: str | os.PathLike[str]) -> Recording:
-    """Decode a file of any format that libsndfile reads, any rate and number of channels.
+    def _mono(self, samples: npt.NDArray[Any]) -> Floats:
+        """Return one channel, or the average of all."""
+        # 16 bits are scaled here, which gives the same numbers sooner; they can't be out of range.
+        if checked := samples.dtype != np.int16:
+            scaled: Floats = samples
+        else:
+            scaled = samples * _16_BIT_STEP
+        if self.channels == 1:  # the mean of one channel is the channel
+            mono: Floats = scaled[:, 0]
+        elif self._channel is not None:
+            mono = np.ascontiguousarray(scaled[:, self._channel - 1])
+        else:
+            mono = scaled.mean(1, np.float32)
+            self._power += np.vdot(scaled, scaled) / self.channels, np.vdot(mono, mono)
+        if checked:
+            highest = peak(mono)
+            if not math.isfinite(highest):
+                raise AudioFileError(f"{self.path}: has NaN or infinity in its samples")
+            warn_if_loud(highest)
+        return mono
+
+    def _refuse_changed(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile: it was read all the same
+            status = os.stat(self._local)  # noqa: PTH116 - not all names are text
+            if _version(status) != self._version:
+                raise AudioFileChangedError(f"{self.path}: has changed while it was read")
+
+
+def read_audio(
+    path: str | os.PathLike[str],
+    *,
+    channel: int | None = None,
+    on_truncated: OnTruncated = "fail",
+) -> Recording:
+    """Decode a file of any common format, sample rate and number of channels.
+
+    Args:
+        path: of the file, or its URL.
+        channel: the channel to take, from 1; None for the average of all.
+        on_truncated: ``"fail"`` refuses a file of which a part is missing or damaged, and
+            ``"keep"`` takes what is there and describes what isn't in :attr:`Recording.truncated`.
 
     Raises:
         AudioFileNotFoundError: there is no such file.
-        AudioFileError: it can't be decoded, or has NaN or infinity in it.
+        AudioFileError: it can't be decoded, has no such channel, or has NaN or infinity in it.
+        AudioFileTruncatedError: a part of it is missing or damaged.
+        AudioFormatChangedError: its sample rate or number of channels changes in the middle.
+        MissingDecoderError: it needs the extra ``[media]``, which isn't installed.
         MissingPackageError: the extra ``[audio]`` isn't installed.
+
+    Examples:
+        >>> from hearaudiomlp import read_audio
+        >>> recording = read_audio("samples/words.flac")
+        >>> recording.sample_rate, recording.channels, recording.truncated
+        (16000, 1, '')
+        >>> recording.samples.dtype
+        dtype('float32')
     """
-    stream = AudioStream(path)
+    stream = AudioStream(path, channel=channel, on_truncated=on_truncated)
     samples = np.concatenate(list(stream.chunks()))
-    return Recording(samples, stream.sample_rate, stream.channels, stream.duration)
+    return Recording(
+        samples, stream.sample_rate, stream.channels, stream.duration, stream.truncated
+    )

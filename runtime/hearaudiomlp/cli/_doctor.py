@@ -24,6 +24,7 @@ from hearaudiomlp.weights import locate
 
 _EXTRAS = {
     "audio": ("soundfile", "soxr"),
+    "media": ("av",),
     "parquet": ("pyarrow",),
     "hdf5": ("h5py",),
     "dask": ("distributed",),

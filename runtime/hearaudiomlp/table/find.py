@@ -15,6 +15,9 @@ ENDINGS = frozenset(
     for ending in (
         *("wav", "wave", "bwf", "rf64", "w64", "flac", "mp3", "mp2", "ogg", "oga", "opus"),
         *("aif", "aiff", "aifc", "au", "snd", "caf", "sph", "voc"),
+        # By the extra [media]; without it, they are reported as failed.
+        *("m4a", "m4b", "aac", "wma", "amr", "awb", "ac3", "eac3", "mp1", "spx", "ape", "wv"),
+        *("tta", "mka", "weba", "mp4", "m4v", "mov", "3gp", "3g2", "webm", "mkv", "avi"),
     )
 )
 """Endings of the files that are taken from a folder, in lower case."""

@@ -1,0 +1,104 @@
+"""Containers of sound and pictures, which FFmpeg reads: are they as long as they say?
+
+FFmpeg reads what is left of a file that was cut off and ends without an error. Sizes are looked up
+where the formats keep them: ISO 14496-12 (MP4, MOV, M4A, 3GP), RFC 8794 (Matroska, WebM) and
+Microsoft's Advanced Systems Format (WMA).
+"""
+
+from typing import BinaryIO
+
+from hearaudiomlp.audio.containers.structure import Structure, promises, read_at, size_of
+
+_SEGMENT, _EBML = 0x18538067, 0x1A45DFA3
+_FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
+
+
+def mp4(file: BinaryIO) -> Structure:
+    """Go through the outermost boxes of an MP4 file."""
+    length = size_of(file)
+    at, previous = 0, b""
+    index = False
+    missing = ""
+    while at + 8 <= length:
+        head = read_at(file, at, 16)
+        size, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        elif size == 0:  # up to the end
+            size = length - at
+        if size < 8 or not name.strip(b"\0"):
+            break  # what is behind the boxes is no box
+        index = index or name == b"moov"
+        if at + size > length and name not in (b"free", b"skip", b"wide", b"udta", b"mfra"):
+            missing = promises(at + size, length)
+            break
+        previous, at = name, at + size
+    if previous == b"moof" and not missing:
+        missing = "the samples of its last fragment aren't there"
+    if not index:
+        missing = f"its index (the box moov) isn't there{'; ' if missing else ''}{missing}"
+    brand = read_at(file, 8, 3)
+    kind = "M4A" if brand == b"M4A" else "3GP" if brand[:2] == b"3g" else "MP4"
+    return Structure(kind, media=True, missing=missing)
+
+
+def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
+    """Read a number of variable length; return it and its bytes. Unknown sizes are -1."""
+    if not data or not data[0]:
+        return 0, 0
+    width = 9 - data[0].bit_length()
+    if len(data) < width:
+        return 0, 0
+    value = int.from_bytes(data[:width], "big")
+    if keep_marker:
+        return value, width
+    value &= (1 << 7 * width) - 1
+    return (-1 if value == (1 << 7 * width) - 1 else value), width
+
+
+def matroska(file: BinaryIO) -> Structure:
+    """Go through the elements of a Matroska or WebM file, into those of unknown size."""
+    length = size_of(file)
+    at, missing, files = 0, "", 0
+    while at < length:
+        head = read_at(file, at, 12)
+        name, width = _number(head, keep_marker=True)
+        size, more = _number(head[width:], keep_marker=False)
+        if not width or not more:
+            if length - at < 12 and any(head):
+                missing = "its last element isn't whole"
+            break
+        files += name == _EBML
+        if files > 1:
+            missing = f"another file of {length - at:,} bytes is behind the first one"
+            break
+        at += width + more
+        if name == _SEGMENT and size >= 0 and at + size > length:
+            missing = promises(at + size, length)
+            break
+        if name == _SEGMENT or size < 0:
+            continue  # what is in it comes next
+        if at + size > length:
+            missing = promises(at + size, length)
+            break
+        at += size
+    return Structure("Matroska", media=True, missing=missing)
+
+
+def asf(file: BinaryIO) -> Structure:
+    """Look up the size of a WMA file in its header."""
+    length = size_of(file)
+    header = read_at(file, 0, 30)
+    end = min(int.from_bytes(header[16:24], "little"), length)
+    at = 30
+    missing = ""
+    while at + 24 <= end:
+        head = read_at(file, at, 104)
+        size = int.from_bytes(head[16:24], "little")
+        if head[:16] == _FILE_PROPERTIES:
+            promised, flags = int.from_bytes(head[40:48], "little"), head[88:89]
+            if promised > length and not (flags or b"\0")[0] & 1:
+                missing = promises(promised, length)
+            break
+        at += max(size, 24)
+    return Structure("WMA", media=True, missing=missing)

@@ -1,0 +1,257 @@
+"""Formats without a table of contents: MP3 (and layers I and II), AAC in ADTS, AMR.
+
+Such files are frames, end to end, and each frame's header gives its size (ISO 11172-3, 13818-3 and
+13818-7; RFC 4867). So the only reliable length is a count of the frames. Decoders estimate it from
+the first frame's bit rate or take the word of an optional Xing, Info or VBRI header.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
+
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+"""By the two bits that tell MPEG-1 (3), MPEG-2 (2) and MPEG-2.5 (0)."""
+
+_KBITS = {
+    (3, 3): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (3, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (3, 1): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 3): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""By MPEG-1 (3) or later (2), and by the two bits of the layer: I is 3, II is 2, III is 1."""
+
+_AAC_RATES = (
+    *(96000, 88200, 64000, 48000, 44100, 32000, 24000),
+    *(22050, 16000, 12000, 11025, 8000, 7350),
+)
+
+_AMR_SIZES = {
+    b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 6, 6, 6, 1, 1, 1, 1),
+    b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 6, 1, 1, 1, 1, 1),
+}
+"""Bytes of a frame, by the four bits of its mode."""
+
+_BUFFER = 1 << 16
+
+_SEARCH = 1 << 22
+"""Bytes between two frames that are searched for the second one."""
+
+
+class Frame(NamedTuple):
+    """A frame's header."""
+
+    size: int
+    """Bytes, with the header."""
+
+    sample_rate: int
+    channels: int
+    samples: int
+    """Samples per channel."""
+
+    codec: str
+
+
+def mp3_frame(head: bytes) -> Frame | None:
+    """Read the four bytes of a header; None, if they are none or of free format."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] < 0xE0:
+        return None
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    kbits, rate = head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or layer == 0 or kbits in (0, 15) or rate == 3:
+        return None
+    later = 3 if version == 3 else 2
+    bits = 1000 * _KBITS.get((later, layer), _KBITS[2, 2])[kbits]
+    hertz = _RATES[version][rate]
+    padding = head[2] >> 1 & 1
+    if layer == 3:
+        samples, size = 384, 4 * (12 * bits // hertz + padding)
+    else:
+        samples = 576 if layer == 1 and later == 2 else 1152
+        size = samples // 8 * bits // hertz + padding
+    channels = 1 if head[3] >> 6 == 3 else 2
+    return Frame(size, hertz, channels, samples, f"MPEG layer {'I' * (4 - layer)}")
+
+
+def adts_frame(head: bytes) -> Frame | None:
+    """Read the seven bytes of an ADTS header; None, if they are none."""
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return None
+    rate = head[2] >> 2 & 15
+    channels = (head[2] & 1) << 2 | head[3] >> 6
+    size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    if rate >= len(_AAC_RATES) or size < 7:
+        return None
+    return Frame(size, _AAC_RATES[rate], channels, 1024 * (1 + (head[6] & 3)), "AAC")
+
+
+def id3_size(head: bytes) -> int:
+    """Return the bytes of the ID3v2 tag that starts with these ten; 0, if none does."""
+    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return size + (20 if head[5] & 0x10 else 10)
+
+
+def _tag_size(head: bytes, left: int) -> int:
+    """Return the bytes of a tag of any kind that is between or behind frames; 0, if it is none."""
+    if size := id3_size(head):
+        return size
+    if head.startswith(b"TAG") and left in (128, 128 + 227):
+        return left
+    if head.startswith(b"APETAGEX"):
+        return 32 + int.from_bytes(head[12:16], "little")
+    if head.startswith(b"LYRICSBEGIN"):
+        return left
+    return 0
+
+
+@dataclass
+class _Walk:
+    """What was found from the first frame to the last."""
+
+    first: Frame | None = None
+    frames: int = 0
+    start: int = 0
+    """Where the first frame is."""
+    strange: int = 0
+    """Bytes between frames that aren't of a tag."""
+    cut: str = ""
+    change: str = ""
+    tags: int = 0
+    """Tags between frames: the file is several ones, put together."""
+
+
+def _same(one: Frame, other: Frame) -> bool:
+    return (one.sample_rate, one.channels, one.codec) == (
+        other.sample_rate,
+        other.channels,
+        other.codec,
+    )
+
+
+def _next_frame(
+    file: BinaryIO, at: int, length: int, parse: Callable[[bytes], Frame | None]
+) -> int | None:
+    """Search for the next place where two frames follow each other, or one ends the file."""
+    end, length = length, min(length, at + _SEARCH)
+    while at < length:
+        data = read_at(file, at, _BUFFER)
+        for match in re.finditer(b"\xff", data):
+            here = at + match.start()
+            frame = parse(read_at(file, here, 7))
+            if frame is None:
+                continue
+            behind = here + frame.size
+            following = parse(read_at(file, behind, 7))
+            if behind == end or (following is not None and _same(frame, following)):
+                return here
+        at += len(data)
+    return None
+
+
+def _walk(  # noqa: C901 - a parser
+    file: BinaryIO, at: int, parse: Callable[[bytes], Frame | None]
+) -> _Walk:
+    """Go from frame to frame."""
+    length = size_of(file)
+    found = _Walk()
+    while at < length:
+        head = read_at(file, at, 16)
+        frame = parse(head)
+        if frame is not None and found.first is None:
+            rest = read_at(file, at + frame.size, 16)
+            following = parse(rest)
+            if not (following and _same(frame, following)) and not _tag_size(rest, 128):
+                frame = frame if at + frame.size == length else None
+        elif frame is not None and found.first is not None and not _same(found.first, frame):
+            following = parse(read_at(file, at + frame.size, 7))
+            if following is not None and _same(frame, following):
+                found.change = found.change or (
+                    f"{found.first.sample_rate} Hz, {found.first.channels} channels, then "
+                    f"{frame.sample_rate} Hz, {frame.channels} channels"
+                )
+            else:
+                frame = None
+        if frame is not None:
+            if at + frame.size > length:
+                found.cut = f"its last frame has {length - at:,} of {frame.size:,} bytes"
+            if found.first is None:
+                found.first, found.start = frame, at
+            found.frames += not found.cut
+            at += frame.size
+        elif size := _tag_size(head, length - at):
+            at += size
+            found.tags += at < length
+        else:
+            behind = _next_frame(file, at, length, parse)
+            if behind is None:
+                break
+            found.strange += behind - at
+            at = behind
+    return found
+
+
+def _promised_frames(data: bytes) -> int | None:
+    """Return the number of frames that a Xing, Info or VBRI header tells, if the frame is one."""
+    for offset in (36, 21, 13, 23, 15):  # side information of stereo and mono, with or without CRC
+        if data[offset : offset + 4] in (b"Xing", b"Info") and data[offset + 7] & 1:
+            return int.from_bytes(data[offset + 8 : offset + 12], "big")
+    if data[36:40] == b"VBRI":
+        return int.from_bytes(data[50:54], "big")
+    return None
+
+
+def mp3(file: BinaryIO, start: int) -> Structure | None:
+    """Count the frames of an MP3; None, if it is none.
+
+    Args:
+        file: an open file.
+        start: where the first frame may be: behind an ID3v2 tag.
+    """
+    walk = _walk(file, start, mp3_frame)
+    if walk.first is None:
+        return None
+    head = read_at(file, walk.start, 64)
+    promised = _promised_frames(head.ljust(64, b"\0"))
+    frames = walk.frames
+    missing = walk.cut
+    if promised is not None:
+        frames -= 1  # that of the header has no sound
+        if frames + 2 < promised:
+            missing = f"its header promises {promised:,} frames and there are {frames:,}"
+    kind = {"MPEG layer III": "MP3", "MPEG layer II": "MP2"}.get(walk.first.codec, "MP1")
+    return Structure(
+        kind,
+        media=bool(walk.tags or walk.strange),
+        missing=missing,
+        note=f"{walk.strange:,} bytes between its frames are no sound" if walk.strange else "",
+        change=walk.change,
+        samples=frames * walk.first.samples,
+        exact=promised is not None,
+    )
+
+
+def adts(file: BinaryIO, start: int) -> Structure | None:
+    """Look at AAC in ADTS: see :func:`mp3`."""
+    walk = _walk(file, start, adts_frame)
+    if walk.first is None:
+        return None
+    return Structure("AAC", media=True, missing=walk.cut, change=walk.change)
+
+
+def amr(file: BinaryIO) -> Structure:
+    """Look at AMR, narrow or wide band."""
+    length = size_of(file)
+    magic = read_at(file, 0, 9)
+    magic = magic if magic in _AMR_SIZES else magic[:6]
+    sizes = _AMR_SIZES[magic]
+    at, size = len(magic), 0
+    while at < length:
+        size = sizes[read_at(file, at, 1)[0] >> 3 & 15]
+        at += size
+    missing = f"its last frame has {length - at + size} of {size} bytes" if at > length else ""
+    return Structure("AMR", media=True, missing=missing)

@@ -1,0 +1,72 @@
+"""What the bytes of a sound file say about it before anything is decoded."""
+
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class RawPcm:
+    """Samples that a header describes wrongly, so that they are read without it."""
+
+    offset: int
+    """Where they start, in bytes."""
+
+    size: int
+    """Bytes of them."""
+
+    sample_rate: int
+    channels: int
+
+    subtype: str
+    """As libsndfile calls it: ``PCM_16``, ``FLOAT`` ..."""
+
+    big_endian: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The facts that choose a decoder and say whether a file is whole."""
+
+    kind: str
+    """Name of the format, for messages."""
+
+    media: bool = False
+    """Whether libsndfile would read it wrongly, or only in part: it is FFmpeg's then."""
+
+    missing: str = ""
+    """What is known to be gone, in words; nothing, where nothing is."""
+
+    note: str = ""
+    """What the reader of a whole file should know, in words."""
+
+    change: str = ""
+    """How the sample rate or the number of channels changes in mid-file."""
+
+    samples: int | None = None
+    """Samples per channel, counted in the file where its header can't be trusted with it."""
+
+    raw: RawPcm | None = None
+    """Where the samples are, if the header is wrong about it."""
+
+    links: tuple[tuple[int, int], ...] = ()
+    """Offset and size of the streams that follow one another, if there are several."""
+
+    exact: bool = True
+    """Whether libsndfile knows the number of samples exactly."""
+
+
+def size_of(file: BinaryIO) -> int:
+    """Return the length of an open file in bytes."""
+    return file.seek(0, io.SEEK_END)
+
+
+def read_at(file: BinaryIO, offset: int, count: int) -> bytes:
+    """Read ``count`` bytes, or those that there are, from ``offset`` on."""
+    file.seek(offset)
+    return file.read(count)
+
+
+def promises(promised: int, there: int) -> str:
+    """Say that a header promises bytes that aren't there."""
+    return f"its header promises {promised:,} bytes and there are {there:,}"

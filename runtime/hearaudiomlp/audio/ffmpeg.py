@@ -1,0 +1,191 @@
+"""Decoding by FFmpeg's libraries (extra ``[media]``: PyAV, which has them in its wheels)."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from hearaudiomlp._types import Floats
+from hearaudiomlp.audio.containers.structure import Structure
+from hearaudiomlp.errors import AudioFormatChangedError, MissingPackageError
+
+_FORMATS = ",".join(
+    (
+        *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dsf"),
+        *("dts", "eac3", "flac", "flv", "iff", "loas", "matroska", "webm", "matroska,webm"),
+        *("mov,mp4,m4a,3gp,3g2,mj2", "mov", "mp4", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "nut"),
+        *(
+            "ogg",
+            "rm",
+            "sln",
+            "sox",
+            "spdif",
+            "tak",
+            "truehd",
+            "tta",
+            "voc",
+            "w64",
+            "wav",
+            "wv",
+            "xwma",
+        ),
+    )
+)
+"""Containers that hold sound. No playlists: those could name any file or address."""
+
+_PROMISED = ("mov", "asf", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak")
+"""Containers whose headers have the length of the sound; others estimate it."""
+
+_SLACK_S = 0.1
+"""Seconds that may lack of that: WMA and AAC count their own delay differently."""
+
+
+def load_av() -> ModuleType:
+    """Import PyAV.
+
+    Raises:
+        MissingPackageError: the extra ``[media]`` isn't installed.
+    """
+    try:
+        import av
+    except (ImportError, OSError) as problem:
+        raise MissingPackageError(
+            f"this needs PyAV ({problem}): pip install 'hearaudiomlp[media]'"
+        ) from problem
+    return av
+
+
+def _floats(frame: Any, channels: int) -> Floats:
+    """Return a frame's samples in [-1, 1] [shape=(n, channels)]."""
+    values = frame.to_ndarray()
+    values = values.T if frame.format.is_planar else values.reshape(-1, channels)
+    if values.dtype == np.uint8:
+        return np.asarray((values - np.float32(128)) / np.float32(128), np.float32)
+    if values.dtype.kind == "i":
+        scale = np.float32(2.0 ** (1 - 8 * values.dtype.itemsize))
+        return np.asarray(values * scale, np.float32)
+    return np.asarray(values, np.float32)
+
+
+class FfmpegDecoder:
+    """A file whose first, or marked, sound track FFmpeg decodes."""
+
+    def __init__(self, path: str, structure: Structure) -> None:
+        """Open it and decode the beginning: only the first frame has the true sample rate.
+
+        Raises:
+            MissingPackageError: PyAV isn't installed.
+            ValueError: FFmpeg can't read it, or it has no sound. The message is the reason.
+        """
+        self._av = load_av()
+        self._structure = structure
+        self._packets = self._bad = 0
+        self._end: float | None = None
+        self._broken = ""
+        self._rest: list[Floats] = []
+        # A file, not its name: FFmpeg takes some names for protocols and would open what they name.
+        self._file = open(path, "rb")  # noqa: SIM115, PTH123 - closed with this one
+        try:
+            self._start()
+        except self._av.FFmpegError as problem:
+            self._file.close()
+            raise ValueError(self._reason(problem)) from problem
+        except BaseException:
+            self._file.close()
+            raise
+
+    @staticmethod
+    def _reason(problem: Any) -> str:
+        return str(problem.strerror or problem).rstrip(".")
+
+    def _start(self) -> None:
+        options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+        self._container = self._av.open(
+            self._file, metadata_errors="replace", container_options=options
+        )
+        self._stream = self._container.streams.best("audio")
+        if self._stream is None:
+            raise ValueError("it has no sound track")
+        self._frames = self._decoded_frames()
+        self.sample_rate = self.channels = 0
+        for frame in self._frames:
+            self.sample_rate = frame.sample_rate
+            self.channels = len(frame.layout.channels)
+            self._rest = [_floats(frame, self.channels)]
+            break
+        else:
+            raise ValueError(self.missing or "its sound track has no samples")
+
+    def _decoded_frames(self) -> Iterator[Any]:
+        """Decode packet by packet; those that can't be decoded are counted."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except self._av.FFmpegError as problem:
+                self._broken = f"FFmpeg can't read any further ({self._reason(problem)})"
+                return
+            if packet.dts is None and not packet.size:
+                pass  # what the decoder still has comes at the end
+            else:
+                self._packets += 1
+                self._bad += packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except self._av.EOFError:
+                return
+            except self._av.FFmpegError:
+                self._bad += not packet.is_corrupt
+                continue
+            if packet.pts is not None:
+                self._end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for frame in frames:
+                if frame.samples:
+                    yield frame
+
+    @property
+    def missing(self) -> str:
+        """What couldn't be decoded, or was promised and didn't come, in words."""
+        if self._broken:
+            return self._broken
+        # In MP3 and AAC, tags between frames are no packets either. Frames are counted there.
+        if self._bad and not self._structure.kind.startswith(("MP3", "MP2", "AAC")):
+            return f"{self._bad:,} of its {self._packets:,} packets are damaged"
+        duration = self._stream.duration
+        if self._container.format.name.startswith(_PROMISED) and duration and self._end:
+            promised = float(duration * self._stream.time_base)
+            if self._end + _SLACK_S < promised:
+                return f"its header promises {promised:.2f} s and there are {self._end:.2f} s"
+        return ""
+
+    def read(self, count: int) -> Floats:
+        """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
+
+        Raises:
+            AudioFormatChangedError: the sample rate or the number of channels changes.
+        """
+        pieces, self._rest = self._rest, []
+        have = sum(map(len, pieces))
+        while have < count:
+            frame = next(self._frames, None)
+            if frame is None:
+                break
+            channels = len(frame.layout.channels)
+            if (frame.sample_rate, channels) != (self.sample_rate, self.channels):
+                raise AudioFormatChangedError(
+                    f"{self.sample_rate} Hz, {self.channels} channels, then "
+                    f"{frame.sample_rate} Hz, {channels} channels"
+                )
+            pieces.append(_floats(frame, channels))
+            have += len(pieces[-1])
+        samples: Floats = np.concatenate([np.zeros((0, self.channels), np.float32), *pieces])
+        self._rest = [samples[count:]] if have > count else []
+        return samples[:count]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+        self._file.close()

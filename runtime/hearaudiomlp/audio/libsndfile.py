@@ -1,0 +1,206 @@
+"""Decoding by libsndfile (extra ``[audio]``: soundfile)."""
+
+import io
+import os
+import sys
+from contextlib import nullcontext
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp.audio.chatter import quiet_libraries
+from hearaudiomlp.audio.containers.structure import RawPcm, Structure
+from hearaudiomlp.errors import MissingPackageError
+
+_MP3_SLACK = 4 * 1152
+"""Samples that may lack in an MP3: encoders count their own delay and padding differently."""
+
+
+def load_soundfile() -> ModuleType:
+    """Import soundfile.
+
+    Raises:
+        MissingPackageError: the extra ``[audio]`` isn't installed.
+    """
+    try:
+        import soundfile
+    except (ImportError, OSError) as problem:  # soundfile raises OSError without libsndfile
+        raise MissingPackageError(
+            f"reading audio files needs soundfile and soxr ({problem}): "
+            "pip install 'hearaudiomlp[audio]'"
+        ) from problem
+    return soundfile  # type: ignore[no-any-return]
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, as a file."""
+
+    def __init__(self, path: str, start: int, size: int) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115, PTH123 - closed with this one
+        self._start, self._size, self._at = start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._size - self._at))
+        self._file.seek(self._start + self._at)
+        count = self._file.readinto(view[:count])
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class LibsndfileDecoder:
+    """A file that libsndfile decodes."""
+
+    def __init__(
+        self, path: str, structure: Structure, link: tuple[int, int] | None = None
+    ) -> None:
+        """Open it.
+
+        Args:
+            path: of the file.
+            structure: what is known of it.
+            link: offset and size of the part to decode, if it isn't all.
+
+        Raises:
+            MissingPackageError: soundfile isn't installed.
+            ValueError: libsndfile refuses it. The message is the reason.
+        """
+        soundfile = load_soundfile()
+        self._errors = (soundfile.LibsndfileError, RuntimeError, TypeError)
+        self._quietly = quiet_libraries if structure.kind.startswith("MP") else nullcontext
+        self._link = link
+        self._part: _Part | None = None
+        try:
+            with self._quietly():
+                self._file = self._open(soundfile, path, structure.raw)
+        except self._errors as problem:  # TypeError: formats without a header
+            raise ValueError(self._reason(problem)) from problem
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.format: str = self._file.format
+        self.frames: int = self._file.frames
+        """Samples per channel, as far as libsndfile knows: it reads no more."""
+        self._dtype = "int16" if self._file.subtype == "PCM_16" else "float32"
+        self._slack = _MP3_SLACK if self._file.subtype.startswith("MPEG") else 0
+        self._promised = self.frames if structure.samples is None else structure.samples
+        if structure.samples is not None and structure.exact:
+            self._promised = self.frames
+        self._decoded = 0
+
+    def _open(self, soundfile: ModuleType, path: str, raw: RawPcm | None) -> Any:
+        if self._link is not None:
+            self._part = _Part(path, *self._link)
+            return soundfile.SoundFile(self._part)
+        if raw is not None:
+            self._part = _Part(path, raw.offset, raw.size)
+            return soundfile.SoundFile(
+                self._part,
+                samplerate=raw.sample_rate,
+                channels=raw.channels,
+                format="RAW",
+                subtype=raw.subtype,
+                endian="BIG" if raw.big_endian else "LITTLE",
+            )
+        # As bytes where names of files are bytes: not all of them are text.
+        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+
+    @staticmethod
+    def _reason(problem: Exception) -> str:
+        return str(getattr(problem, "error_string", None) or problem).strip().rstrip(".")
+
+    @property
+    def missing(self) -> str:
+        """What its header promises and didn't come, in words."""
+        if self._decoded + self._slack < self._promised < sys.maxsize:
+            return f"its header promises {self._promised:,} samples and there are {self._decoded:,}"
+        return ""
+
+    def read(self, count: int) -> npt.NDArray[Any]:
+        """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
+
+        Returns:
+            float32, or int16 where the file has 16 bits.
+
+        Raises:
+            ValueError: libsndfile can't decode it any further. The message is the reason.
+        """
+        try:
+            with self._quietly():
+                samples: npt.NDArray[Any] = self._file.read(
+                    count, dtype=self._dtype, always_2d=True
+                )
+        except self._errors as problem:
+            raise ValueError(self._reason(problem)) from problem
+        self._decoded += len(samples)
+        return samples
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        if self._part is not None:
+            self._part.close()
+
+
+class LinkedDecoder:
+    """The streams of a chained Ogg file, one after the other."""
+
+    def __init__(self, path: str, structure: Structure) -> None:
+        """Open the first one.
+
+        Raises:
+            MissingPackageError: soundfile isn't installed.
+            ValueError: libsndfile refuses it. The message is the reason.
+        """
+        self._path, self._structure = path, structure
+        self._links = list(structure.links)
+        self._current = self._next()
+        self.sample_rate, self.channels = self._current.sample_rate, self._current.channels
+        self.missing = ""
+        """What is known to be gone in the streams that were read, in words."""
+
+    def _next(self) -> LibsndfileDecoder:
+        return LibsndfileDecoder(self._path, self._structure, self._links.pop(0))
+
+    def read(self, count: int) -> npt.NDArray[Any]:
+        """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
+
+        Raises:
+            ValueError: libsndfile can't decode it any further. The message is the reason.
+        """
+        pieces = [self._current.read(count)]
+        have = len(pieces[0])
+        while have < count:
+            self.missing = self.missing or self._current.missing
+            if not self._links:
+                break
+            self._current.close()
+            self._current = self._next()
+            if self._current.sample_rate != self.sample_rate:
+                raise ValueError("the sample rate changes")
+            pieces.append(self._current.read(count - have))
+            have += len(pieces[-1])
+        return np.concatenate(pieces)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._current.close()
