@@ -151,17 +151,22 @@ class Model:
             self._session, self._pid = self._open(), os.getpid()
         return self._session
 
-    def encode(self, audio_windows: Floats) -> dict[str, Floats]:
+    def encode(
+        self, audio_windows: Floats, outputs: Sequence[str] | None = None
+    ) -> dict[str, Floats]:
         """Run the graph on bare windows, on the calling thread.
 
         Args:
             audio_windows: [shape=(n, 16000)], float32, 16 kHz.
+            outputs: names of the outputs to return; the embeddings and logits if not given.
 
         Returns:
             ``frame_embeddings`` [shape=(n, 98, timestamp_embedding_size)] and, for kwmlp,
-            ``keyword_logits`` [shape=(n, 35)].
+            ``keyword_logits`` [shape=(n, 35)]. If asked for, also what the front end computes:
+            ``power_mel`` [shape=(n, 98, 40)] and, for kwmlp, ``mfcc`` [shape=(n, 98, 40)] in dB.
 
         Raises:
+            OptionError: the model has no such output.
             AudioValueError: they are no such windows, or so loud that float32 overflows.
         """
         if audio_windows.dtype != np.float32 or audio_windows.shape[1:] != (WINDOW,):
@@ -169,9 +174,18 @@ class Model:
                 f"windows have to be float32 of shape (n, {WINDOW}), not {audio_windows.dtype} of "
                 f"shape {audio_windows.shape}"
             )
-        outputs = self._current_session().run(audio_windows)
-        refuse_overflow(outputs["frame_embeddings"])
-        return outputs
+        session = self._current_session()
+        if outputs is None:
+            outputs = ("frame_embeddings", "keyword_logits")[: 2 if self.labels else 1]
+        elif unknown := set(outputs) - set(session.outputs):
+            raise OptionError(
+                f"{self.name} has the outputs {', '.join(session.outputs)}, "
+                f"not {', '.join(sorted(unknown))}"
+            )
+        results = session.run(audio_windows, outputs)
+        for values in results.values():
+            refuse_overflow(values)
+        return results
 
     def halves(self) -> "Halves":
         """Open front end and encoder apart, for windows that have frames in common."""
@@ -187,7 +201,7 @@ class Model:
         session = self._current_session()
         return compute_frames(
             audio,
-            lambda block: session.run(block)["frame_embeddings"],
+            lambda block: session.run(block, ("frame_embeddings",))["frame_embeddings"],
             self._team,
             block=self.block,
             size=self.timestamp_embedding_size,

@@ -18,6 +18,9 @@ HOP = 160
 FRAMES = 98
 """Frames in one window: those of 480 samples that are wholly inside it."""
 
+MEL_BANDS = 40
+"""Mel bands of a frame, and MFCCs."""
+
 PAD_LEFT = 80
 """Zeros put before a sound, so that its first frame is centred near 10 ms."""
 

@@ -24,6 +24,8 @@ from hearaudiomlp.inference.io_binding import SIZES, BoundRuns
 from hearaudiomlp.inference.session import CPU, CUDA
 from hearaudiomlp.spec import WINDOW
 
+OUTPUTS = ("frame_embeddings",)
+
 
 def bound_runs(model: hearaudiomlp.Model, *, graphs: bool, sizes=(1, 2, 5)) -> BoundRuns:
     opened = model._session._session
@@ -39,7 +41,7 @@ def test_bound_runs_equal_plain_ones(kwmlp, graphs: bool, counts: list[int], see
     rng = np.random.default_rng(seed)
     for count in counts:  # what one run leaves in the buffers must not come into the next
         values = rng.standard_normal((count, WINDOW)).astype(np.float32)
-        found = runs.run(values)
+        found = runs.run(values, kwmlp._session.outputs)
         expected = kwmlp._session.run(values)
         for array, wanted in zip(found, expected.values(), strict=True):
             np.testing.assert_array_equal(array, wanted)
@@ -50,11 +52,22 @@ def test_the_largest_size_is_the_block_of_gpus() -> None:
     assert list(SIZES) == sorted(SIZES)
 
 
+def test_each_choice_of_outputs_has_its_own_binding(kwmlp, noise) -> None:
+    runs = bound_runs(kwmlp, graphs=False)
+    values = noise(2, WINDOW)
+    everything = kwmlp._session.run(values)
+    for chosen in (["mfcc"], ["keyword_logits", "mfcc"], ["frame_embeddings"], ["mfcc"]):
+        found = runs.run(values, chosen)
+        assert len(found) == len(chosen)
+        for name, array in zip(chosen, found, strict=True):
+            np.testing.assert_array_equal(array, everything[name])
+
+
 def test_results_stay_when_the_buffers_are_used_again(kwmlp, noise) -> None:
     runs = bound_runs(kwmlp, graphs=False)
-    first = runs.run(noise(2, WINDOW))[0]
+    first = runs.run(noise(2, WINDOW), OUTPUTS)[0]
     kept = first.copy()
-    runs.run(noise(2, WINDOW, seed=1))
+    runs.run(noise(2, WINDOW, seed=1), OUTPUTS)
     np.testing.assert_array_equal(first, kept)
 
 
@@ -63,7 +76,7 @@ def test_many_threads_may_run_at_once(kwmlp, noise, graphs: bool) -> None:
     runs = bound_runs(kwmlp, graphs=graphs)
     inputs = [noise(1 + seed % 5, WINDOW, seed=seed) for seed in range(16)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(runs.run, inputs))
+        found = list(pool.map(runs.run, inputs, [OUTPUTS] * len(inputs)))
     for values, outputs in zip(inputs, found, strict=True):
         np.testing.assert_array_equal(outputs[0], kwmlp._session.run(values)["frame_embeddings"])
 
@@ -73,12 +86,14 @@ def test_recorded_runs_are_all_made_on_one_thread(kwmlp, noise, monkeypatch) -> 
     seen = set()
     whole = runs._run
 
-    def watched(values):
+    def watched(*arguments):
         seen.add(threading.get_ident())
-        return whole(values)
+        return whole(*arguments)
 
     monkeypatch.setattr(runs, "_run", watched)
-    threads = [threading.Thread(target=runs.run, args=(noise(1, WINDOW),)) for _ in range(3)]
+    threads = [
+        threading.Thread(target=runs.run, args=(noise(1, WINDOW), OUTPUTS)) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

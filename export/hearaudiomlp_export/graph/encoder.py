@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, WINDOW
+from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, MEL_BANDS, WINDOW
 from hearaudiomlp_export.graph.dft import HALF, P, Q, two_step_dft
 from hearaudiomlp_export.networks.encoders import HIDDEN, WIDTH
-from hearaudiomlp_export.networks.filters import MEL_BANDS, N_FFT, Matrix, dct_matrix, hann_window
+from hearaudiomlp_export.networks.filters import N_FFT, Matrix, dct_matrix, hann_window
 from hearaudiomlp_export.networks.frontend import AMIN, TOP_DB
 
 Weights = dict[str, Tensor]
@@ -36,7 +36,7 @@ def _float32(matrix: Matrix) -> Tensor:
 
 
 class TracedEncoder(nn.Module):
-    """Windows and weights in; frame embeddings, logits (kwmlp) and the features on the way out."""
+    """Windows and weights in; embeddings, keyword logits (kwmlp) and front-end features out."""
 
     hann: Tensor
     dft_inner: Tensor
@@ -123,16 +123,19 @@ class TracedEncoder(nn.Module):
         """Encode windows [shape=(n, 16000)].
 
         Returns:
-            For kwmlp frame embeddings [(n, 98, 64)], logits [(n, 35)], power mel and log mel
+            For kwmlp frame embeddings [(n, 98, 64)], logits [(n, 35)], power mel and MFCCs
             [(n, 98, 40)]; for audiomae frame embeddings [(n, 98, 8)] and power mel.
         """
         has_logits = bool(self.spec.labels)
-        features = [self.power_mel(windows)]
+        power_mel = self.power_mel(windows)
+        features, inputs = [power_mel], power_mel
         w_patch, b_patch = weights["to_patch_embed.1.weight"], weights["to_patch_embed.1.bias"]
         if has_logits:
-            features.append(self.log_mel(features[0]))
+            # The encoder takes the DCT as part of its first Linear; the MFCCs are an output only.
+            inputs = self.log_mel(power_mel)
             w_patch = w_patch @ self.dct
-        rows = features[-1].transpose(0, 1).reshape(-1, MEL_BANDS)
+            features.append(inputs @ self.dct.T)
+        rows = inputs.transpose(0, 1).reshape(-1, MEL_BANDS)
         x = functional.linear(rows, w_patch, b_patch).to(self.blocks)
         inner = {key: weight.to(self.blocks) for key, weight in weights.items()}
         for index in range(self.spec.depth):

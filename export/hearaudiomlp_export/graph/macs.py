@@ -18,6 +18,17 @@ def depending(model: onnx.ModelProto, sources: Iterable[str]) -> list[Any]:
     return nodes
 
 
+def leading_to(model: onnx.ModelProto, outputs: Iterable[str]) -> list[Any]:
+    """Return the nodes that any of the values named depends on, in order."""
+    needed = set(outputs)
+    nodes = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    return nodes[::-1]
+
+
 def _shapes_for_one_window(model: onnx.ModelProto) -> dict[str, list[int]]:
     single = onnx.ModelProto()
     single.CopyFrom(model)
@@ -35,7 +46,7 @@ def _shapes_for_one_window(model: onnx.ModelProto) -> dict[str, list[int]]:
     return shapes | {tensor.name: list(tensor.dims) for tensor in graph.initializer}
 
 
-def count_macs(model: onnx.ModelProto, *sources: str) -> int:
+def count_macs(model: onnx.ModelProto, outputs: Iterable[str] = ()) -> int:
     """Count the multiply-accumulates that a graph spends on one window.
 
     Those of matrix products (MatMul, Gemm) that depend on the window. Products of weights with
@@ -43,12 +54,15 @@ def count_macs(model: onnx.ModelProto, *sources: str) -> int:
 
     Args:
         model: the graph.
-        sources: names of values; products that don't depend on one of them are left out. All that
-            depend on the graph's input, if none is given.
+        outputs: names of values; products that none of them depends on are left out. All products
+            of the graph, if none is given.
     """
     shapes = _shapes_for_one_window(model)
     macs = 0
-    for node in depending(model, sources or [model.graph.input[0].name]):
+    wanted = {node.output[0] for node in leading_to(model, outputs)}
+    for node in depending(model, [model.graph.input[0].name]):
+        if wanted and node.output[0] not in wanted:
+            continue
         if node.op_type in ("MatMul", "Gemm"):
             transposed = any(a.name == "transA" and a.i for a in node.attribute)
             inner = shapes[node.input[0]][-2 if transposed else -1]

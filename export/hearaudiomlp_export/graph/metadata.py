@@ -14,6 +14,7 @@ from hearaudiomlp.spec import (
     ENCODERS,
     FRAMES,
     HOP,
+    MEL_BANDS,
     PAD_LEFT,
     PAD_RIGHT,
     SAMPLE_RATE,
@@ -21,14 +22,15 @@ from hearaudiomlp.spec import (
 )
 from hearaudiomlp.weights.model_file import FORMAT
 from hearaudiomlp_export.graph.macs import count_macs
-from hearaudiomlp_export.graph.trace import HIDDEN_VALUES
+from hearaudiomlp_export.graph.trace import FEATURES
 from hearaudiomlp_export.networks.encoders import expected_tensors
-from hearaudiomlp_export.networks.filters import MEL_BANDS, N_FFT
+from hearaudiomlp_export.networks.filters import N_FFT
 
 
 def describe(model: onnx.ModelProto) -> dict[str, str]:
     """Return what is true of a graph whatever its weights."""
     spec = ENCODERS[model.graph.name]
+    macs = count_macs(model)
     facts: dict[str, object] = {
         "hearaudiomlp_format": FORMAT,
         "hearaudiomlp_version": __version__,
@@ -46,8 +48,8 @@ def describe(model: onnx.ModelProto) -> dict[str, str]:
         "scene_steps": spec.scene_steps,
         "keyword_labels": json.dumps(spec.labels),
         "parameters": sum(int(np.prod(shape)) for shape in expected_tensors(spec.name).values()),
-        "macs_per_window": count_macs(model),
-        "encoder_macs_per_window": count_macs(model, HIDDEN_VALUES[spec.name][-1]),
+        "macs_per_window": macs,
+        "encoder_macs_per_window": macs - count_macs(model, FEATURES[spec.name]),
     }
     return {key: str(value) for key, value in facts.items()}
 

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
-from hearaudiomlp_export.graph.macs import depending
-from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS, OPSET
+from hearaudiomlp_export.graph.macs import depending, leading_to
+from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS, EMBEDDINGS, OPSET
 
 PREFIX = "hear."
 """What the names of all nodes outside the encoder begin with; the runtime tells them by it."""
@@ -269,6 +269,8 @@ def pipeline_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
     whole = onnx.parser.parse_model(_text(encoder.graph.name))
     inner = onnx.GraphProto()
     inner.CopyFrom(encoder.graph)
+    del inner.node[:]  # the features have no place among the outputs of the whole
+    inner.node.extend(leading_to(encoder, EMBEDDINGS[encoder.graph.name]))
     for node in inner.node:
         for names in (node.input, node.output):
             names[:] = [WINDOW_LOGITS if one == "keyword_logits" else one for one in names]

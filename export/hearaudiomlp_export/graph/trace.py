@@ -10,10 +10,9 @@ import onnx
 import torch
 
 from hearaudiomlp import __version__
-from hearaudiomlp.spec import FRAMES, WINDOW
+from hearaudiomlp.spec import WINDOW
 from hearaudiomlp_export.graph.encoder import TracedEncoder
 from hearaudiomlp_export.networks.encoders import expected_tensors
-from hearaudiomlp_export.networks.filters import MEL_BANDS
 
 OPSET = 20
 """The first opset with Gelu."""
@@ -25,10 +24,11 @@ _OPERATORS = (
 ALLOWED_OPERATORS = frozenset(_OPERATORS.split())
 """Operators that a graph may use: all exist on ONNX Runtime's CPU, CUDA and web back ends."""
 
-HIDDEN_VALUES = {"kwmlp": ("power_mel", "log_mel"), "audiomae": ("power_mel",)}
-"""Values inside the graph that keep a name, so that a proof can look at them."""
+EMBEDDINGS = {"kwmlp": ("frame_embeddings", "keyword_logits"), "audiomae": ("frame_embeddings",)}
+"""The outputs of each encoder."""
 
-_OUTPUTS = {"kwmlp": ("frame_embeddings", "keyword_logits"), "audiomae": ("frame_embeddings",)}
+FEATURES = {"kwmlp": ("power_mel", "mfcc"), "audiomae": ("power_mel",)}
+"""The outputs of each front end; the last one is what the encoder takes."""
 
 
 def _clean(model: onnx.ModelProto) -> None:
@@ -56,7 +56,7 @@ def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
                 TracedEncoder(name, blocks).eval(),
                 kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
                 input_names=["windows", *weights],
-                output_names=[*_OUTPUTS[name], *HIDDEN_VALUES[name]],
+                output_names=[*EMBEDDINGS[name], *FEATURES[name]],
                 dynamic_shapes={
                     "windows": {0: torch.export.Dim("n")},
                     "weights": dict.fromkeys(weights),
@@ -96,10 +96,7 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
         tensor.dims.extend(dim.dim_value for dim in weight.type.tensor_type.shape.dim)
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="weights")
-    outputs = [output for output in graph.output if output.name in _OUTPUTS[name]]
-    del graph.output[:]
-    graph.output.extend(outputs)
-    assert [output.name for output in outputs] == list(_OUTPUTS[name])
+    assert [output.name for output in graph.output] == [*EMBEDDINGS[name], *FEATURES[name]]
     unknown = {node.op_type for node in graph.node} - ALLOWED_OPERATORS
     if unknown or any(node.domain for node in graph.node):
         raise ValueError(f"the graph uses operators that not every back end has: {unknown}")
@@ -120,16 +117,3 @@ def embed_weights(
             del tensor.external_data[:]
             tensor.raw_data = values.tobytes()
     return whole
-
-
-def with_hidden_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a graph whose named inner values are outputs too, for proofs."""
-    shown = onnx.ModelProto()
-    shown.CopyFrom(model)
-    for hidden in HIDDEN_VALUES[model.graph.name]:
-        shown.graph.output.append(
-            onnx.helper.make_tensor_value_info(
-                hidden, onnx.TensorProto.FLOAT, ["n", FRAMES, MEL_BANDS]
-            )
-        )
-    return shown

@@ -10,8 +10,7 @@ attention: the frames of a window are mixed by one fixed 98x98 matrix, inside th
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.spec import ENCODERS, FRAMES
-from hearaudiomlp_export.networks.filters import MEL_BANDS
+from hearaudiomlp.spec import ENCODERS, FRAMES, MEL_BANDS
 
 WIDTH = 64
 """Channels between the blocks."""

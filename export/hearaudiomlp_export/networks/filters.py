@@ -7,7 +7,7 @@ witness: :mod:`hearaudiomlp_export.verify.encoder` compares each of them with li
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp.spec import HOP, SAMPLE_RATE
+from hearaudiomlp.spec import HOP, MEL_BANDS, SAMPLE_RATE
 
 Matrix = npt.NDArray[np.float64]
 
@@ -16,9 +16,6 @@ N_FFT = 480
 
 BINS = N_FFT // 2 + 1
 """Bins of a frame's spectrum, 0 Hz and 8 kHz included."""
-
-MEL_BANDS = 40
-"""Mel bands, and MFCCs."""
 
 # Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above.
 _LINEAR_HZ_PER_MEL = 200.0 / 3.0

@@ -9,6 +9,7 @@ which is harmless because windows are independent.
 
 import bisect
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
@@ -22,9 +23,18 @@ SIZES = (1, 2, 8, 32, 128, 256)
 
 
 class _Bound:
-    """One shape: its buffers on the device, and their binding."""
+    """One shape and choice of outputs: its buffers on the device, and their binding."""
 
-    def __init__(self, ort: ModuleType, session: Any, size: int, device: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        ort: ModuleType,
+        session: Any,
+        size: int,
+        outputs: Sequence[str],
+        *,
+        device: tuple[str, int],
+        number: int,
+    ) -> None:
         node = session.get_inputs()[0]
 
         def buffer(shape: list[Any]) -> Any:
@@ -33,14 +43,15 @@ class _Bound:
             )
 
         self.input = buffer(node.shape)
-        self.outputs = {output.name: buffer(output.shape) for output in session.get_outputs()}
+        shapes = {output.name: output.shape for output in session.get_outputs()}
+        self.outputs = {name: buffer(shapes[name]) for name in outputs}
         self.binding = session.io_binding()
         self.binding.bind_ortvalue_input(node.name, self.input)
         for name, value in self.outputs.items():
             self.binding.bind_ortvalue_output(name, value)
         self.options = ort.RunOptions()
-        # Sizes have a recorded graph each. Without CUDA graphs the entry says nothing.
-        self.options.add_run_config_entry("gpu_graph_id", str(size))
+        # Each binding has a recorded graph of its own. Without CUDA graphs the entry has no effect.
+        self.options.add_run_config_entry("gpu_graph_id", str(number))
         self.filled = np.zeros([size, *node.shape[1:]], np.float32)
 
 
@@ -72,7 +83,7 @@ class BoundRuns:
         """
         self._ort, self._session, self._device = ort, session, device
         self._sizes = sizes
-        self._bound: dict[int, _Bound] = {}
+        self._bound: dict[tuple[int, tuple[str, ...]], _Bound] = {}
         self._lock = threading.Lock()
         self._runner = ThreadPoolExecutor(1, "hearaudiomlp-cuda") if graphs else None
 
@@ -86,11 +97,15 @@ class BoundRuns:
             for node in nodes
         )
 
-    def _part(self, values: Floats) -> list[Floats]:
+    def _part(self, values: Floats, outputs: tuple[str, ...]) -> list[Floats]:
         size = self._sizes[bisect.bisect_left(self._sizes, len(values))]
-        if size not in self._bound:
-            self._bound[size] = _Bound(self._ort, self._session, size, self._device)
-        bound = self._bound[size]
+        bound = self._bound.get((size, outputs))
+        if bound is None:
+            number = len(self._bound) + 1
+            bound = _Bound(
+                self._ort, self._session, size, outputs, device=self._device, number=number
+            )
+            self._bound[size, outputs] = bound
         whole = values
         if len(values) < size:
             whole = bound.filled
@@ -101,21 +116,28 @@ class BoundRuns:
         # Copied, because on the CPU numpy() shares the buffer with the next run.
         return [np.array(value.numpy()[: len(values)]) for value in bound.outputs.values()]
 
-    def _run(self, values: Floats) -> list[Floats]:
+    def _run(self, values: Floats, outputs: tuple[str, ...]) -> list[Floats]:
         most = self._sizes[-1]
         starts = range(0, max(1, len(values)), most)
-        parts = [self._part(values[start : start + most]) for start in starts]
+        parts = [self._part(values[start : start + most], outputs) for start in starts]
         if len(parts) == 1:
             return parts[0]
         return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
-    def run(self, values: Floats) -> list[Floats]:
-        """Run the session on so many windows [shape=(n, ...)]; return its outputs, in their order.
+    def run(self, values: Floats, outputs: Sequence[str]) -> list[Floats]:
+        """Run the session on so many windows.
+
+        Args:
+            values: the windows [shape=(n, ...)].
+            outputs: names of the outputs to return.
+
+        Returns:
+            The outputs, in the order of ``outputs``.
 
         Raises:
             Exception: what ONNX Runtime raises.
         """
         with self._lock:
             if self._runner is None:
-                return self._run(values)
-            return self._runner.submit(self._run, values).result()
+                return self._run(values, tuple(outputs))
+            return self._runner.submit(self._run, values, tuple(outputs)).result()

@@ -151,7 +151,9 @@ class Session:
         """``cpu``, ``cuda:N``, or another provider's name in lower case."""
 
         self._input = self._session.get_inputs()[0].name
-        self._outputs = tuple(output.name for output in self._session.get_outputs())
+        self.outputs: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
+        """Names of the graph's outputs."""
+
         del self._graph, self._weights  # ONNX Runtime has its own copies now
 
     def _open_auto(self) -> Any:
@@ -204,7 +206,7 @@ class Session:
             if self._bound is None:
                 session.run(None, {node.name: values})
             else:
-                self._bound.run(values)
+                self._bound.run(values, [output.name for output in session.get_outputs()])
         except Exception as problem:
             self._bound = None
             raise DeviceError(f"the CUDA provider fails when it computes ({problem})") from problem
@@ -273,17 +275,23 @@ class Session:
             return f"cuda:{self._session.get_provider_options()[CUDA].get('device_id', '0')}"
         return first.removesuffix("ExecutionProvider").lower()
 
-    def run(self, values: Floats) -> dict[str, Floats]:
-        """Run the graph on its one input and return its outputs by name.
+    def run(self, values: Floats, outputs: Sequence[str] = ()) -> dict[str, Floats]:
+        """Run the graph on its one input and return outputs by name.
+
+        Args:
+            values: the input.
+            outputs: names of the outputs to return, which saves copying the others; all of them,
+                if none is given. They must be in :attr:`outputs`.
 
         Raises:
             DeviceError: the provider failed, for want of memory say.
         """
+        outputs = outputs or self.outputs
         try:
             if self._bound is None:
-                results = self._session.run(None, {self._input: values})
+                results = self._session.run(outputs, {self._input: values})
             else:
-                results = self._bound.run(values)
+                results = self._bound.run(values, outputs)
         except Exception as problem:  # as above
             raise DeviceError(f"{self.device} failed while computing: {problem}") from problem
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(outputs, results, strict=True))

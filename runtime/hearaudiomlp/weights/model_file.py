@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.errors import ModelFileError
-from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, SAMPLE_RATE, WINDOW
+from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, MEL_BANDS, SAMPLE_RATE, WINDOW
 from hearaudiomlp.weights.hearfile import cut_encoder
 from hearaudiomlp.weights.onnx_check import check_graph
 from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
@@ -193,9 +193,13 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     spec = ENCODERS[card["model"]]
     labels = read_labels(card)
     size = _integer(card["timestamp_embedding_size"])
-    outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
+    embeddings: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
+    features: dict[str, tuple[int | str, ...]] = {"power_mel": ("n", FRAMES, MEL_BANDS)}
     if labels:
-        outputs["keyword_logits"] = ("n", len(labels))
+        embeddings["keyword_logits"] = ("n", len(labels))
+        features["mfcc"] = ("n", FRAMES, MEL_BANDS)
+    # Files that were exported before the features became outputs have the embeddings alone.
+    outputs = embeddings | features if "power_mel" in summary.outputs else embeddings
     facts = {
         "sample rate": (_integer(card["sample_rate"]), SAMPLE_RATE),
         "hop": (_integer(card["hop"]), HOP),

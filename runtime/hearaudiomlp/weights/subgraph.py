@@ -124,11 +124,14 @@ class Graph:
         """
         if stop is None:
             outputs = [message_of(value) for number, value in self._graph if number == _OUTPUT]
-            stops = set().union(*(names_in(output, 1) for output in outputs))
+            stops = set().union(*(names_in(output, 1) for output in outputs)) - {start[0].encode()}
         else:
             stops = {stop[0].encode()}
         kept, used = self._between(start[0], stops)
-        parts = [_field(*field) for field in self._part_fields(kept, used, stop is None)]
+        parts = [
+            _field(*field)
+            for field in self._part_fields(kept, used, stops if stop is None else set())
+        ]
         parts.append(_field(_INPUT, _value_info(*start)))
         if stop is not None:
             parts.append(_field(_OUTPUT, _value_info(*stop)))
@@ -141,7 +144,7 @@ class Graph:
         return model, {name.decode() for name in used}
 
     def _part_fields(
-        self, kept: list[bool], used: set[bytes], outputs: bool
+        self, kept: list[bool], used: set[bytes], outputs: set[bytes]
     ) -> Iterator[tuple[int, int | memoryview]]:
         nodes = iter(kept)
         for number, value in self._graph:
@@ -151,6 +154,6 @@ class Graph:
             elif number == _INITIALIZER:
                 wanted = bool(names_in(message_of(value), _TENSOR_NAME) & used)
             elif number == _OUTPUT:
-                wanted = outputs
+                wanted = bool(names_in(message_of(value), 1) & outputs)
             if wanted:
                 yield number, value

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.spec import FRAMES, SAMPLE_RATE
-from hearaudiomlp_export.networks.filters import BINS, MEL_BANDS, N_FFT, Matrix, mel_filterbank
+from hearaudiomlp.spec import FRAMES, MEL_BANDS, SAMPLE_RATE
+from hearaudiomlp_export.networks.filters import BINS, N_FFT, Matrix, mel_filterbank
 from hearaudiomlp_export.networks.frontend import PowerMel
 
 WARPS = 33

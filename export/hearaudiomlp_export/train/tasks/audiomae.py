@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hearaudiomlp.spec import MEL_BANDS
 from hearaudiomlp_export.networks.encoders import WIDTH, AudioMAE, GatedMLP, PostNorm, Residual
-from hearaudiomlp_export.networks.filters import MEL_BANDS
 from hearaudiomlp_export.networks.frontend import decibels
 from hearaudiomlp_export.train.data.features import WARPS, Standardize, WarpedPowerMel, mask
 from hearaudiomlp_export.train.loop import Task
