@@ -53,7 +53,8 @@ def load_av() -> ModuleType:
         raise MissingPackageError(
             f"this needs PyAV ({problem}): pip install 'hearaudiomlp[media]'"
         ) from problem
-    return av
+    module: ModuleType = av  # of any type where PyAV isn't installed
+    return module
 
 
 def _floats(frame: Any, channels: int) -> Floats:
