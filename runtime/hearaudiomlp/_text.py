@@ -4,13 +4,19 @@ _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 """Unicode's categories of control and format characters (escape sequences begin with one, and
 bidirectional overrides are others), lone surrogates, unassigned ones and separators of lines."""
 
+_JOINERS = "\u200c\u200d"  # Persian, the scripts of India and emoji are written with them
 
-def printable(text: object) -> str:
+
+def printable(text: object, keep: str = "") -> str:
     r"""Return text with everything that a terminal would act upon as an escape sequence.
 
     Control characters (line breaks and tabs too), bidirectional overrides and other invisible
     characters, and lone surrogates come out as ``repr`` writes them. Letters of all scripts, and
     backslashes, stay as they are.
+
+    Args:
+        text: any object's ``str``.
+        keep: control characters that the caller put there and wants.
 
     >>> print(printable("a\x1b[31m\nb ü 漢"))
     a\x1b[31m\nb ü 漢
@@ -20,8 +26,11 @@ def printable(text: object) -> str:
         return whole
     import unicodedata
 
+    kept = _JOINERS + keep
     return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _INVISIBLE else one
+        one.encode("unicode_escape").decode()
+        if unicodedata.category(one) in _INVISIBLE and one not in kept
+        else one
         for one in whole
     )
 

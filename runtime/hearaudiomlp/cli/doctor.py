@@ -1,11 +1,203 @@
-"""``hearaudiomlp doctor``: what is installed, and whether it works."""
+"""``hearaudiomlp doctor``: what is installed, and whether it works; tried, not assumed."""
 
 import argparse
+import importlib.util
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearaudiomlp.cli.options import print_line
+from hearaudiomlp.errors import HearAudioMLPError
+from hearaudiomlp.spec import ENCODERS
+
+if TYPE_CHECKING:  # imported when the command runs
+    from hearaudiomlp import selftest
 
 NAME = "doctor"
-HELP = "Tell what is installed and whether it works, on one screen to paste into an issue."
+HELP = "Show what is installed and whether it works, on one screen to paste into an issue."
+
+_EXTRAS = {
+    "audio": ("soundfile", "soxr"),
+    "media": ("av",),
+    "parquet": ("pyarrow",),
+    "hdf5": ("h5py",),
+    "dask": ("distributed",),
+    "remote": ("fsspec",),
+    "progress": ("rich",),
+    "pull": ("pooch",),
+    "live": ("sounddevice", "soxr"),
+    "plot": ("matplotlib", "sklearn"),
+    "torch": ("torch",),
+}
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+"""Packages that are installed under another name than they are imported by."""
+
+_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the screen."""
+
+    topic: str
+    text: str
+    ok: bool = True
+    """False for a problem."""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "?"
+
+
+def _versions() -> Iterator[Fact]:
+    import numpy as np
+
+    import hearaudiomlp
+
+    yield Fact(
+        "hearaudiomlp",
+        f"{hearaudiomlp.__version__} in {Path(hearaudiomlp.__file__).parent}",
+    )
+    yield Fact("python", f"{platform.python_version()} ({sys.executable})")
+    yield Fact("system", f"{platform.platform()}")
+    yield Fact("numpy", np.__version__)
+    have: list[str] = []
+    lack: list[str] = []
+    for extra, packages in _EXTRAS.items():
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        for name in packages:
+            found = f"{name} {_version(_DISTRIBUTIONS.get(name, name))}"
+            if name not in missing and found not in have:  # soxr is in two extras
+                have.append(found)
+        lack += [extra] if missing else []
+    yield Fact("extras", ", ".join(have) or "none")
+    if lack:
+        yield Fact("extras", f"not installed: {', '.join(lack)}")
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _threads() -> Iterator[Fact]:
+    from hearaudiomlp.inference.cpus import cgroup_quota, usable_cpus
+
+    quota = cgroup_quota()
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    counts = [f"{usable_cpus()} usable of {os.cpu_count()}"]
+    counts += [f"affinity {affinity}"] if affinity is not None else []
+    counts.append(f"cgroup quota {quota:g}" if quota is not None else "no cgroup quota")
+    yield Fact("CPUs", f"{_cpu_name()}: {', '.join(counts)}")
+    found = [f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ]
+    if found:
+        yield Fact("environment", " ".join(found))
+
+
+def _providers() -> Iterator[Fact]:
+    """Run both encoders on each provider that ONNX Runtime has; compare with stored figures."""
+    from hearaudiomlp import selftest
+    from hearaudiomlp.inference import ort as onnxruntime
+    from hearaudiomlp.inference.session import CPU, CUDA
+
+    try:
+        ort = onnxruntime.onnxruntime()
+    except HearAudioMLPError as problem:
+        yield Fact("onnxruntime", str(problem), ok=False)
+        return
+    folder = next(iter(ort.__path__))
+    yield Fact("onnxruntime", f"{ort.__version__} in {folder}")
+    for provider in reversed(ort.get_available_providers()):
+        name = provider.removesuffix("ExecutionProvider")
+        try:
+            with _quiet():
+                findings = [_check(encoder, provider) for encoder in ENCODERS]
+        except HearAudioMLPError as problem:
+            # The others are in many builds, whether or not a machine has what they need.
+            ok = provider not in (CPU, CUDA)
+            yield Fact(name, f"can't be used: {_short(problem)}", ok=ok)
+            continue
+        for found in findings:
+            yield Fact(
+                name,
+                f"{found.encoder} {'ok' if found.passed else 'WRONG'}: error {found.error:.0e} "
+                f"(limit {selftest.TOLERANCE:.0e}), {found.milliseconds:.1f} ms per window",
+                ok=found.passed,
+            )
+
+
+def _check(encoder: str, provider: str) -> "selftest.Finding":
+    from hearaudiomlp import selftest
+    from hearaudiomlp.inference.session import CUDA
+
+    if provider == CUDA:  # as a device, its libraries are looked for too
+        return selftest.check(encoder, device="cuda")
+    return selftest.check(encoder, providers=[provider])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what ONNX Runtime itself writes to standard error; its errors are reported."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _short(problem: Exception) -> str:
+    text = " ".join(str(problem).partition(" ([")[0].split())  # ONNX Runtime's messages are long
+    return text if len(text) < 160 else f"{text[:157]}..."
+
+
+def _weights() -> Iterator[Fact]:
+    """List the weights that are there, each loaded as a user would load it."""
+    import hearaudiomlp
+    from hearaudiomlp.weights import locate
+
+    folder = locate.cache_folder()
+    yield Fact("cache", f"{folder}{'' if folder.is_dir() else ' (not there yet)'}")
+    for kind, find in (("bundled", locate.bundled), ("pulled", locate.pulled)):
+        for name in ENCODERS:
+            path = Path(find(name))
+            if not path.exists():
+                yield Fact(kind, f"{name}: none")
+                continue
+            try:
+                start = time.perf_counter()
+                model = hearaudiomlp.load_model(path, name=name, device="cpu")
+            except HearAudioMLPError as problem:
+                yield Fact(kind, f"{name}: {_short(problem)}", ok=False)
+                continue
+            took = 1000 * (time.perf_counter() - start)
+            sha256 = model.metadata["checkpoint_sha256"][:12]
+            yield Fact(kind, f"{name}: {path}, SHA-256 {sha256}..., loaded in {took:.0f} ms")
+
+
+def examine() -> Iterator[Fact]:
+    """Find the facts, one by one."""
+    yield from _versions()
+    yield from _threads()
+    yield from _providers()
+    yield from _weights()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,15 +205,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    """Print one fact a line; 1, if something has to be mended."""
-    from hearaudiomlp.cli._doctor import examine
-
-    wrong = 0
+    """Print one fact a line; return 1 if there is a problem."""
+    problems = 0
     before = None
     for fact in examine():
         topic = fact.topic if fact.topic != before else ""
         before = fact.topic
-        print_line(f"{'' if fact.well else '! '}{topic:{12 if fact.well else 10}s} {fact.text}")
-        wrong += not fact.well
-    print_line(f"{wrong} to be mended, marked with !" if wrong else "all is well")
-    return 1 if wrong else 0
+        print_line(f"{'' if fact.ok else '! '}{topic:{12 if fact.ok else 10}s} {fact.text}")
+        problems += not fact.ok
+    if problems:
+        print_line(f"{problems} problem{'s' if problems > 1 else ''}, marked with !")
+        return 1
+    print_line("no problems found")
+    return 0

@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hearaudiomlp import HearAudioMLPError, __version__
+from hearaudiomlp._text import printable
 from hearaudiomlp.cli import COMMANDS
 from hearaudiomlp.cli.options import print_error
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are safe to print; its subparsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and error, and exit with 2."""
+        super().error(printable(message))
 
 
 def _parser(first: str | None) -> argparse.ArgumentParser:
@@ -18,7 +27,7 @@ def _parser(first: str | None) -> argparse.ArgumentParser:
 
     If it names none, there is an error or a list of them to print: no arguments are declared.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -1,4 +1,4 @@
-"""What the subcommands share: their options, and how they talk to the person."""
+"""What the subcommands share: their options, and how they print."""
 
 import argparse
 import contextlib
@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from hearaudiomlp._text import printable
 from hearaudiomlp.spec import ENCODERS
 
 if TYPE_CHECKING:
@@ -13,14 +14,20 @@ if TYPE_CHECKING:
 
 
 def print_error(message: object) -> None:
-    """Print to standard error, with the command's name before it."""
-    print(f"hearaudiomlp: {message}", file=sys.stderr)
+    """Print one line to standard error, after the command's name.
+
+    What a terminal would act upon, a name of a file with an escape sequence say, is escaped.
+    """
+    print(f"hearaudiomlp: {printable(message)}", file=sys.stderr)
 
 
 def print_line(message: str) -> None:
-    """Print to standard output, and go on with the work when nobody reads it any more."""
+    """Print one line to standard output, escaped as in :func:`print_error` but for tabs.
+
+    When nobody reads it any more, the command continues without printing.
+    """
     try:
-        print(message, flush=True)
+        print(printable(message, keep="\t"), flush=True)
     except BrokenPipeError:
         # Python would flush once more at the end, and complain.
         with contextlib.suppress(OSError):

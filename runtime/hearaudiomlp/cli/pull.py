@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Download what isn't there yet, and say where it lies."""
+    """Download what isn't there yet, and print where it is."""
     from hearaudiomlp.weights.download import pull
 
     for name in options.names:
@@ -33,14 +33,14 @@ def run(options: argparse.Namespace) -> int:
             path, new = pull(checkpoint, progress=bar.show)
         print_line(
             f"{path}: {'downloaded' if new else 'there already'}, {checkpoint.size:,} bytes, "
-            f"SHA-256 as published\n"
-            f"{name}: weights of {checkpoint.source}, {checkpoint.licence}"
+            "SHA-256 as published"
         )
+        print_line(f"{name}: weights of {checkpoint.source}, {checkpoint.licence}")
     return 0
 
 
 class _Bar:
-    """One line of progress on standard error, where that is a terminal; gone when all is done."""
+    """One line of progress on standard error, where that is a terminal; cleared at the end."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -50,7 +50,7 @@ class _Bar:
         return self
 
     def show(self, done: int, total: int) -> None:
-        """Tell how far it is."""
+        """Draw how far the download is."""
         filled = 24 * done // total
         line = (
             f"{self._name}  [{'#' * filled}{'.' * (24 - filled)}] "

@@ -4,6 +4,7 @@ import sys
 import time
 from typing import Any, Protocol
 
+from hearaudiomlp._text import printable
 from hearaudiomlp.table.job import Failure, Row
 
 _EVERY = 10.0
@@ -86,9 +87,9 @@ class Lines:
         counts.add(result)
         if isinstance(result, Failure):
             if counts.failed <= _SHOWN:
-                self._put(f"hearaudiomlp: {result.problem}")
+                self._put(f"hearaudiomlp: {printable(result.problem)}")
             if counts.failed == _SHOWN:
-                self._put("hearaudiomlp: further failures are told in the report")
+                self._put("hearaudiomlp: further failures are listed in the report")
         if time.monotonic() - self._last > _EVERY:
             self._last = time.monotonic()
             self._put(

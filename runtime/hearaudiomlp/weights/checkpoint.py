@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import CheckpointMismatchError, ModelFileError
+from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, is_plausible
 from hearaudiomlp.weights.unpickler import BFLOAT16, StorageRef, TensorRef, read_pickle
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -173,8 +174,8 @@ def _read_tensors(
         for key in graphs[name]:
             values = _view(storages[tensors[key].storage], tensors[key])
             weights[key] = np.array(values, np.float32, order="C")
-            if not np.isfinite(weights[key]).all():
-                raise ModelFileError(f"the tensor {key} has NaN or infinity in it")
+            if not is_plausible(weights[key]):
+                raise ModelFileError(f"the tensor {key} has {IMPLAUSIBLE} in it")
     return name, weights
 
 
@@ -197,7 +198,8 @@ def read_checkpoint(
     Raises:
         CheckpointMismatchError: the tensors are of another architecture.
         UnsafeCheckpointError: its pickle asks for anything but tensors in dictionaries.
-        ModelFileError: it is damaged, no torch checkpoint, or has NaN or infinity in its weights.
+        ModelFileError: it is damaged, no torch checkpoint, or has NaN, infinity or absurdly large
+            numbers in its weights.
 
     Example:
         >>> from pathlib import Path

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import ModelFileError
@@ -32,6 +33,10 @@ _MAX_CONSTANTS = 8 << 20
 
 _MAX_MULTIPLICATIONS = 1 << 29
 """In the matrix products for one window; kwmlp has 29 million."""
+
+_MAX_WEIGHT = 1e6  # those of trained networks are below 21
+IMPLAUSIBLE = f"NaN, infinity or a number beyond {_MAX_WEIGHT:,.0f}"
+"""What :func:`is_plausible` refuses."""
 
 _FLOAT, _INT64, _FLOAT16 = 1, 7, 10
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -284,6 +289,15 @@ def _is_packaged(summary: OnnxSummary, packaged: OnnxSummary) -> bool:
     return b"".join(summary.nodes) == b"".join(packaged.nodes)
 
 
+def is_plausible(weights: npt.NDArray[Any]) -> bool:
+    """Whether weights are finite numbers that a trained network can have.
+
+    With others the embeddings would be NaN or infinite, which looks like audio that is too loud.
+    """
+    # Comparisons with NaN are false.
+    return not weights.size or bool(weights.min() >= -_MAX_WEIGHT and weights.max() <= _MAX_WEIGHT)
+
+
 def _check_tensor(name: str, tensor: Tensor) -> None:
     dtype = _DTYPES.get(tensor.data_type)
     if dtype is None:
@@ -292,8 +306,8 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         raise ValueError(f"the tensor {shorten(name)} has a shape that is none")
     if _product(tensor.dims) * dtype.itemsize != len(tensor.data):
         raise ValueError(f"the tensor {shorten(name)} has {len(tensor.data):,} bytes of data")
-    if dtype.kind == "f" and not np.isfinite(np.frombuffer(tensor.data, dtype)).all():
-        raise ValueError(f"the tensor {shorten(name)} has NaN or infinity in it")
+    if dtype.kind == "f" and not is_plausible(np.frombuffer(tensor.data, dtype)):
+        raise ValueError(f"the tensor {shorten(name)} has {IMPLAUSIBLE} in it")
 
 
 def _check_computation(summary: OnnxSummary) -> None:
