@@ -163,9 +163,10 @@ def test_the_page_of_a_map_needs_nothing_else(table: Path, tmp_path: Path) -> No
     assert "http:" not in page
     assert "https:" not in page
     hostile = make_map(["a</script>.wav", "b.wav"], np.eye(2, 4, dtype=np.float32), "pca")
-    assert map_page(hostile).count("</script>") == 1  # that of the page, not that of the name
-    assert "<title>&lt;b&gt;</title>" in page
-    data = json.loads(page.split("const data = ", 1)[1].split(";\n", 1)[0])
+    assert map_page(hostile).count("</script>") == 2  # those of the page, not that of the name
+    data = json.loads(page.split('id="data">', 1)[1].split("</script>", 1)[0])
+    assert data["title"] == "<b>"
+    assert "<b>" not in page
     assert data["paths"][1] == "/data/b/sound 1.wav"
     assert len(data["points"]) == 12
 

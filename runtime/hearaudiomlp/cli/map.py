@@ -1,9 +1,9 @@
-"""``hearaudiomlp map``: many files as points that lie near each other where they sound alike."""
+"""``hearaudiomlp map``: many files as points, near each other where they sound alike."""
 
 import argparse
 from pathlib import Path
 
-from hearaudiomlp.cli.options import print_error, print_line
+from hearaudiomlp.cli.options import add_dpi_argument, print_error, print_line
 
 NAME = "map"
 HELP = "Map embedded files in two dimensions by their scene embeddings."
@@ -23,12 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto (the default) is UMAP where it is installed, otherwise PCA",
     )
     parser.add_argument("--title", default="", help="above the map")
-    parser.add_argument("--dpi", type=int, default=120, help="of a .png (default: %(default)s)")
+    add_dpi_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the map."""
-    from hearaudiomlp.figures.map import draw_map, make_map, map_page, read_embeddings
+    from hearaudiomlp.figures.map import draw_map, make_map, map_page
+    from hearaudiomlp.figures.scenes import read_embeddings
     from hearaudiomlp.storage.atomic import replacing
 
     if not options.output.parent.is_dir():
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     points = make_map(*read_embeddings(options.embeddings), options.method)
     kind = options.output.suffix[1:].lower()
     if kind == "html":
-        page = map_page(points, options.title).encode("utf-8", "backslashreplace")
+        page = map_page(points, options.title).encode("utf-8")
         with replacing(options.output) as file:
             file.write(page)
     else:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from hearaudiomlp.cli.options import (
+    add_dpi_argument,
     add_encoder_argument,
     add_model_argument,
     add_running_arguments,
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_encoder_argument(parser)
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second to begin at")
     parser.add_argument("--duration", type=float, metavar="S", help="seconds (default: to the end)")
-    parser.add_argument("--dpi", type=int, default=120, help="default: %(default)s")
+    add_dpi_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:

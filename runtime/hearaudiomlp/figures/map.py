@@ -5,7 +5,6 @@ colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which col
 apart, and the shapes do in grey print.
 """
 
-import html
 import json
 import os
 from collections import Counter
@@ -17,8 +16,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import EmbeddingFileError, MissingPackageError, OptionError
+from hearaudiomlp.errors import MissingPackageError, OptionError
+from hearaudiomlp.figures.scenes import read_embeddings
+
+__all__ = [
+    "MARKERS",
+    "METHODS",
+    "OTHER",
+    "PALETTE",
+    "EmbeddingMap",
+    "draw_map",
+    "folders_of",
+    "make_map",
+    "map_page",
+    "read_embeddings",
+]
 
 METHODS = ("auto", "pca", "umap")
 """How to come to two dimensions; ``auto`` is UMAP where it is installed."""
@@ -33,6 +47,7 @@ OTHER = "other folders"
 """Name of what is left when there are more folders than colours."""
 
 _LABELLED = 40  # points that a picture can name
+_SHOWN = 60  # characters of a name in a picture
 _FEWEST_FOR_UMAP = 5
 
 
@@ -59,68 +74,13 @@ class EmbeddingMap:
         return sorted(counts, key=lambda group: (group == OTHER, -counts[group], group))
 
 
-def read_embeddings(path: str | os.PathLike[str]) -> tuple[list[str], Floats]:
-    """Read paths and scene embeddings out of what ``hearaudiomlp embed`` wrote.
-
-    Args:
-        path: an .npz file, a .parquet file, or a folder of .parquet files.
-
-    Returns:
-        The paths, and the embeddings [shape=(n, scene_embedding_size)].
-
-    Raises:
-        EmbeddingFileError: there are no scene embeddings in it, or it can't be read.
-        MissingPackageError: Parquet needs pyarrow.
-        FileNotFoundError: there is no such file.
-    """
-    source = Path(path)
-    if not source.exists():
-        raise FileNotFoundError(2, os.strerror(2), str(path))
-    if source.suffix == ".npz":
-        return _read_npz(source)
-    if source.suffix == ".parquet":
-        return _read_parquet(source)
-    raise EmbeddingFileError(f"{path}: embeddings are in .npz or .parquet")
-
-
-def _read_npz(path: Path) -> tuple[list[str], Floats]:
-    try:
-        with np.load(path) as arrays:
-            paths, scenes = arrays["paths"], arrays["scene_embeddings"]
-    except KeyError as problem:
-        raise EmbeddingFileError(f"{path}: has no scene embeddings ({problem})") from None
-    except Exception as problem:  # numpy lets through what zipfile and zlib raise
-        raise EmbeddingFileError(f"{path}: can't be read ({problem})") from problem
-    return _checked(path, [str(name) for name in paths], scenes)
-
-
-def _read_parquet(path: Path) -> tuple[list[str], Floats]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"reading Parquet needs pyarrow ({problem}): pip install pyarrow"
-        ) from problem
-    try:
-        table = parquet.read_table(path, columns=["path", "scene_embedding"])
-        paths = table["path"].to_pylist()
-        column = table["scene_embedding"].combine_chunks()
-        scenes = column.flatten().to_numpy(zero_copy_only=False).reshape(len(paths), -1)
-    except (ArrowException, OSError, ValueError, KeyError) as problem:
-        raise EmbeddingFileError(f"{path}: has no scene embeddings ({problem})") from problem
-    return _checked(path, paths, scenes)
-
-
-def _checked(path: Path, paths: list[str], scenes: npt.NDArray[Any]) -> tuple[list[str], Floats]:
-    if scenes.ndim != 2 or len(scenes) != len(paths) or not len(paths):
-        raise EmbeddingFileError(f"{path}: has no scene embeddings")
-    if not np.isfinite(scenes).all():
-        raise EmbeddingFileError(f"{path}: has NaN or infinity among its embeddings")
-    return paths, np.asarray(scenes, np.float32)
-
-
 def folders_of(paths: Sequence[str], most: int = len(PALETTE)) -> tuple[str, ...]:
-    """Return the folder of each path, below what all have in common; the rarest as one."""
+    """Return the folder of each path, below what all have in common; the rarest as one.
+
+    Example:
+        >>> folders_of(["/in/dogs/1.wav", "/in/dogs/2.wav", "/in/cats/1.wav"])
+        ('dogs', 'dogs', 'cats')
+    """
     parents = [Path(path).parent for path in paths]
     common = (
         Path(os.path.commonpath([str(parent) for parent in parents])) if _alike(parents) else None
@@ -150,7 +110,7 @@ def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
     positions = np.zeros((len(scenes), 2))
     shares = [0.0, 0.0]
     if len(scenes) > 1:
-        n = min(2, len(scenes) - 1)
+        n = min(2, len(scenes) - 1, scenes.shape[1])
         pca = PCA(n, random_state=0)
         positions[:, :n] = pca.fit_transform(scenes.astype(np.float64))
         shares[:n] = np.nan_to_num(pca.explained_variance_ratio_).tolist()
@@ -167,7 +127,7 @@ def _umap(scenes: Floats) -> npt.NDArray[np.float64] | None:
         from umap import UMAP
     except ImportError:
         return None
-    # One thread, which umap says in a warning when it has to correct it: the same map every time.
+    # One thread gives the same map every time; umap warns where it has to set that itself.
     reducer = UMAP(n_neighbors=min(15, len(scenes) - 1), random_state=0, n_jobs=1)
     return np.asarray(reducer.fit_transform(scenes), np.float64)
 
@@ -184,6 +144,12 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
     Raises:
         OptionError: the method is none, or UMAP was asked for and there are too few files.
         MissingPackageError: scikit-learn is missing, or UMAP was asked for and is.
+
+    Example:
+        >>> import numpy as np
+        >>> points = make_map(["a/1.wav", "a/2.wav", "b/3.wav"], np.eye(3, 8, dtype=np.float32))
+        >>> points.method, points.positions.shape, points.order()
+        ('PCA', (3, 2), ['a', 'b'])
     """
     if method not in METHODS:
         raise OptionError(f"method is one of {', '.join(METHODS)}, not {method!r}")
@@ -205,6 +171,8 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
 def draw_map(points: EmbeddingMap, title: str = "") -> Any:
     """Draw a map as a picture; up to forty points have their files' names beside them.
 
+    Names and titles are drawn as they are, with ``$`` and all: they are no formulas.
+
     Returns:
         A ``matplotlib.figure.Figure``.
 
@@ -216,20 +184,29 @@ def draw_map(points: EmbeddingMap, title: str = "") -> Any:
     figure = figure_module().Figure(figsize=(9, 6.5), layout="constrained")
     axes = figure.subplots()
     groups = np.array(points.groups)
+    labels: list[str] = []
     for group, colour, marker in _styles(points):
         mine = points.positions[groups == group]
         axes.scatter(
-            mine[:, 0], mine[:, 1], s=42, c=colour, marker=marker, label=f"{group} ({len(mine)})",
+            mine[:, 0], mine[:, 1], s=42, c=colour, marker=marker,
             edgecolors="black", linewidths=0.5, alpha=0.9,
         )  # fmt: skip
+        labels.append(f"{shorten(group, _SHOWN)} ({len(mine)})")
     if len(points.paths) <= _LABELLED:
         for path, (x, y) in zip(points.paths, points.positions, strict=True):
-            axes.annotate(Path(path).stem, (x, y), (4, 3), textcoords="offset points", fontsize=8)
+            axes.annotate(
+                shorten(Path(path).stem, _SHOWN), (x, y), (4, 3), textcoords="offset points",
+                fontsize=8, parse_math=False,
+            )  # fmt: skip
     axes.set_xlabel(points.axes[0])
     axes.set_ylabel(points.axes[1])
     axes.margins(0.08)
-    axes.set_title(title or f"{len(points.paths)} files by their scene embeddings")
-    figure.legend(loc="outside right upper", title="folder", frameon=False)
+    axes.set_title(shorten(title or _title(points), 2 * _SHOWN), parse_math=False)
+    legend = figure.legend(
+        axes.collections, labels, loc="outside right upper", title="folder", frameon=False
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -237,6 +214,12 @@ def map_page(points: EmbeddingMap, title: str = "") -> str:
     """Return a map as an HTML page that needs nothing else, no network least of all.
 
     Points name their files where the pointer is; folders can be hidden, and files found by name.
+
+    Example:
+        >>> import numpy as np
+        >>> points = make_map(["</script>.wav", "b.wav"], np.eye(2, 8, dtype=np.float32))
+        >>> map_page(points).count("</script>")  # the page's own
+        2
     """
     groups = [
         {"name": group, "colour": colour, "marker": marker}
@@ -244,6 +227,7 @@ def map_page(points: EmbeddingMap, title: str = "") -> str:
     ]
     number = {group: index for index, group in enumerate(points.order())}
     data = {
+        "title": title or _title(points),
         "method": points.method,
         "axes": points.axes,
         "groups": groups,
@@ -253,11 +237,18 @@ def map_page(points: EmbeddingMap, title: str = "") -> str:
             for (x, y), group in zip(points.positions, points.groups, strict=True)
         ],
     }
-    # Paths may hold anything, the end of a script as well.
-    encoded = json.dumps(data).replace("<", "\\u003c")
+    # Names and title are data of the page and nowhere else in it. Inside JSON's texts alone can
+    # these three characters be, and there their escapes mean the same.
+    encoded = json.dumps(data, allow_nan=False)
+    for one in "<>&":
+        encoded = encoded.replace(one, f"\\u{ord(one):04x}")
     page = (Path(__file__).parents[1] / "data" / "map.html").read_text("utf-8")
-    name = html.escape(title or f"{len(points.paths)} files by their scene embeddings")
-    return page.replace("@TITLE@", name).replace("@DATA@", encoded)
+    before, _, after = page.partition("@DATA@")
+    return f"{before}{encoded}{after}"
+
+
+def _title(points: EmbeddingMap) -> str:
+    return f"{len(points.paths)} files by their scene embeddings"
 
 
 def _styles(points: EmbeddingMap) -> list[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioValueError, MissingPackageError
 from hearaudiomlp.inference.halves import BANDS
@@ -196,7 +197,7 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
     last.set_xlabel("seconds")
     last.set_xlim(0.0, duration)
     figure.align_ylabels()
-    figure.suptitle(title or model.name)
+    figure.suptitle(shorten(title or model.name), parse_math=False)  # a file's name, no formula
     return figure
 
 
@@ -231,6 +232,7 @@ def _draw_wave(axes: Any, analysis: Analysis, duration: float) -> None:
         axes.text(
             (hit.start + hit.end) / 2, 1.35 * peak, hit.word, ha="center", va="center",
             fontsize=max(6, min(11, round(60 / max(duration, 1)))) if duration > 8 else 11,
+            parse_math=False,
         )  # fmt: skip
 
 
