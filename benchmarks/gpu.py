@@ -24,7 +24,7 @@ from baseline import Contender, Floats
 from speed import CASES, quartiles, timed
 
 import hearaudiomlp
-from hearaudiomlp_export.cli import export
+from hearaudiomlp_export.export import export
 from hearaudiomlp_export.networks.published import PublishedSystem
 
 

@@ -52,7 +52,7 @@ def _measure(way: str, model: str, seconds: float) -> None:
 def main() -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a file exported with --interface hear")
+    parser.add_argument("model", help="a file exported with --interface pipeline")
     parser.add_argument("--seconds", type=float, nargs="+", default=[1, 10, 60, 600, 3600])
     parser.add_argument("--way", choices=["graph", "blocks"], help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """The single graph in Node and in Chromium, next to native ONNX Runtime; and a first visit.
 
-    python benchmarks/web.py kwmlp-hear.onnx
+    python benchmarks/web.py kwmlp-pipeline.onnx
 
 Every contender runs the same file on the same number of samples, on one thread, in turn. Needs
 ``[cpu]``, ``npm install`` in ``web/``, and Chromium.
@@ -44,7 +44,7 @@ def javascript(path: Path, runtime: str, seconds: int, runs: int) -> list[float]
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="made by hearaudiomlp-export --interface hear")
+    parser.add_argument("model", type=Path, help="made by hearaudiomlp-export --interface pipeline")
     parser.add_argument("--seconds", type=int, default=8, help="length of the sound")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)

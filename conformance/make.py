@@ -3,7 +3,7 @@
 
     python conformance/make.py [MODEL.onnx ...] [-o FOLDER]
 
-Models are files exported with ``--interface hear``; without any, all such files in onnx_models/.
+Models are files exported with ``--interface pipeline``; by default, all of those in onnx_models/.
 What is expected comes from the encoder inside each file and the numpy steps of the runtime, not
 from the graph's own steps around the encoder, which is what the kit tests. Weights under a licence
 that doesn't allow it must not go into a kit that is given away: the numbers are made of them.
@@ -23,6 +23,7 @@ from sounds import Sound, sounds
 from wav import write_wav
 
 from hearaudiomlp import __version__
+from hearaudiomlp.weights.model_file import interface_of
 from hearaudiomlp.weights.onnx_file import summarize
 
 HERE = Path(__file__).resolve().parent
@@ -96,13 +97,13 @@ def main() -> int:
     models = options.models or [
         path
         for path in sorted(MODELS.glob("*.onnx"))
-        if summarize(path.read_bytes()).metadata.get("interface") == "hear"
+        if interface_of(summarize(path.read_bytes()).metadata) == "pipeline"
     ]
     if not models:
-        parser.error(f"no file in {MODELS} was exported with --interface hear: name some")
+        parser.error(f"no file in {MODELS} was exported with --interface pipeline: name some")
     for path in models:
-        if summarize(path.read_bytes()).metadata.get("interface") != "hear":
-            parser.error(f"{path} wasn't exported with --interface hear")
+        if interface_of(summarize(path.read_bytes()).metadata) != "pipeline":
+            parser.error(f"{path} wasn't exported with --interface pipeline")
     target: Path = options.output
     if target.exists() and not (target / "kit.json").exists():
         parser.error(f"{target} is there and is no kit")

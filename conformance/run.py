@@ -40,7 +40,7 @@ def compare(case: Case, run: Run) -> Iterator[tuple[str, float, float]]:
 def main() -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="a file exported with --interface hear")
+    parser.add_argument("model", type=Path, help="a file exported with --interface pipeline")
     parser.add_argument("--engine", choices=ENGINES, default="onnxruntime")
     parser.add_argument("--program", type=Path, help="for the engine c: the compiled example")
     parser.add_argument("--kit", type=Path, default=HERE / "kit", metavar="FOLDER")

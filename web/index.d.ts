@@ -88,7 +88,7 @@ export class HearModel {
 /**
  * Load a model for many sounds.
  *
- * @param file an ONNX file made by `hearaudiomlp-export --interface hear`, or its bytes
+ * @param file an ONNX file made by `hearaudiomlp-export --interface pipeline`, or its bytes
  * @throws HearAudioMLPError `file`, `model` or `runtime`
  */
 export function loadModel(file: string | URL | Uint8Array, options?: LoadOptions): Promise<HearModel>;

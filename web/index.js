@@ -67,7 +67,7 @@ export async function loadModel(file, { runtime, threads = 1 } = {}) {
  */
 export async function embed(audio, { model, runtime, threads, ...options } = {}) {
   if (model === undefined) {
-    throw new HearAudioMLPError("model", "embed needs a model: { model: 'kwmlp-hear.onnx' }");
+    throw new HearAudioMLPError("model", "embed needs a model: { model: 'kwmlp-pipeline.onnx' }");
   }
   const warn = options.warn ?? ((message) => process.emitWarning(message, "HearAudioMLPWarning"));
   if (model instanceof HearModel) return model.embed(audio, { warn, ...options });

@@ -5,7 +5,7 @@
  *                                            and its float32 values as they lie in memory
  *     embed --version                        print the version of ONNX Runtime
  *
- * MODEL.onnx is a file that `hearaudiomlp-export --interface hear` wrote; it does everything from
+ * MODEL.onnx is a file that `hearaudiomlp-export --interface pipeline` wrote; it does everything from
  * padding to pooling, so this program only reads the WAV (16 kHz; 16-bit PCM or 32-bit float; each
  * channel is taken as a sound of its own). Needs a little-endian machine and ONNX Runtime's C API.
  */
@@ -157,7 +157,7 @@ static void print_text(const Output *outputs, size_t count, char **labels, int64
   const Output *scenes = find(outputs, count, "scene_embeddings");
   const Output *logits = find(outputs, count, "keyword_logits");
   if (frames == NULL || times == NULL || scenes == NULL)
-    fail("the model", "has other outputs: export it with --interface hear");
+    fail("the model", "has other outputs: export it with --interface pipeline");
   for (int64_t sound = 0; sound < scenes->dims[0]; sound++) {
     printf("sound %lld\nscene", (long long)sound);
     print_row(scenes->values + sound * scenes->dims[1], scenes->dims[1]);

@@ -180,7 +180,8 @@ class Model:
         elif unknown := set(outputs) - set(session.outputs):
             raise OptionError(
                 f"{self.name} has the outputs {', '.join(session.outputs)}, "
-                f"not {', '.join(sorted(unknown))}"
+                f"not {', '.join(sorted(unknown))}; files exported before power_mel and mfcc were "
+                "outputs have to be exported again"
             )
         results = session.run(audio_windows, outputs)
         for values in results.values():

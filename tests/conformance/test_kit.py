@@ -35,7 +35,7 @@ def model(tmp_path_factory) -> Path:
     traced, weights = trace("kwmlp"), random_checkpoint("kwmlp")
     encoder = embed_weights(traced, weights.weights)
     provenance = {"checkpoint_sha256": "none", "licence": "CC0", "source": "random numbers"}
-    write_metadata(encoder, describe(traced) | {"interface": "hear"} | provenance)
+    write_metadata(encoder, describe(traced) | {"interface": "pipeline"} | provenance)
     path = tmp_path_factory.mktemp("model") / "kwmlp.onnx"
     onnx.save(pipeline_graph(encoder), path)
     return path
@@ -138,7 +138,7 @@ def arrays(tmp_path_factory, checkpoints) -> Path:
 
 def test_other_weights_are_held_against_pytorch(arrays, checkpoints, tmp_path, ran) -> None:
     path, figures = tmp_path / "own.onnx", tmp_path / "figures.json"
-    assert export_main([str(checkpoints["kwmlp"]), "-o", str(path), "--interface", "hear"]) == 0
+    assert export_main([str(checkpoints["kwmlp"]), "-o", str(path), "--interface", "pipeline"]) == 0
     code, told = ran(path, "--reference", arrays, "--json", figures)
     assert (code, "5 of 5 cases" in told) == (0, True), told
     assert json.loads(figures.read_text())["set"] == "own-reference"
@@ -225,7 +225,7 @@ def test_engines_agree_with_the_published_system(
 ) -> None:
     path = tmp_path / "model.onnx"
     checkpoint = str(SHARED / "checkpoints" / f"{name}.pth")
-    assert export_main([checkpoint, "-o", str(path), "--interface", "hear"]) == 0
+    assert export_main([checkpoint, "-o", str(path), "--interface", "pipeline"]) == 0
     arguments = (path, "--engine", engine, "--program", program)
     code, told = ran(*arguments, "--reference", SHARED / "reference")
     total = {"kwmlp": 77, "audiomae": 76}[name]

@@ -67,7 +67,7 @@ def test_what_is_not_proved_is_not_written(
     assert main([str(checkpoints["audiomae"]), "-o", str(target)]) == 1
     assert not target.exists()
     assert "FAILED" in target.with_suffix(".failed.md").read_text()
-    assert "not proved, no model written" in capsys.readouterr().err
+    assert "verification failed, no model written" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["model.failed.md"]
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hearaudiomlp.kwmlp import load_model
-from hearaudiomlp_export.cli import export
+from hearaudiomlp_export.export import export
 from hearaudiomlp_export.networks.published import PublishedSystem
 
 MODULES = {"kwmlp": "hearaudiomlp.kwmlp", "audiomae": "hearaudiomlp.audiomlp"}

@@ -1,7 +1,7 @@
 """The page and the Node package in ``web/``: its own tests, and the reference through both.
 
 ``HEARAUDIOMLP_WEB_MODELS`` may name a folder with other models (``kwmlp.onnx``, ``audiomae.onnx``,
-made with ``--interface hear``), ``HEARAUDIOMLP_WEB_WORDS`` the words that they find in
+made with ``--interface pipeline``), ``HEARAUDIOMLP_WEB_WORDS`` the words that they find in
 ``samples/sentence.flac``, and ``HEARAUDIOMLP_WEB_PICTURES`` a folder for screenshots.
 """
 
@@ -69,7 +69,9 @@ def models(
         path = (
             shared_or_none / "checkpoints" / f"{name}.pth" if shared_or_none else checkpoints[name]
         )
-        assert export([str(path), "--interface", "hear", "-o", str(folder / f"{name}.onnx")]) == 0
+        assert (
+            export([str(path), "--interface", "pipeline", "-o", str(folder / f"{name}.onnx")]) == 0
+        )
     return folder
 
 

@@ -15,7 +15,7 @@ from hearaudiomlp.errors import (
     ModelNotFoundError,
     OptionError,
 )
-from hearaudiomlp_export.cli import export
+from hearaudiomlp_export.export import export
 
 
 @pytest.fixture(scope="module")

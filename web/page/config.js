@@ -2,8 +2,8 @@
 
 /** Models to choose from; the first one is loaded with the page. */
 export const MODELS = [
-  { url: "models/kwmlp-hear-float16.onnx", title: "KW-MLP: 35 keywords, 64 values every 10 ms" },
-  { url: "models/audiomae-hear-float16.onnx", title: "AudioMAE: 8 values every 10 ms" },
+  { url: "models/kwmlp-pipeline-float16.onnx", title: "KW-MLP: 35 keywords, 64 values every 10 ms" },
+  { url: "models/audiomae-pipeline-float16.onnx", title: "AudioMAE: 8 values every 10 ms" },
 ];
 
 /** Where `npm install` put ONNX Runtime. */

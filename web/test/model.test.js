@@ -162,5 +162,5 @@ test("models and runtimes that are none", async () => {
 });
 
 test("a graph of single windows is refused by name", { skip: !process.env.HEARAUDIOMLP_WEB_WINDOWS }, async () => {
-  await assert.rejects(loadModel(process.env.HEARAUDIOMLP_WEB_WINDOWS), /--interface hear/);
+  await assert.rejects(loadModel(process.env.HEARAUDIOMLP_WEB_WINDOWS), /--interface pipeline/);
 });

@@ -47,8 +47,8 @@ function tone(rate, seconds) {
 }
 
 const files = {
-  "models/kwmlp-hear-float16.onnx": models && join(models, "kwmlp.onnx"),
-  "models/audiomae-hear-float16.onnx": models && join(models, "audiomae.onnx"),
+  "models/kwmlp-pipeline-float16.onnx": models && join(models, "kwmlp.onnx"),
+  "models/audiomae-pipeline-float16.onnx": models && join(models, "audiomae.onnx"),
 };
 
 /** A page in a browser of its own, and all that it asked for and complained of. */

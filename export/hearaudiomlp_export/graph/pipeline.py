@@ -17,8 +17,8 @@ from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE
 from hearaudiomlp_export.graph.macs import depending, leading_to
 from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS, EMBEDDINGS, OPSET
 
-PREFIX = "hear."
-"""What the names of all nodes outside the encoder begin with; the runtime tells them by it."""
+PREFIX = "pipeline."
+"""What the names of all nodes outside the encoder begin with, for people who read the graph."""
 
 WINDOW_LOGITS = "window_logits"
 """The encoder's logits inside the graph, where ``keyword_logits`` is the output of the whole."""
@@ -29,7 +29,7 @@ BLOCK = 8
 _AROUND = (
     "Cast Constant Div Expand Gather GreaterOrEqual Identity Loop Min Pad Range Shape Squeeze Sub"
 )
-HEAR_OPERATORS = ALLOWED_OPERATORS | frozenset(_AROUND.split())
+PIPELINE_OPERATORS = ALLOWED_OPERATORS | frozenset(_AROUND.split())
 """Operators that this graph may use: none is outside the standard, and Loop is the only control."""
 
 _LENGTHS = f"""
@@ -295,6 +295,6 @@ def pipeline_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
     whole.metadata_props.extend(encoder.metadata_props)
     outputs = [name for node in (*whole.graph.node, *body.node) for name in node.output]
     assert len(outputs) == len(set(outputs)), "a name is taken twice"
-    unknown = {node.op_type for node in (*whole.graph.node, *body.node)} - HEAR_OPERATORS
+    unknown = {node.op_type for node in (*whole.graph.node, *body.node)} - PIPELINE_OPERATORS
     assert not unknown, unknown
     return whole

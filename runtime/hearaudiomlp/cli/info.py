@@ -29,7 +29,7 @@ _KINDS = {
 
 _INTERFACES = {
     "windows": "windows",
-    "hear": "hear: whole sounds in, embeddings out; the rest describes the encoder inside, "
+    "pipeline": "pipeline: whole sounds in, embeddings out; the rest describes the encoder inside, "
     "which this package runs",
 }
 

@@ -104,6 +104,7 @@ class Run:
             "format": format.name,
             **{key: value for key, value in asdict(self.spec).items() if key != "name"},
             "graph_sha256": model.graph_sha256,
+            "precision": card.get("precision", "float32"),
             "onnxruntime": onnxruntime().__version__,
             "shard_files": shard_files,
             "sources": listing.digest,

@@ -1,24 +1,26 @@
 """Model files: what a session is opened from, and what the file says of it."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._text import printable, shorten
+from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, MEL_BANDS, SAMPLE_RATE, WINDOW
-from hearaudiomlp.weights.hearfile import cut_encoder
 from hearaudiomlp.weights.onnx_check import check_graph
-from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
+from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, summarize
 
 FORMAT = "1"
 """Version of the metadata in model files."""
 
-INTERFACES = ("windows", "hear")
+INTERFACES = ("windows", "pipeline")
 """What a model file takes: bare windows, or whole sounds (docs/format.md). Windows, if unsaid."""
 
 PRECISIONS = ("float32", "float16")
@@ -53,6 +55,13 @@ _REQUIRED = (
 _ZIP_MAGIC = b"PK"  # torch checkpoints are zip files
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # and were pickles once
 _GRAPHS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
+
+
+OLD_INTERFACES = {"hear": "pipeline"}
+"""Former names of interfaces, as model files and command lines may have them."""
+
+_STORED: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+"""What weights are stored as, by TensorProto.DataType."""
 
 
 class ModelFile:
@@ -200,20 +209,24 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
         features["mfcc"] = ("n", FRAMES, MEL_BANDS)
     # Files that were exported before the features became outputs have the embeddings alone.
     outputs = embeddings | features if "power_mel" in summary.outputs else embeddings
-    facts = {
+    signature: dict[str, tuple[object, object]] = {
+        "input": (summary.inputs, {"windows": ("n", WINDOW)}),
+        "outputs": (summary.outputs, outputs),
+    }
+    if interface_of(card) == "pipeline":  # its outputs aren't used
+        signature = {"input": (summary.inputs, {"audio": ("n_sounds", "n_samples")})}
+    facts: dict[str, tuple[object, object]] = {
         "sample rate": (_integer(card["sample_rate"]), SAMPLE_RATE),
         "hop": (_integer(card["hop"]), HOP),
         "embedding size": (size, spec.timestamp_embedding_size),
         "scene steps": (_integer(card["scene_steps"]), spec.scene_steps),
         "scene size": (_integer(card["scene_embedding_size"]), spec.scene_embedding_size),
-        "input": (summary.inputs, {"windows": ("n", WINDOW)}),
-        "outputs": (summary.outputs, outputs),
-    }
+    } | signature
     for name, (found, expected) in facts.items():
         if found != expected:
             raise ValueError(f"{name}: {found}, not {expected}")
     for key, known in (
-        ("interface", INTERFACES),
+        ("interface", (*INTERFACES, *OLD_INTERFACES)),
         ("precision", PRECISIONS),
         ("arithmetic", ARITHMETICS),
         ("labels_kind", LABELS_KINDS),
@@ -237,6 +250,51 @@ def _bind_checkpoint(data: bytes, name: str | None) -> ModelFile:
     return ModelFile(graph, weights, summary.metadata, data)
 
 
+def interface_of(card: Mapping[str, str]) -> str:
+    """Return the interface of an exported file by its present name.
+
+    Args:
+        card: the file's metadata.
+
+    Example:
+        >>> interface_of({"interface": "hear"})
+        'pipeline'
+        >>> interface_of({})
+        'windows'
+    """
+    named = card.get("interface", INTERFACES[0])
+    return OLD_INTERFACES.get(named, named)
+
+
+def _read_weight(name: str, shape: tuple[int, ...], tensors: Mapping[str, Tensor]) -> Floats:
+    tensor = tensors.get(name) or tensors.get(f"{name}.float16")
+    dtype = _STORED.get(tensor.data_type) if tensor else None
+    if tensor is None or dtype is None or tensor.dims != shape:
+        raise ModelFileError(f"a pipeline file without the weights {name} of shape {shape}")
+    if len(tensor.data) != dtype.itemsize * math.prod(shape):
+        raise ModelFileError(f"a pipeline file that is damaged: {name} is incomplete")
+    values: Floats = np.frombuffer(tensor.data, dtype).reshape(shape).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ModelFileError(f"a pipeline file with NaN or infinity in {name}")
+    return values
+
+
+def _bind_pipeline(summary: OnnxSummary) -> ModelFile:
+    """Fit the weights of a whole-pipeline file to the packaged graph of its encoder.
+
+    This package cuts and stitches windows itself, with bounded memory and on many threads, so the
+    file's own graph isn't run.
+    """
+    graph, packaged = packaged_graph(summary.metadata["model"])
+    weights = {
+        name: _read_weight(name, shape, summary.tensors)
+        for name, shape in packaged.external.items()
+    }
+    return ModelFile(
+        graph, weights, summary.metadata | {"interface": interface_of(summary.metadata)}
+    )
+
+
 def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
     """Read a model file whose bytes are ``data``: a checkpoint or an exported model.
 
@@ -257,15 +315,11 @@ def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
         summary = summarize(data, operators=False)
     except ModelFileError as problem:
         raise ModelFileError(f"no torch checkpoint, and {problem}") from None
-    if summary.metadata.get("interface") == "hear":
-        try:
-            data = cut_encoder(data)
-        except (ValueError, IndexError) as problem:
-            raise ModelFileError(f"an ONNX file that is damaged ({shorten(problem)})") from None
-        summary = summarize(data, operators=False)
     _check_metadata(summary)
-    check_graph(summary, packaged_graph(summary.metadata["model"])[1])
     found = summary.metadata["model"]
     if name is not None and found != name:
         raise ModelFileError(f"it is a model of {found}, not of {name}")
+    if interface_of(summary.metadata) == "pipeline":
+        return _bind_pipeline(summary)
+    check_graph(summary, packaged_graph(found)[1])
     return ModelFile(data, {}, summary.metadata)

@@ -103,18 +103,6 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
-def encode_field(number: int, value: int | bytes | memoryview) -> bytes:
-    """Return one field as a message has it, the reverse of :func:`fields`."""
-
-    def varint(rest: int) -> bytes:
-        low = bytes([rest & 0x7F | (0x80 if rest > 0x7F else 0)])
-        return low + varint(rest >> 7) if rest > 0x7F else low
-
-    if isinstance(value, int):
-        return varint(number << 3 | _VARINT) + varint(value)
-    return b"".join([varint(number << 3 | _BYTES), varint(len(value)), value])
-
-
 def message_of(value: int | memoryview) -> Message:
     """Return the fields of a value that is a message itself."""
     if isinstance(value, int):

@@ -70,7 +70,7 @@ export class HearModel {
 
   /**
    * @param {object} runtime onnxruntime-web or onnxruntime-node, whatever module it is
-   * @param {Uint8Array} bytes an ONNX file made by `hearaudiomlp-export --interface hear`
+   * @param {Uint8Array} bytes an ONNX file made by `hearaudiomlp-export --interface pipeline`
    * @param {object} [options] session options of ONNX Runtime
    * @returns {Promise<HearModel>}
    * @throws {HearAudioMLPError} `model`, if the file is something else
@@ -93,7 +93,7 @@ export class HearModel {
         "model",
         "this ONNX file isn't a model from waveform to embeddings" +
           (missing.length > 0 ? ` (it has no ${missing.join(", ")})` : " (it has no metadata)") +
-          "; make one with hearaudiomlp-export --interface hear",
+          "; make one with hearaudiomlp-export --interface pipeline",
       );
     }
     return new HearModel(runtime, session, metadata, bytes.length);

@@ -19,7 +19,6 @@ from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp.cli.main import main as hearaudiomlp_main
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp.weights.hearfile import cut_encoder
 from hearaudiomlp.weights.model_file import PRECISIONS
 from hearaudiomlp_export.cli import main
 from hearaudiomlp_export.graph.float16 import store_as_float16
@@ -28,6 +27,7 @@ from hearaudiomlp_export.graph.pipeline import PREFIX, pipeline_graph
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from hearaudiomlp_export.verify import pipeline
+from paths import ROOT
 
 # Held here a second time on purpose: a new operator is a decision about every back end.
 ALLOWED = (
@@ -50,7 +50,7 @@ def files(tmp_path_factory) -> dict[tuple[str, str], Path]:
             if precision == "float16":
                 store_as_float16(encoder, weights.weights)
             provenance = {"checkpoint_sha256": "", "licence": "CC0", "source": "random numbers"}
-            kind = {"interface": "hear", "precision": precision, "arithmetic": "float32"}
+            kind = {"interface": "pipeline", "precision": precision, "arithmetic": "float32"}
             write_metadata(encoder, describe(traced) | kind | provenance)
             path = paths[name, precision] = folder / f"{name}.{precision}.onnx"
             path.write_bytes(pipeline_graph(encoder).SerializeToString(deterministic=True))
@@ -176,7 +176,7 @@ def test_runtime_runs_the_encoder_inside(files, models, noise, name: str) -> Non
     if name == "kwmlp":
         short = audio[:, :9_000]
         np.testing.assert_array_equal(inside.keyword_logits(short), alone.keyword_logits(short))
-    assert inside.metadata["interface"] == "hear"
+    assert inside.metadata["interface"] == "pipeline"
     assert inside.outline().inputs == {"windows": ("n", 16000)}
 
 
@@ -195,7 +195,7 @@ def test_float16_weights_are_close_and_computed_in_float32(
         assert (error > 0) == (output != "timestamps")
 
 
-@pytest.mark.parametrize("interface", ["windows", "hear"])
+@pytest.mark.parametrize("interface", ["windows", "pipeline"])
 def test_info_tells_interface_and_precision(
     checkpoints, tmp_path: Path, capsys, interface: str
 ) -> None:
@@ -208,7 +208,7 @@ def test_info_tells_interface_and_precision(
     assert f"\ninterface    {interface}" in told
     report = path.with_suffix(".report.md").read_text()
     assert "| weights as float16 | speech |" in report
-    assert ("| scene embeddings | 480000 samples |" in report) == (interface == "hear")
+    assert ("| scene embeddings | 480000 samples |" in report) == (interface == "pipeline")
 
 
 def test_float16_arithmetic_is_close_and_says_so(checkpoints, tmp_path: Path, capsys) -> None:
@@ -235,18 +235,18 @@ def test_float16_arithmetic_is_refused_where_it_overflows(checkpoints, tmp_path,
     assert main([*command, "--arithmetic", "float16"]) == 1
     assert "float16 ends at 65504" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*command, "--arithmetic", "float16", "--interface", "hear"])
+        main([*command, "--arithmetic", "float16", "--interface", "pipeline"])
 
 
 def test_what_is_not_proved_is_not_written(checkpoints, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(pipeline._ENCODER_NOISE, "audiomae", -1.0)
     target = tmp_path / "model.onnx"
-    assert main([str(checkpoints["audiomae"]), "-o", str(target), "--interface", "hear"]) == 1
+    assert main([str(checkpoints["audiomae"]), "-o", str(target), "--interface", "pipeline"]) == 1
     assert not target.exists()
     assert "| scene embeddings |" in target.with_suffix(".failed.md").read_text()
 
 
-@pytest.mark.parametrize("option", [["--interface", "hear"], ["--precision", "float16"]])
+@pytest.mark.parametrize("option", [["--interface", "pipeline"], ["--precision", "float16"]])
 def test_graphs_without_weights_have_neither(tmp_path: Path, option: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--graph-only", "kwmlp", "-o", str(tmp_path / "x.onnx"), *option])
@@ -271,12 +271,51 @@ def test_metadata_that_cannot_be_meant(files, tmp_path, key: str, value: str, me
         hearaudiomlp.load_model(tmp_path / "odd.onnx")
 
 
-def test_a_windows_file_that_says_it_is_of_sounds(files, tmp_path: Path) -> None:
-    whole = onnx.load_from_string(cut_encoder(files["audiomae", "float32"].read_bytes()))
-    assert {entry.value for entry in whole.metadata_props if entry.key == "interface"} == {"hear"}
-    onnx.save(whole, tmp_path / "odd.onnx")
+def with_entries(model: onnx.ModelProto, **entries: str) -> onnx.ModelProto:
+    kept = {one.key: one.value for one in model.metadata_props} | entries
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, kept)
+    return model
+
+
+def test_a_windows_file_that_says_it_is_a_pipeline(tmp_path: Path) -> None:
+    whole = onnx.load(ROOT / "onnx_models" / "audiomae.onnx")
+    onnx.save(with_entries(whole, interface="pipeline"), tmp_path / "odd.onnx")
     with pytest.raises(ModelFileError, match="damaged"):
         hearaudiomlp.load_model(tmp_path / "odd.onnx")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_files_with_the_former_name_of_the_interface_load(
+    files, tmp_path: Path, noise, precision: str
+) -> None:
+    model = onnx.load(files["audiomae", precision])
+    for node in model.graph.node:
+        node.name = node.name.replace("pipeline.", "hear.")
+    onnx.save(with_entries(model, interface="hear"), tmp_path / "old.onnx")
+    old = hearaudiomlp.load_model(tmp_path / "old.onnx")
+    assert old.metadata["interface"] == "pipeline"
+    audio = noise(2, 20_000)
+    new = hearaudiomlp.load_model(files["audiomae", precision])
+    np.testing.assert_array_equal(old.scene_embeddings(audio), new.scene_embeddings(audio))
+
+
+def test_weights_that_are_missing_or_odd_are_named(files, tmp_path: Path) -> None:
+    name = "layers.1.fn.fn.proj_out.weight"
+    for odd, message in (
+        (None, f"without the weights {name}"),
+        (np.zeros((64, 127), np.float32), f"without the weights {name}"),
+        (np.full((64, 128), np.nan, np.float32), f"NaN or infinity in {name}"),
+    ):
+        model = onnx.load(files["audiomae", "float32"])
+        [tensor] = [one for one in model.graph.initializer if one.name == name]
+        if odd is None:
+            model.graph.initializer.remove(tensor)
+        else:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(odd, name))
+        onnx.save(model, tmp_path / "odd.onnx")
+        with pytest.raises(ModelFileError, match=message):
+            hearaudiomlp.load_model(tmp_path / "odd.onnx")
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,0 +1,111 @@
+"""Export an encoder: trace, verify, and write the model file with its report."""
+
+from pathlib import Path
+
+import torch
+
+from hearaudiomlp.errors import OptionError
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.weights.model_file import INTERFACES, OLD_INTERFACES
+from hearaudiomlp_export.graph.float16 import store_as_float16, stored
+from hearaudiomlp_export.graph.metadata import describe, write_metadata
+from hearaudiomlp_export.graph.pipeline import pipeline_graph
+from hearaudiomlp_export.graph.trace import embed_weights, trace
+from hearaudiomlp_export.networks.checkpoints import load_checkpoint, random_checkpoint
+from hearaudiomlp_export.verify.encoder import report, verify
+from hearaudiomlp_export.verify.pipeline import verify_float16, verify_pipeline
+
+
+def _write(path: Path, data: bytes) -> None:
+    with replacing(path) as file:
+        file.write(data)
+
+
+def _refuse_overflow(name: str) -> None:
+    if name != "kwmlp":
+        raise OptionError(
+            f"float16 arithmetic is for kwmlp: {name} computes with raw power, up to 4e8, and "
+            "float16 ends at 65504"
+        )
+
+
+def _interface(name: str) -> str:
+    current = OLD_INTERFACES.get(name, name)
+    if current not in INTERFACES:
+        raise OptionError(f"interface is one of {', '.join(INTERFACES)}, not {name!r}")
+    return current
+
+
+def export(
+    checkpoint: str,
+    output: Path,
+    *,
+    graph_only: bool = False,
+    interface: str = "windows",
+    precision: str = "float32",
+    arithmetic: str = "float32",
+    licence: str | None = None,
+    source: str | None = None,
+) -> bool:
+    """Trace and verify a graph; if every comparison passes, write the model and its report.
+
+    Args:
+        checkpoint: path of a checkpoint; with ``graph_only`` the name of an encoder.
+        output: the ONNX file to write; the report is written beside it, as ``.report.md``.
+        graph_only: leave the weights out.
+        interface: ``windows`` or ``pipeline``, docs/format.md describes both.
+        precision: what the weights are stored as, ``float32`` or ``float16``.
+        arithmetic: what the blocks of kwmlp compute in; ``float16`` implies that precision.
+        licence: of the weights.
+        source: where the weights come from.
+
+    Returns:
+        Whether every comparison passed. If not, only a report is written, as ``.failed.md``.
+
+    Raises:
+        OSError: a file can't be read or written.
+        ModelFileError: the checkpoint isn't one of these encoders.
+        OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
+            the range of float16.
+
+    Example:
+        >>> export("checkpoints/audiomae.pth", Path("audiomae.onnx"))  # doctest: +SKIP
+        True
+    """
+    interface = _interface(interface)
+    if graph_only:
+        weights = random_checkpoint(checkpoint)
+    else:
+        weights = load_checkpoint(Path(checkpoint), licence, source)
+    if arithmetic == "float16":
+        _refuse_overflow(weights.name)
+        precision = arithmetic
+    traced = graph = trace(weights.name, getattr(torch, arithmetic))
+    card = describe(graph)
+    if not graph_only:
+        graph = embed_weights(graph, weights.weights)
+        if precision == "float16":
+            store_as_float16(graph, weights.weights)
+        card |= {
+            "interface": interface,
+            "precision": precision,
+            "checkpoint_sha256": weights.sha256,
+            "licence": weights.licence,
+            "source": weights.source,
+        }
+        if arithmetic != "float32":
+            card["arithmetic"] = arithmetic
+    write_metadata(graph, card)
+    findings = verify(graph, stored(weights.weights, precision), arithmetic)
+    if precision == "float16":
+        findings += verify_float16(graph, traced, weights.weights)
+    if interface == "pipeline":
+        encoder, graph = graph, pipeline_graph(graph)
+        findings += verify_pipeline(graph, encoder)
+    passed = all(finding.passed for finding in findings)
+    if passed:
+        _write(output, graph.SerializeToString(deterministic=True))
+    # A report of failure has a name of its own: an older model and its report may be there.
+    suffix = ".report.md" if passed else ".failed.md"
+    _write(output.with_suffix(suffix), report(graph, findings).encode())
+    return passed
