@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from archives import make_archive
-from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.inference.thread_pool import usable_cpus
 
 
 def measure(command: list[str]) -> tuple[float, float, float, int]:

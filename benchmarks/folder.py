@@ -31,7 +31,7 @@ import soundfile
 from speed import ALONE, graph_alone, timed
 
 import hearaudiomlp
-from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.signal.windows import count_timestamps, count_windows
 from hearaudiomlp.spec import ENCODERS
 

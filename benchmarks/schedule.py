@@ -34,7 +34,7 @@ def ways_of_a_minute(checkpoint: Path) -> dict[str, Way]:
     """Return the ways to compute the windows of a minute, by name."""
     source = read_model_file(checkpoint.read_bytes())
     windows = np.random.default_rng(0).standard_normal((WINDOWS, WINDOW), np.float32)
-    shared, team = open_session(source, 1, "0"), ThreadPool(2)
+    shared, pool = open_session(source, 1, "0"), ThreadPool(2)
 
     def blocks(size: int) -> Way:
         edges = split(WINDOWS, 2, size)
@@ -43,7 +43,7 @@ def ways_of_a_minute(checkpoint: Path) -> dict[str, Way]:
             start, stop = edges[number]
             shared.run(None, {"windows": windows[start:stop]})
 
-        return lambda: team.run(compute, len(edges))
+        return lambda: pool.run(compute, len(edges))
 
     ways: dict[str, Way] = {f"two threads, blocks of {size}": blocks(size) for size in BLOCKS}
     for name, spinning in (("spinning", "1"), ("sleeping", "0")):

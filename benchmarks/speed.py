@@ -28,8 +28,7 @@ import onnxruntime
 from contenders import Contender, Floats, contenders
 
 import hearaudiomlp
-from hearaudiomlp.inference.cpus import usable_cpus
-from hearaudiomlp.inference.thread_pool import ThreadPool, split
+from hearaudiomlp.inference.thread_pool import ThreadPool, split, usable_cpus
 from hearaudiomlp.signal.windows import count_windows, cut_windows
 
 CASES = {
@@ -69,13 +68,13 @@ class GemmPeak:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        self.team, self.x = ThreadPool(threads), weights.T.copy()
+        self.pool, self.x = ThreadPool(threads), weights.T.copy()
 
     def __call__(self) -> float:
         """Return multiply-accumulates per second."""
-        repeats = 4 * self.team.threads
+        repeats = 4 * self.pool.threads
         start = time.perf_counter()
-        self.team.run(lambda _: self.session.run(None, {"x": self.x}), repeats)
+        self.pool.run(lambda _: self.session.run(None, {"x": self.x}), repeats)
         return repeats * self.SIZE**3 / (time.perf_counter() - start)
 
 
@@ -83,8 +82,8 @@ def graph_alone(model: hearaudiomlp.Model, audio: Floats) -> Callable[[], None]:
     """Return what computes all windows of some sounds, which are cut already."""
     total = len(audio) * count_windows(audio.shape[1])
     blocks = [cut_windows(audio, *edges) for edges in split(total, model.threads, model.block)]
-    team = ThreadPool(model.threads)
-    return lambda: team.run(lambda number: model.encode(blocks[number]), len(blocks))
+    pool = ThreadPool(model.threads)
+    return lambda: pool.run(lambda number: model.encode(blocks[number]), len(blocks))
 
 
 def timed(function: Callable[[], Any]) -> float:

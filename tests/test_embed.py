@@ -26,7 +26,7 @@ from hearaudiomlp.errors import (
     HearAudioMLPError,
     MissingPackageError,
 )
-from hearaudiomlp.table.formats import savearrays
+from hearaudiomlp.table.formats import arrays
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "words.flac"
 
@@ -244,14 +244,10 @@ def test_a_failed_write_leaves_the_old_file(checkpoints, tmp_path, monkeypatch, 
     out = tmp_path / "out.npz"
     out.write_bytes(b"old")
 
-    whole = savearrays._write_member
+    def fail(done) -> None:
+        raise KeyboardInterrupt
 
-    def fail(archive, member) -> None:
-        if member[0] == "scene_embeddings":
-            raise KeyboardInterrupt
-        whole(archive, member)
-
-    monkeypatch.setattr(savearrays, "_write_member", fail)
+    monkeypatch.setattr(arrays, "scenes", fail)
     arguments = ["embed", str(SAMPLE), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
     assert main(arguments) == 130
     assert "interrupted; 1 of 1 files are done and stay in out.npz.parts" in capsys.readouterr().err
@@ -320,13 +316,23 @@ def test_files_that_fail_keep_nothing(model, tmp_path, monkeypatch) -> None:
         gc.enable()
 
 
-def test_giving_up_in_the_middle_ends_the_threads(model, tmp_path) -> None:
+def test_giving_up_in_the_middle_ends_the_work(model, tmp_path, monkeypatch) -> None:
     soundfile.write(tmp_path / "a.wav", tone(16000, 9), 16000)
+    running, encode = set(), type(model).encode
+
+    def watched(*arguments):
+        running.add(threading.get_ident())
+        try:
+            return encode(*arguments)
+        finally:
+            running.discard(threading.get_ident())
+
+    monkeypatch.setattr(type(model), "encode", watched)
     files = embed.embed_files(itertools.repeat(tmp_path / "a.wav"), model)
     next(files)
-    before = threading.active_count()
     files.close()
-    assert threading.active_count() < before
+    assert not running
+    model.pool.submit(int).result(timeout=10)  # nothing is left in front of it
 
 
 def test_two_runs_write_the_same_bytes(checkpoints, tmp_path) -> None:

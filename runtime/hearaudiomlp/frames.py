@@ -1,4 +1,4 @@
-"""All frames of some sounds: their windows cut, computed by a team of threads, and stitched."""
+"""All frames of some sounds: their windows cut, computed by a pool of threads, and stitched."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from hearaudiomlp.signal.arrays import refuse_overflow
 
 
 def compute_frames(
-    audio: Floats, run: Callable[[Floats], Floats], team: ThreadPool, *, block: int, size: int
+    audio: Floats, run: Callable[[Floats], Floats], pool: ThreadPool, *, block: int, size: int
 ) -> Floats:
     """Compute the frames of sounds of one length.
 
     Args:
         audio: sounds [shape=(n_sounds, n_samples)].
         run: computes the frames of windows: [shape=(n, 16000)] to [shape=(n, 98, size)].
-        team: the threads that call it.
+        pool: the threads that call it.
         block: windows that it is given at a time, at most.
         size: values in a frame.
 
@@ -31,10 +31,10 @@ def compute_frames(
     n_sounds, n_samples = audio.shape
     total = n_sounds * windows.count_windows(n_samples)
     frames = np.empty((total, windows.FRAMES_PER_WINDOW, size), np.float32)
-    blocks = split(total, team.threads, block)
+    blocks = split(total, pool.threads, block)
     # In a brief sound, threads that cut and check windows side by side would wait for each other:
     # Python's lock lets one of them at a time. There it is done before and after.
-    brief = len(blocks) <= team.threads
+    brief = len(blocks) <= pool.threads
     cut = [windows.cut_windows(audio, *edges) for edges in blocks] if brief else []
 
     def compute_brief(number: int) -> None:
@@ -47,7 +47,7 @@ def compute_frames(
         refuse_overflow(found)
         windows.repeat_edges(found, frames[start:stop])
 
-    team.run(compute_brief if brief else compute, len(blocks))
+    pool.run(compute_brief if brief else compute, len(blocks))
     if brief:
         refuse_overflow(frames)
     return windows.join(frames, n_sounds)

@@ -5,20 +5,14 @@ blocks (those of short files together), and only hits are kept.
 """
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-
-import numpy as np
+from functools import partial
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.files import AudioStream
-from hearaudiomlp.embed import Failed
-from hearaudiomlp.errors import (
-    AudioFileError,
-    AudioFileNotFoundError,
-    AudioValueError,
-)
+from hearaudiomlp.embed import BLOCK, Failed, WindowedFile, finite_or_nan
+from hearaudiomlp.inference.blocks import compute_blocks
 from hearaudiomlp.keywords.hits import (
     HOP_S,
     QUIET_DB,
@@ -48,53 +42,29 @@ class Spotted:
     """In order of time."""
 
 
-class _File:
-    """A file on its way: its windows go out, their probabilities come in."""
+class _File(WindowedFile):
+    """A file whose probabilities come in."""
 
-    def __init__(self, path: str, hop: int, finder: HitFinder) -> None:
-        self.path, self._hop, self._finder = path, hop, finder
-        self._problem: AudioFileError | AudioFileNotFoundError | None = None
-        self._duration = 0.0
+    def __init__(self, path: str | os.PathLike[str], hop: int, finder: HitFinder) -> None:
+        super().__init__(path, SlidingWindows(hop))
+        self._hop, self._finder = hop, finder
         self._hits: list[Hit] = []
-        self._sent = self._taken = 0
-        self._decoded = False
-
-    def windows(self) -> Iterator[Floats]:
-        """Decode and cut. A problem ends it and becomes the file's result."""
-        sliding = SlidingWindows(self._hop)
-        try:
-            stream = AudioStream(self.path)
-            for chunk in stream.chunks():
-                for windows in sliding.push(chunk):
-                    self._sent += len(windows)
-                    yield from windows
-            for windows in sliding.flush():
-                self._sent += len(windows)
-                yield from windows
-            self._duration = stream.duration
-        except (AudioFileError, AudioFileNotFoundError) as problem:
-            self._problem = problem
-        self._decoded = True
+        self._taken = 0
 
     def take(self, probabilities: Floats) -> None:
-        """Take the probabilities of the next window [shape=(35,)]; NaN, where there are none."""
-        if np.isnan(probabilities[0]):
-            self._problem = AudioFileError(f"{self.path}: so loud that its power overflows float32")
-        start = self._taken * self._hop / SAMPLE_RATE
-        self._hits += self._finder.push([start], probabilities[None])
-        self._taken += 1
-
-    @property
-    def complete(self) -> bool:
-        """Whether all windows of the whole file are told."""
-        return self._decoded and self._taken == self._sent
+        """Take those of the next windows [shape=(n, 35)]; NaN, where there are none."""
+        self.fail_if_nan(probabilities[:, 0])
+        numbers = range(self._taken, self._taken + len(probabilities))
+        starts = [number * self._hop / SAMPLE_RATE for number in numbers]
+        self._hits += self._finder.push(starts, probabilities)
+        self._taken = numbers.stop
 
     def result(self) -> Spotted | Failed:
         """Return what came of the complete file."""
-        if self._problem is not None:
-            return Failed(self.path, self._problem)
+        if self.problem is not None:
+            return Failed(self.path, self.problem)
         hits = [*self._hits, *self._finder.finish()]
-        return Spotted(self.path, self._duration, tuple(hit.within(self._duration) for hit in hits))
+        return Spotted(self.path, self.duration, tuple(hit.within(self.duration) for hit in hits))
 
 
 def spot_files(
@@ -128,52 +98,25 @@ def spot_files(
         DeviceError: the device failed.
     """
     check_keyword_options(model, quiet)
-    HitFinder(model.labels, threshold=threshold, smoothing=smoothing)  # refuses what can't be
-    return _spot(paths, model, hop_samples(hop), threshold, smoothing, quiet)
+    new_finder = partial(HitFinder, model.labels, threshold=threshold, smoothing=smoothing)
+    new_finder()  # refuses invalid options
+    return _spot(paths, model, hop_samples(hop), quiet, new_finder)
 
 
-def _spot(  # noqa: PLR0917 - of spot_files alone, which checks them
+def _spot(
     paths: Iterable[str | os.PathLike[str]],
     model: Model,
     hop: int,
-    threshold: float,
-    smoothing: float,
     quiet: float,
+    new_finder: Callable[[], HitFinder],
 ) -> Iterator[Spotted | Failed]:
-    batch: list[tuple[_File, Floats]] = []
-    waiting: deque[_File] = deque()
+    def probabilities(block: Floats) -> Floats:
+        return window_probabilities(model.encode(block)["keyword_logits"], block, quiet)
 
-    def compute() -> None:
-        if batch:
-            windows = np.stack([window for _, window in batch])
-            for (owner, _), row in zip(batch, _probabilities(model, windows, quiet), strict=True):
-                owner.take(row)
-            batch.clear()
+    def compute(block: Floats) -> Floats:
+        return finite_or_nan(probabilities, block, (len(model.labels),))
 
-    for path in paths:
-        finder = HitFinder(model.labels, threshold=threshold, smoothing=smoothing)
-        file = _File(os.fspath(path), hop, finder)
-        waiting.append(file)
-        for window in file.windows():
-            batch.append((file, window))
-            if len(batch) == model.block * model.threads:
-                compute()
-                yield from _complete(waiting)
-        yield from _complete(waiting)
-    compute()
-    yield from _complete(waiting)
-
-
-def _complete(waiting: deque[_File]) -> Iterator[Spotted | Failed]:
-    while waiting and waiting[0].complete:
-        yield waiting.popleft().result()
-
-
-def _probabilities(model: Model, windows: Floats, quiet: float) -> Floats:
-    """Return the probabilities of the words [shape=(n, 35)]; NaN for windows that are too loud."""
-    try:
-        return window_probabilities(model.keyword_logits(windows), windows, quiet)
-    except AudioValueError:  # find out which it is
-        if len(windows) == 1:
-            return np.full((1, len(model.labels)), np.nan, np.float32)
-        return np.concatenate([_probabilities(model, row[None], quiet) for row in windows])
+    files = (_File(path, hop, new_finder()) for path in paths)
+    with closing(compute_blocks(files, compute, model.pool, max(model.block, BLOCK))) as complete:
+        for file in complete:
+            yield file.result()

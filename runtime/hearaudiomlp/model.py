@@ -16,9 +16,8 @@ from hearaudiomlp.errors import (
     OptionError,
 )
 from hearaudiomlp.frames import compute_frames
-from hearaudiomlp.inference.cpus import usable_cpus
 from hearaudiomlp.inference.session import Provider, Session
-from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, split
+from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, split, usable_cpus
 from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.signal.arrays import refuse_overflow, validate_audio
 from hearaudiomlp.spec import ENCODERS, WINDOW
@@ -79,7 +78,8 @@ class Model:
         self._threads = threads
         self._session, self._pid = self._open(), os.getpid()
         on_cpu = self._session.device == "cpu"
-        self._team = ThreadPool((operator.index(threads or usable_cpus())) if on_cpu else 1)
+        self.pool = ThreadPool((operator.index(threads or usable_cpus())) if on_cpu else 1)
+        """Threads that compute."""
         self.block: int = BLOCK if on_cpu else _GPU_BLOCK
         """Windows that are computed at a time, at most."""
         card = source.card
@@ -126,7 +126,7 @@ class Model:
     @property
     def threads(self) -> int:
         """Threads that compute."""
-        return self._team.threads
+        return self.pool.threads
 
     def with_threads(self, threads: int) -> "Model":
         """Return the same model with another number of threads."""
@@ -203,7 +203,7 @@ class Model:
         return compute_frames(
             audio,
             lambda block: session.run(block, ("frame_embeddings",))["frame_embeddings"],
-            self._team,
+            self.pool,
             block=self.block,
             size=self.timestamp_embedding_size,
         )
@@ -304,7 +304,7 @@ class Model:
             block = windows.clip_windows(sounds[start:stop])
             logits[start:stop] = self.encode(block)["keyword_logits"]
 
-        self._team.run(compute, len(blocks))
+        self.pool.run(compute, len(blocks))
         result: Audio = to_caller(logits)
         return result
 

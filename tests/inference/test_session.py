@@ -14,8 +14,8 @@ import pytest
 from hearaudiomlp import HearAudioMLPError, load_model
 from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
 from hearaudiomlp.inference import ort, session
-from hearaudiomlp.inference.cpus import usable_cpus
 from hearaudiomlp.inference.session import CPU, CUDA, DeviceFallbackWarning
+from hearaudiomlp.inference.thread_pool import usable_cpus
 
 has_cuda = CUDA in onnxruntime.get_available_providers()
 without_cuda = pytest.mark.skipif(has_cuda, reason="this ONNX Runtime has the CUDA provider")

@@ -1,16 +1,20 @@
 """Blocks and threads."""
 
+import contextlib
+import gc
+import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearaudiomlp.inference import cpus
-from hearaudiomlp.inference.thread_pool import ThreadPool, _Round, split
+from hearaudiomlp.inference import thread_pool
+from hearaudiomlp.inference.thread_pool import ThreadPool, split, usable_cpus
 
 
 @given(count=st.integers(1, 500), threads=st.integers(1, 9), block=st.integers(1, 40))
@@ -52,9 +56,9 @@ def test_an_error_is_raised_and_stops_the_rest() -> None:
     assert len(begun) < 20
 
 
-def test_many_callers_share_one_team() -> None:
-    team, done = ThreadPool(3), []
-    callers = [threading.Thread(target=team.run, args=(done.append, 50)) for _ in range(8)]
+def test_many_callers_share_one_pool() -> None:
+    pool, done = ThreadPool(3), []
+    callers = [threading.Thread(target=pool.run, args=(done.append, 50)) for _ in range(8)]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -63,54 +67,90 @@ def test_many_callers_share_one_team() -> None:
 
 
 def test_a_container_quota_limits_the_threads(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(cpus, "_CGROUP", tmp_path)
-    monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    assert cpus.usable_cpus() == 64
+    monkeypatch.setattr(thread_pool, "CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert usable_cpus() == 64
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert cpus.usable_cpus() == 2
+    assert usable_cpus() == 2
     (tmp_path / "cpu.max").write_text("20000 100000\n")
-    assert cpus.usable_cpus() == 1
+    assert usable_cpus() == 1
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert cpus.usable_cpus() == 64
+    assert usable_cpus() == 64
 
 
-def test_helpers_that_come_too_late_do_no_harm() -> None:
-    begun, go = threading.Event(), threading.Event()
-
-    def task(_: int) -> None:
-        begun.set()
-        assert go.wait(10)
-
-    work = _Round(task, 1)
-    helper, waiter = (threading.Thread(target=call) for call in (work.work, work.finish))
-    helper.start()
-    assert begun.wait(10)
-    waiter.start()
-    waiter.join(0.05)
-    assert waiter.is_alive()  # the helper isn't done
+def test_a_caller_does_not_wait_for_workers_that_are_busy_elsewhere() -> None:
+    pool, go, done = ThreadPool(2), threading.Event(), []
+    busy = [pool.submit(go.wait, 30) for _ in range(2)]
+    pool.run(done.append, 5)
+    assert done == [0, 1, 2, 3, 4]
     go.set()
-    for thread in (helper, waiter):
-        thread.join(10)
-        assert not thread.is_alive()
-    for _ in range(3):
-        work.work()
+    assert all(future.result() for future in busy)
 
 
-def test_the_process_ends_when_helpers_are_out_of_their_blocks() -> None:
-    """Ctrl-C may leave a round, and its model, while a helper is at work."""
+def test_a_caller_waits_for_the_others_after_an_error() -> None:
+    meeting, done = threading.Barrier(2, timeout=10), []
+
+    def task(number: int) -> None:
+        meeting.wait()
+        if number == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        done.append(number)
+
+    with pytest.raises(ZeroDivisionError):
+        ThreadPool(2).run(task, 2)
+    assert done == [1]
+
+
+def test_errors_leave_no_cycles() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    class Kept:
+        pass
+
+    def task(number: int) -> None:
+        kept.append(weakref.ref(mine := Kept()))
+        meeting.wait()
+        raise ZeroDivisionError(mine)
+
+    pool, kept = ThreadPool(2), []
+    gc.disable()
+    try:
+        for _ in range(3):
+            with contextlib.suppress(ZeroDivisionError):
+                pool.run(task, 2)
+        pool.run(lambda _: meeting.wait(), 2)  # its workers let go of the last task
+        assert [ref() for ref in kept] == [None] * 6
+    finally:
+        gc.enable()
+
+
+def test_a_pool_that_is_no_more_ends_its_threads() -> None:
+    before = threading.active_count()
+    pool = ThreadPool(3)
+    pool.submit(int).result()
+    assert threading.active_count() > before
+    del pool
+    until = time.monotonic() + 10
+    while threading.active_count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_the_process_ends_when_workers_are_out_of_their_blocks() -> None:
+    """Ctrl-C may leave a call, and its model, while a worker is in the middle of a block."""
     code = """
 import threading, time
-from hearaudiomlp.inference.thread_pool import Team, _Round
+from hearaudiomlp.inference.thread_pool import ThreadPool
 begun = threading.Event()
-def task(number):
+def task():
     begun.set()
     time.sleep(0.3)
     print("out", flush=True)
-team = Team(2)
-team._start_helpers(1)
-team._rounds.put(_Round(task, 1))
+pool = ThreadPool(2)
+pool.submit(task)
 begun.wait()
-del team
+del pool
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "out\n"

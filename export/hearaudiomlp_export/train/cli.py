@@ -196,7 +196,7 @@ def train(options: argparse.Namespace) -> Path:
     import torch
     from tqdm import tqdm
 
-    from hearaudiomlp.inference.cpus import usable_cpus
+    from hearaudiomlp.inference.thread_pool import usable_cpus
     from hearaudiomlp_export.train.data.augment import Augmenter
     from hearaudiomlp_export.train.data.backgrounds import Backgrounds
     from hearaudiomlp_export.train.data.corpus import TRAINING, load_part

@@ -95,7 +95,7 @@ def _cpu_name() -> str:
 
 
 def _threads() -> Iterator[Fact]:
-    from hearaudiomlp.inference.cpus import cgroup_quota, usable_cpus
+    from hearaudiomlp.inference.thread_pool import cgroup_quota, usable_cpus
 
     quota = cgroup_quota()
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

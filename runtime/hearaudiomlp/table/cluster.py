@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
-from hearaudiomlp.inference.cpus import usable_cpus
+from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.table.job import OnFile, ShardManifest
 from hearaudiomlp.table.run import Workers
