@@ -6,6 +6,7 @@ compute.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import numpy as np
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import AudioStream
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
-from hearaudiomlp.framestore import FrameStore
 from hearaudiomlp.inference.blocks import compute_blocks
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import scene, windows
@@ -24,6 +24,58 @@ from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 BLOCK = 12
 """Windows in a block, at least. After each one its thread waits for Python's lock, which the thread
 that decodes often holds; and with many files it matters little that threads end at another time."""
+
+
+IN_MEMORY = 4 << 20
+"""Bytes of a file's frames that are kept in memory; more of them are in a temporary file."""
+
+CHUNK_ROWS = 1 << 12
+"""Frames that are read back at a time."""
+
+
+class FrameStore:
+    """Frames of a sound: in memory while they are few, then on disk."""
+
+    def __init__(self, size: int) -> None:
+        """Prepare for frames of ``size`` values."""
+        self.size = size
+        """Values in a frame."""
+
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with this
+        self._rows = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def append(self, frames: Floats) -> None:
+        """Add frames [shape=(..., size)] after those that are there."""
+        self._file.write(np.ascontiguousarray(frames, np.float32).data)
+        self._rows += frames.size // self.size
+
+    def chunks(self, start: int, stop: int) -> Iterator[Floats]:
+        """Return frames ``start`` to ``stop`` (exclusive) in pieces [shape=(n, size)].
+
+        Raises:
+            ValueError: they were released.
+        """
+        if self._file.closed:
+            raise ValueError("these embeddings were released: read them before close()")
+        return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> Iterator[Floats]:
+        row = self.size * np.dtype(np.float32).itemsize
+        for first in range(start, stop, CHUNK_ROWS):
+            self._file.seek(first * row)
+            data = self._file.read(min(CHUNK_ROWS, stop - first) * row)
+            yield np.frombuffer(data, np.float32).reshape(-1, self.size)
+
+    def close(self) -> None:
+        """Release memory or file."""
+        self._file.close()
+
+    def __del__(self) -> None:
+        """Release what nobody has released."""
+        self.close()
 
 
 @dataclass(frozen=True)
@@ -58,14 +110,15 @@ class Embedded:
     @property
     def timestamp_embeddings(self) -> Floats:
         """All of them, in memory [shape=(n_timestamps, timestamp_embedding_size)]."""
-        return self._frames.read(1, 1 + self.n_timestamps)
+        empty = np.zeros((0, self._frames.size), np.float32)
+        return np.concatenate([empty, *self.timestamp_chunks()])
 
     def timestamp_chunks(self) -> Iterator[Floats]:
         """Return the timestamp embeddings in pieces, for files of any length."""
         return self._frames.chunks(1, 1 + self.n_timestamps)
 
     def close(self) -> None:
-        """Let go of the timestamp embeddings."""
+        """Release the timestamp embeddings."""
         self._frames.close()
 
 

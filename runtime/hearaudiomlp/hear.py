@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol, TypedDict, TypeVar
 
-from hearaudiomlp.inference.session import Provider
+from hearaudiomlp.inference.providers import Provider
 
 Audio = TypeVar("Audio")
 PathLike = str | os.PathLike[str]

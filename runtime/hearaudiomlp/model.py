@@ -15,8 +15,8 @@ from hearaudiomlp.errors import (
     ModelFileError,
     OptionError,
 )
-from hearaudiomlp.frames import compute_frames
-from hearaudiomlp.inference.session import Provider, Session
+from hearaudiomlp.inference.providers import Provider
+from hearaudiomlp.inference.session import Session
 from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, split, usable_cpus
 from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.signal.arrays import refuse_overflow, validate_audio
@@ -199,14 +199,30 @@ class Model:
         return Halves(self._source, **options)
 
     def _frames(self, audio: Floats) -> Floats:
+        """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""
         session = self._current_session()
-        return compute_frames(
-            audio,
-            lambda block: session.run(block, ("frame_embeddings",))["frame_embeddings"],
-            self.pool,
-            block=self.block,
-            size=self.timestamp_embedding_size,
-        )
+        n_sounds, n_samples = audio.shape
+        total = n_sounds * windows.count_windows(n_samples)
+        shape = (total, windows.FRAMES_PER_WINDOW, self.timestamp_embedding_size)
+        frames = np.empty(shape, np.float32)
+        blocks = split(total, self.threads, self.block)
+        # In a brief sound, threads that cut and check windows side by side would wait for each
+        # other: Python's lock lets one of them at a time. There it is done before and after.
+        brief = len(blocks) <= self.threads
+        cut = [windows.cut_windows(audio, *edges) for edges in blocks] if brief else []
+
+        def compute(number: int) -> None:
+            start, stop = blocks[number]
+            block = cut[number] if brief else windows.cut_windows(audio, start, stop)
+            found = session.run(block, ("frame_embeddings",))["frame_embeddings"]
+            if not brief:
+                refuse_overflow(found)
+            windows.repeat_edges(found, frames[start:stop])
+
+        self.pool.run(compute, len(blocks))
+        if brief:
+            refuse_overflow(frames)
+        return windows.join(frames, n_sounds)
 
     def _timestamp_embeddings(self, frames: Floats, n_samples: int) -> Floats:
         return np.ascontiguousarray(frames[:, : windows.count_timestamps(n_samples)])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.inference.session import Provider
+from hearaudiomlp.inference.providers import Provider
 from hearaudiomlp.model import Model
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.weights.model_file import ModelFile, packaged_graph

@@ -19,9 +19,8 @@ import hearaudiomlp
 from hearaudiomlp import load_model
 from hearaudiomlp import model as model_module
 from hearaudiomlp.errors import DeviceError, OptionError
-from hearaudiomlp.inference import session
 from hearaudiomlp.inference.io_binding import SIZES, BoundRuns
-from hearaudiomlp.inference.session import CPU, CUDA
+from hearaudiomlp.inference.providers import CPU, CUDA
 from hearaudiomlp.spec import WINDOW
 
 OUTPUTS = ("frame_embeddings",)
@@ -226,4 +225,4 @@ def test_fork_keeps_the_options(checkpoints, cuda) -> None:
     model._pid = -1  # as after a fork
     model._current_session()
     assert cuda.asked == [{"device_id": 1, "use_tf32": 1}]
-    assert session.CUDA in model.providers
+    assert CUDA in model.providers

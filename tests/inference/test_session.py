@@ -14,7 +14,7 @@ import pytest
 from hearaudiomlp import HearAudioMLPError, load_model
 from hearaudiomlp.errors import DeviceError, MissingPackageError, OptionError
 from hearaudiomlp.inference import ort, session
-from hearaudiomlp.inference.session import CPU, CUDA, DeviceFallbackWarning
+from hearaudiomlp.inference.providers import CPU, CUDA, DeviceFallbackWarning
 from hearaudiomlp.inference.thread_pool import usable_cpus
 
 has_cuda = CUDA in onnxruntime.get_available_providers()
@@ -36,7 +36,7 @@ def claims_cuda(monkeypatch) -> None:
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", open_without_cuda)
-    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: True)
 
 
 def test_model_tells_what_it_runs_on(path: Path) -> None:
@@ -51,7 +51,7 @@ def test_threads_default_to_the_cpus_of_this_process(path: Path) -> None:
 
 @without_cuda
 def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_model(path, device="auto").device == "cpu"
@@ -59,7 +59,7 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
 
 @without_cuda
 def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: True)
     with pytest.warns(DeviceFallbackWarning, match=r"on the CPU.*hearaudiomlp\[gpu\]"):
         load_model(path)
     with warnings.catch_warnings():
@@ -68,7 +68,7 @@ def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
 
 
 def test_auto_does_not_try_cuda_without_a_gpu(path: Path, claims_cuda: None, monkeypatch) -> None:
-    monkeypatch.setattr(session, "_may_have_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: False)
     with pytest.warns(DeviceFallbackWarning, match="no NVIDIA GPU was found"):
         assert load_model(path).device == "cpu"
 

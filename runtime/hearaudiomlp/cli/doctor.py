@@ -112,7 +112,7 @@ def _providers() -> Iterator[Fact]:
     """Run both encoders on each provider that ONNX Runtime has; compare with stored figures."""
     from hearaudiomlp import selftest
     from hearaudiomlp.inference import ort as onnxruntime
-    from hearaudiomlp.inference.session import CPU, CUDA
+    from hearaudiomlp.inference.providers import CPU, CUDA
 
     try:
         ort = onnxruntime.onnxruntime()
@@ -142,7 +142,7 @@ def _providers() -> Iterator[Fact]:
 
 def _check(encoder: str, provider: str) -> "selftest.Finding":
     from hearaudiomlp import selftest
-    from hearaudiomlp.inference.session import CUDA
+    from hearaudiomlp.inference.providers import CUDA
 
     if provider == CUDA:  # as a device, its libraries are looked for too
         return selftest.check(encoder, device="cuda")

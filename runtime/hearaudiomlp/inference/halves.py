@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.inference.session import Provider, Session
+from hearaudiomlp.inference.providers import Provider
+from hearaudiomlp.inference.session import Session
 from hearaudiomlp.signal.arrays import refuse_overflow
 from hearaudiomlp.spec import FRAMES, HOP
 from hearaudiomlp.weights.model_file import ModelFile

@@ -1,90 +1,29 @@
-"""An ONNX Runtime session: which package, which provider, and errors that say what to do."""
+"""An ONNX Runtime session, with errors that say what to do."""
 
-import contextlib
-import io
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError, warn_once
+from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
 from hearaudiomlp.inference.ort import onnxruntime
+from hearaudiomlp.inference.providers import (
+    ADVICE,
+    CPU,
+    CUDA,
+    GPU_BUILD,
+    Provider,
+    computing_providers,
+    may_have_nvidia_gpu,
+    named_providers,
+    parse_device,
+    preload_cuda,
+    warn_of_fallback,
+)
 
 if TYPE_CHECKING:  # imported where a GPU is used
     from hearaudiomlp.inference.io_binding import BoundRuns
-
-Provider = str | tuple[str, Mapping[str, Any]]
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-
-_ADVICE = {CUDA: ": check the driver and the CUDA and cuDNN libraries"}
-_GPU_BUILD = "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
-
-
-class DeviceFallbackWarning(RuntimeWarning):
-    """``device="auto"`` fell back to the CPU."""
-
-
-def _fall_back(message: str) -> None:
-    warn_once(message, message, DeviceFallbackWarning)
-
-
-def _parse_device(device: str) -> tuple[str, int]:
-    kind, colon, index = str(device).partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (
-        colon and not (kind == "cuda" and index.isdecimal())
-    ):
-        raise OptionError(f'device is "auto", "cpu", "cuda" or "cuda:N", not {device!r}')
-    return kind, int(index or 0)
-
-
-def _may_have_nvidia_gpu() -> bool:
-    """Whether a GPU's driver shows itself; where that can't be told, yes."""
-    if sys.platform != "linux":
-        return sys.platform == "win32"
-    drivers = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
-    return any(os.path.exists(driver) for driver in drivers)
-
-
-def _preload_cuda(ort: ModuleType) -> str:
-    """Load the CUDA libraries of the nvidia packages, if there are any; return what is missing."""
-    if not hasattr(ort, "preload_dlls"):
-        return ""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):  # it prints what it can't find
-        ort.preload_dlls()
-    found = [line for line in printed.getvalue().splitlines() if line.startswith("Failed to load")]
-    return "; ".join(line.partition(": ")[0] for line in found)
-
-
-def _checked(providers: object) -> list[tuple[str, dict[str, Any]]]:
-    """Return providers as pairs of name and options."""
-    if isinstance(providers, str) or not isinstance(providers, Sequence) or not providers:
-        raise OptionError(f"providers is a list of names, [{CPU!r}] for example, not {providers!r}")
-    pairs: list[tuple[str, dict[str, Any]]] = []
-    for provider in providers:
-        match provider:
-            case str(name):
-                pairs.append((name, {}))
-            case (str(name), Mapping() as options):
-                pairs.append((name, dict(options)))
-            case _:
-                raise OptionError(f"a provider is a name or (name, options), not {provider!r}")
-    return pairs
-
-
-def _computing(session: Any) -> tuple[str, ...]:
-    """Return the providers that got a part of the graph; a provider may be there and get none."""
-    providers = session.get_providers()
-    if hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.24
-        used = {part.ep_name for part in session.get_provider_graph_assignment_info()}
-        providers = [name for name in providers if name in used]
-    return tuple(providers)
 
 
 class Session:
@@ -123,7 +62,7 @@ class Session:
         """
         self._ort = onnxruntime()
         self._graph, self._weights = graph, weights
-        kind, index = _parse_device(device)
+        kind, index = parse_device(device)
         if (tf32 or cuda_graphs) and kind != "cuda":
             raise OptionError(
                 'tf32 and cuda_graphs are for device="cuda"; as a provider, CUDA takes the options '
@@ -136,7 +75,7 @@ class Session:
         if providers is not None:
             if kind != "auto":
                 raise OptionError("give either device or providers, not both")
-            self._session = self._open_strictly(_checked(providers))
+            self._session = self._open_strictly(named_providers(providers))
             self._bind(self._session)
         elif kind == "cuda":
             self._session = self._open_cuda(index)
@@ -144,7 +83,7 @@ class Session:
             self._session = self._open([(CPU, {})])
         else:
             self._session = self._open_auto()
-        self.providers: tuple[str, ...] = _computing(self._session)
+        self.providers: tuple[str, ...] = computing_providers(self._session)
         """ONNX Runtime's providers that have a part in the work, in order of preference."""
 
         self.device = self._name_device()
@@ -157,25 +96,25 @@ class Session:
         del self._graph, self._weights  # ONNX Runtime has its own copies now
 
     def _open_auto(self) -> Any:
-        has_gpu, has_cuda = _may_have_nvidia_gpu(), CUDA in self._ort.get_available_providers()
+        has_gpu, has_cuda = may_have_nvidia_gpu(), CUDA in self._ort.get_available_providers()
         if has_gpu and has_cuda:
             try:
                 return self._open_cuda(0)
             except DeviceError as problem:
-                _fall_back(f"device auto: running on the CPU, because {problem}")
+                warn_of_fallback(f"device auto: running on the CPU, because {problem}")
         elif has_gpu:
-            _fall_back(
+            warn_of_fallback(
                 "device auto: running on the CPU, though there seems to be an NVIDIA GPU, because "
-                f"this build of ONNX Runtime has no CUDA provider: {_GPU_BUILD}"
+                f"this build of ONNX Runtime has no CUDA provider: {GPU_BUILD}"
             )
         elif has_cuda:
-            _fall_back("device auto: running on the CPU, because no NVIDIA GPU was found")
+            warn_of_fallback("device auto: running on the CPU, because no NVIDIA GPU was found")
         return self._open([(CPU, {})])
 
     def _open_cuda(self, index: int) -> Any:
         missing = ""
         if CUDA in self._ort.get_available_providers():
-            missing = _preload_cuda(self._ort)
+            missing = preload_cuda(self._ort)
         try:
             session = self._open_strictly([(CUDA, {"device_id": index, **self._cuda_options})])
         except DeviceError as problem:
@@ -187,7 +126,7 @@ class Session:
 
     def _bind(self, session: Any) -> None:
         """Prepare runs on buffers of fixed shapes, if CUDA is what computes."""
-        if _computing(session)[:1] != (CUDA,):
+        if computing_providers(session)[:1] != (CUDA,):
             return
         from hearaudiomlp.inference.io_binding import BoundRuns
 
@@ -216,7 +155,7 @@ class Session:
         available = self._ort.get_available_providers()
         for name in names:
             if name not in available:
-                mend = f": {_GPU_BUILD}" if name == CUDA else ""
+                mend = f": {GPU_BUILD}" if name == CUDA else ""
                 raise DeviceError(
                     f"{name} isn't in this build of ONNX Runtime, which has "
                     f"{', '.join(available)}{mend}"
@@ -225,11 +164,11 @@ class Session:
             if name == CUDA:  # TF32 keeps 10 bits of each factor: far outside the tolerance
                 options.setdefault("use_tf32", 0)
         session = self._open(providers, strict=CPU not in names)
-        used = _computing(session)
+        used = computing_providers(session)
         lost = [name for name in names if name not in used and name != CPU]
         if lost:
             raise DeviceError(
-                f"{', '.join(lost)} can't be used on this machine{_ADVICE.get(lost[0], '')} (ONNX "
+                f"{', '.join(lost)} can't be used on this machine{ADVICE.get(lost[0], '')} (ONNX "
                 "Runtime gave it no part of the model)"
             )
         return session
@@ -256,7 +195,7 @@ class Session:
             )
         except Exception as problem:  # ONNX Runtime's exceptions have no public base class
             if names != [CPU] and self._loads_on_cpu():
-                advice = _ADVICE.get(names[0], "")
+                advice = ADVICE.get(names[0], "")
                 raise DeviceError(
                     f"{names[0]} can't be used on this machine{advice} ({problem})"
                 ) from problem
