@@ -132,6 +132,10 @@ class MissingDecoderError(AudioFileError, MissingPackageError):
     """An audio file that needs a decoder that isn't installed. Other files may not need it."""
 
 
+class OutputExistsError(HearAudioMLPError, FileExistsError):
+    """Something that isn't provably ours has the name of an output. It was left as it is."""
+
+
 class RunChangedError(HearAudioMLPError, ValueError):
     """An interrupted run that can't be continued: its files, model or options were others."""
 

@@ -2,19 +2,20 @@
 
 import argparse
 import gc
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from hearaudiomlp.cli.options import (
     add_encoder_argument,
     add_model_argument,
+    add_overwrite_argument,
     add_running_arguments,
     load,
     print_error,
     print_line,
 )
-from hearaudiomlp.errors import AudioFileError, OptionError
+from hearaudiomlp.errors import AudioFileError, OptionError, OutputExistsError
 
 if TYPE_CHECKING:
     from hearaudiomlp import Model
@@ -27,7 +28,7 @@ NAME = "embed"
 HELP = "Embed audio files, folders or lists of them into one table."
 
 _FEW = 20
-"""Files of which each is told by itself."""
+"""Files up to which there is a line for each."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the table: .npz, .npy, .parquet, .hdf5 or .jsonl",
     )
     parser.add_argument(
-        "--format", help="npz, npy, parquet, hdf5 or jsonl, where the ending of OUT doesn't tell"
+        "--format", help="npz, npy, parquet, hdf5 or jsonl, where the ending of OUT is another"
     )
     parser.add_argument(
         "--kind",
@@ -63,29 +64,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="skip",
         help="what to do about a file that can't be read (default: skip, and report it)",
     )
+    add_overwrite_argument(parser)
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="go on where an interrupted run was (the default), or begin again",
+        help="resume an interrupted run (the default), or start over",
     )
     parser.add_argument(
         "--shard-files", type=_count, metavar="N", help="files in a shard (default: 250 to 1000)"
     )
     parser.add_argument(
-        "--layout", choices=("hear",), help="PATH is a HEAR task, and OUT a folder for heareval"
+        "--layout",
+        choices=("heareval", "hear"),
+        help="PATH is a HEAR task, and OUT a folder for heareval (hear: the earlier name)",
     )
     parser.add_argument(
-        "--cluster", action="store_true", help="work in processes of a local Dask cluster"
+        "--cluster", action="store_true", help="run in the processes of a local Dask cluster"
     )
     parser.add_argument("--workers", type=_count, metavar="N", help="number of these processes")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Embed the files; what failed is said, and the rest written all the same."""
+    """Embed the files; those that fail are reported, and the others are written all the same."""
     from hearaudiomlp.table.formats.heareval import HearevalTask
-    from hearaudiomlp.table.run import Run
 
     try:
         form = _format(options)
@@ -99,7 +102,18 @@ def run(options: argparse.Namespace) -> int:
     listing = _listing(options, form)
     if not len(listing):
         print_error("no audio files were found")
+        listing.close()
         return 1
+    with closing(listing):
+        return _run(options, form, kind, model, listing)
+
+
+def _run(
+    options: argparse.Namespace, form: "Format", kind: str, model: "Model", listing: "Listing"
+) -> int:
+    from hearaudiomlp.storage.stopping import when_stopped
+    from hearaudiomlp.table.run import Run
+
     try:
         going = Run(
             options.output,
@@ -109,21 +123,26 @@ def run(options: argparse.Namespace) -> int:
             kind=kind,
             shard_files=options.shard_files,
             resume=options.resume,
+            overwrite=options.overwrite,
             say=print_error,
         )
-    except (OptionError, FileNotFoundError) as problem:
+    except (OptionError, FileNotFoundError, OutputExistsError) as problem:
         print_error(problem)
         return 2
-    with going:
+    with when_stopped(lambda: print_error(_progress(going))), going:
         try:
-            _work(going, options, model, stop=options.on_error == "stop" or form.name == "hear")
-            report = going.finish()
+            _work(going, options, model, stop=options.on_error == "stop" or form.name == "heareval")
+            report = going.finish(print_error)
         except KeyboardInterrupt:
-            print_error(f"interrupted; {_progress(going)}: the same command goes on from there")
+            print_error(f"interrupted; {_progress(going)}")
             return 130
+        except OutputExistsError as problem:
+            print_error(problem)
+            print_error(f"stopped; {_progress(going)}")
+            return 2
         except (AudioFileError, OSError) as problem:  # a file that isn't there, or a full disk
             print_error(problem)
-            print_error(f"stopped there; {_progress(going)}")
+            print_error(f"stopped; {_progress(going)}")
             return 1
         return _conclude(report, options, model)
 
@@ -136,13 +155,12 @@ def _format(options: argparse.Namespace) -> "Format":
         raise OptionError("--workers is for a local cluster, and --scheduler for another one")
     if options.layout:
         if len(options.files) != 1:
-            raise OptionError("--layout hear takes one folder of a task")
+            raise OptionError("--layout heareval takes the folder of one task")
         return HearevalTask(Path(options.files[0]))
     ending = PurePath(options.output).suffix.lower()
     if options.format is None and ending not in ENDINGS:
         raise OptionError(
-            f"the ending of {options.output} tells no format: it has to end in "
-            f"{', '.join(ENDINGS)}, or --format has to name one"
+            f"{options.output} has to end in {', '.join(ENDINGS)}, or --format has to name a format"
         )
     return find_format(options.format or ENDINGS[ending])
 
@@ -157,14 +175,16 @@ def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
         return Listing(stat_path(path) for path in form.paths)
     listing = Listing(find(options.files, skipped))
     if str(skipped):
-        print_error(f"passed over: {skipped}")
+        print_error(f"skipped: {skipped}")
     return listing
 
 
 def _progress(going: "Run") -> str:
-    files = sum(going.shards[index].count for index in going.find_done())
-    total = sum(shard.count for shard in going.shards)
-    return f"{files:,} of {total:,} files are done and stay in {going.spec.parts}"
+    files, total = going.count_done(), sum(shard.count for shard in going.shards)
+    if not files:
+        return "nothing was written"
+    kept = f"{files:,} of {total:,} files are done and stay in {going.spec.parts}"
+    return f"{kept}: the same command resumes there"
 
 
 def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bool) -> None:
@@ -177,7 +197,7 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
     files = sum(shard.count for shard in going.shards)
     done = sum(going.shards[index].count for index in going.done)
     if done:
-        print_error(f"going on: {done:,} of {files:,} files were done before")
+        print_error(f"resuming: {done:,} of {files:,} files were done before")
     shown: Lines | None = None if files <= _FEW else show_progress(files, done)
 
     def on_file(result: "Row | Failure") -> None:
@@ -193,8 +213,8 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
             )
 
     with ExitStack() as stack:
-        # What has been made so far stays. To look through it for garbage time and again takes a
-        # tenth of what this thread does.
+        # Objects created so far stay: scanning them for garbage again and again takes a tenth of
+        # this thread's time.
         gc.freeze()
         stack.callback(gc.unfreeze)
         if shown is not None:
@@ -213,7 +233,7 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
 def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> int:
     failed = len(report.failed)
     if not report.fresh:
-        print_line(f"{options.output}: complete already, nothing has changed since")
+        print_line(f"{options.output}: already complete, nothing has changed since")
     if report.embedded:
         files = "1 file" if report.embedded == 1 else f"{report.embedded:,} files"
         hours = (

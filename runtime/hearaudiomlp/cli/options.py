@@ -67,6 +67,16 @@ def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_overwrite_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``, which every command that writes a file has."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the outputs' names that this command didn't write (never folders, "
+        "links, devices or an input)",
+    )
+
+
 def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--threads``, which every command that runs a model has."""
     parser.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")

@@ -1,12 +1,14 @@
 """``hearaudiomlp plot``: a picture of what a model hears in a file."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from hearaudiomlp.cli.options import (
     add_dpi_argument,
     add_encoder_argument,
     add_model_argument,
+    add_overwrite_argument,
     add_running_arguments,
     load,
     print_error,
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second to begin at")
     parser.add_argument("--duration", type=float, metavar="S", help="seconds (default: to the end)")
     add_dpi_argument(parser)
+    add_overwrite_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,10 +41,15 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.figures.sound import analyze, draw
     from hearaudiomlp.spec import SAMPLE_RATE
     from hearaudiomlp.storage.atomic import replacing
+    from hearaudiomlp.storage.ownership import check_output, figure_metadata
 
     if not options.output.parent.is_dir():
         print_error(f"there is no folder {options.output.parent} to write to")
         return 2
+    check = partial(
+        check_output, options.output, overwrite=options.overwrite, inputs=[options.file]
+    )
+    check()
     samples = read_audio(options.file).samples
     length = len(samples) / SAMPLE_RATE
     end = length if options.duration is None else min(length, options.start + options.duration)
@@ -56,8 +64,9 @@ def run(options: argparse.Namespace) -> int:
     if len(part) < len(samples):
         title += f", from {options.start:g} s"
     figure = draw(analyze(part, model), model, title)
-    with replacing(options.output) as file:
-        figure.savefig(file, format=options.output.suffix[1:].lower(), dpi=options.dpi)
+    with replacing(options.output, check=check) as file:
+        kind = options.output.suffix[1:].lower()
+        figure.savefig(file, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
     print_line(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")
     return 0
 

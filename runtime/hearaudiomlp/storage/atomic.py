@@ -1,13 +1,20 @@
 """Files that are there whole or not at all."""
 
 import errno
+import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from hearaudiomlp.storage.stopping import changing, noted
+
+FileRecord = tuple[int, str]
+"""Size in bytes and SHA-256 of a file."""
 
 def _umask() -> int:
     # It can only be read by setting it, for all threads: so once, when this is imported.
@@ -20,26 +27,90 @@ _UMASK = _umask()
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Give a temporary file beside ``path`` that takes its place when all went well.
+def temporary_name(folder: Path, target: str) -> Iterator[Path]:
+    """Give a name for a temporary file or folder; what has it in the end is removed."""
+    path = folder / f".{target[:100]}.{secrets.token_hex(8)}.tmp"
+    with noted(path):
+        yield path
+
+
+@contextmanager
+def replacing(
+    path: str | os.PathLike[str],
+    *,
+    folder: Path | None = None,
+    check: Callable[[], None] | None = None,
+    before: Callable[[FileRecord], None] | None = None,
+) -> Iterator[IO[bytes]]:
+    """Give a temporary file that takes the place of ``path`` when all went well.
 
     If the body raises, Ctrl-C included, the temporary file is removed and ``path`` is as before.
+
+    Args:
+        path: the file. If it is a link, the link is replaced, not what it points to.
+        folder: where the temporary file is, on the same disk; beside ``path``, if not given.
+        check: called at the beginning and again before the file is replaced; it raises where that
+            isn't allowed, as :func:`hearaudiomlp.storage.ownership.check_output` does.
+        before: called with size and SHA-256 before the file is replaced.
 
     Raises:
         OSError: the folder can't be written to.
     """
     target = Path(path)
-    if target.is_dir():
+    if check is not None:
+        check()
+    if target.is_dir() and not target.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:  # HDF5 reads what it wrote
+    with temporary_name(folder or target.parent, target.name) as temporary:
+        # Temporary files are private, results aren't.
+        with changing():
+            file = open(temporary, "x+b", opener=_private)
+        with file:  # noqa: PTH123 - HDF5 reads it too
             yield file
             file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the new name and no content
-        temporary.chmod(0o666 & ~_UMASK)  # temporary files are private, results aren't
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            record = _sync(file, wanted=before is not None)
+        temporary.chmod(0o666 & ~_UMASK)
+        if before is not None:
+            before(record)
+        if check is not None:
+            check()
+        with changing():
+            temporary.replace(target)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def _sync(file: IO[bytes], *, wanted: bool) -> FileRecord:
+    """Wait for the disk, or a power cut could leave the name and no content; hash meanwhile."""
+    if not wanted:
+        os.fsync(file.fileno())
+        return (0, "")
+    with ThreadPoolExecutor(1) as thread:
+        synced = thread.submit(os.fsync, file.fileno())
+        file.seek(0)
+        record = record_of(file)
+        synced.result()
+    return record
+
+
+def record_of(file: IO[bytes]) -> FileRecord:
+    """Return size and SHA-256 of the rest of a file."""
+    start = file.tell()
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return (file.tell() - start, digest)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open an ordinary file to read from; a pipe or device isn't waited for.
+
+    Raises:
+        OSError: it isn't there, or is a link, a folder, a pipe or a device.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return os.fdopen(descriptor, "rb")

@@ -2,11 +2,13 @@
 
 import os
 import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hearaudiomlp.errors import MissingPackageError, OptionError
+from hearaudiomlp.storage.stopping import noted
 
 _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -66,6 +68,8 @@ class Copy:
         fs, path = filesystem(url)
         descriptor, name = tempfile.mkstemp(suffix=PurePosixPath(path).suffix)
         os.close(descriptor)
+        self._stack = ExitStack()
+        self._stack.enter_context(noted(Path(name)))
         self.path = Path(name)
         """Where the copy is."""
         try:
@@ -82,4 +86,4 @@ class Copy:
 
     def close(self) -> None:
         """Remove the copy."""
-        self.path.unlink(missing_ok=True)
+        self._stack.close()

@@ -1,48 +1,64 @@
 """Where a table is written: a folder of this machine, or one behind a URL.
 
-Both give a file its name when it is whole, and not before.
+Both give a file its name when it is whole, and not before. Neither follows a link below its folder,
+and neither removes anything but what it is given by name.
 """
 
 import contextlib
-import glob
+import errno
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
-from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.storage.atomic import (
+    FileRecord,
+    open_regular,
+    record_of,
+    replacing,
+    temporary_name,
+)
+from hearaudiomlp.storage.ownership import describe_kind
 from hearaudiomlp.storage.remote import filesystem, is_url, local_path
+
+BeforeRename = Callable[[FileRecord], None]
+"""Gets size and SHA-256 of a file that is about to get its name; it may raise to prevent that."""
 
 
 class Store(Protocol):
     """A folder; names are relative to it, with ``/`` between folders. Can be pickled."""
 
-    def writing(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Give a file that gets its name when the body ends without an error."""
+    def writing(
+        self, name: str, *, folder: str | None = None, before: BeforeRename | None = None
+    ) -> contextlib.AbstractContextManager[IO[bytes]]:
+        """Give a file that gets its name when the body ends without an error.
+
+        Until then it is in ``folder``, or else in the folder that it is for.
+        """
 
     def reading(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Give a file to read from."""
+        """Give an ordinary file to read from."""
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file or folder."""
+    def record(self, name: str) -> FileRecord:
+        """Return size and SHA-256 of a file; without the SHA-256, where that has to be fetched."""
 
-    def is_folder(self, name: str) -> bool:
-        """Whether there is a folder of this name."""
+    def kind(self, name: str) -> str:
+        """Return ``file``, ``folder``, another kind, or nothing where there is nothing."""
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder; none, if there is no such folder."""
+        """Return the names of what is in a folder and in the folders inside; files alone."""
 
     def move(self, old: str, new: str) -> None:
-        """Put a folder in the place of another one, if there is one; it may stay where it was."""
+        """Give a folder another name, which nothing may have; it may stay where it was."""
 
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all in it, if it is there."""
+        """Remove a file, if it is there."""
 
-    def remove_leftovers(self, name: str) -> None:
-        """Remove what a process left that was killed while it wrote a file or a folder."""
+    def remove_folder(self, name: str) -> bool:
+        """Remove a folder and the folders inside if no file is in them; return whether it went."""
 
 
 class LocalStore:
@@ -53,55 +69,95 @@ class LocalStore:
         self._folder = folder
 
     def path(self, name: str) -> Path:
-        """Return where a file is."""
-        return self._folder / name
+        """Return where a file is.
+
+        Raises:
+            OutputExistsError: one of the folders on the way is a link.
+        """
+        path = self._folder
+        parts = PurePosixPath(name).parts
+        assert ".." not in parts
+        for part in parts[:-1]:
+            path /= part
+            if path.is_symlink():
+                raise OutputExistsError(f"{path} is a symbolic link, and isn't followed: remove it")
+        return path / parts[-1] if parts else path
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Write to a temporary file beside it, which then takes its name."""
+    def writing(
+        self, name: str, *, folder: str | None = None, before: BeforeRename | None = None
+    ) -> Iterator[IO[bytes]]:
+        """Write to a temporary file, which then takes its name."""
         path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        self._make_folders(name)
+        inside = None if folder is None else self.path(f"{folder}/x").parent
+        with replacing(path, folder=inside, before=before) as file:
             yield file
 
+    def _make_folders(self, name: str) -> None:
+        # The first one isn't made: that of the parts has to be ours, and made as such.
+        for parent in reversed(PurePosixPath(name).parents[:-2]):
+            self.path(f"{parent}/x").parent.mkdir(exist_ok=True)
+
     def reading(self, name: str) -> IO[bytes]:
-        """Open a file."""
-        return self.path(name).open("rb")
+        """Open an ordinary file."""
+        return open_regular(self.path(name))
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file or folder."""
-        return self.path(name).exists()
+    def record(self, name: str) -> FileRecord:
+        """Return size and SHA-256 of a file."""
+        with self.reading(name) as file:
+            return record_of(file)
 
-    def is_folder(self, name: str) -> bool:
-        """Whether there is a folder of this name."""
-        return self.path(name).is_dir()
+    def kind(self, name: str) -> str:
+        """Return what there is."""
+        path = self.path(name)
+        kind = describe_kind(path)
+        return kind.rpartition(" ")[2] if kind else "file" if path.exists() else ""
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder."""
-        try:
-            return sorted(os.listdir(self.path(folder)))  # noqa: PTH208
-        except FileNotFoundError:
-            return []
+        """Return the names of all files below a folder; links are files."""
+        top = self.path(f"{folder}/x").parent
+        found = []
+        for inside, folders, files in os.walk(top):
+            links = [name for name in folders if Path(inside, name).is_symlink()]
+            prefix = Path(inside).relative_to(top)
+            found += [(prefix / name).as_posix() for name in (*files, *links)]
+        return sorted(found)
 
     def move(self, old: str, new: str) -> None:
-        """Move a folder to the place of another one."""
-        self.remove(new)
+        """Rename a folder."""
+        if self.kind(new):
+            raise OutputExistsError(f"{self.path(new)} has appeared: move it away")
         self.path(old).rename(self.path(new))
 
     def remove(self, name: str) -> None:
-        """Remove a file or folder."""
-        path = self.path(name)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        """Remove a file, or a link."""
+        self.path(name).unlink(missing_ok=True)
 
-    def remove_leftovers(self, name: str) -> None:
-        """Remove what a process left that was killed while it wrote a file or a folder."""
+    def remove_folder(self, name: str) -> bool:
+        """Remove a folder, if there is nothing but empty folders in it."""
         path = self.path(name)
-        beside = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
-        for left in (*beside, *path.rglob(".*.tmp")):
-            left.unlink(missing_ok=True)
+        try:
+            for inside, folders, _ in os.walk(path, topdown=False):
+                for folder in folders:
+                    Path(inside, folder).rmdir()
+            path.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError as problem:
+            if problem.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                return False
+            raise
+        return True
+
+
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    with (
+        temporary_name(Path(tempfile.gettempdir()), "hearaudiomlp") as path,
+        path.open("x+b") as file,
+    ):
+        yield file
 
 
 class RemoteStore:
@@ -112,14 +168,25 @@ class RemoteStore:
         self._url = url.rstrip("/")
 
     def _at(self, name: str) -> tuple[Any, str]:
-        return filesystem(f"{self._url}/{name}")
+        fs, path = filesystem(f"{self._url}/{name}")
+        fs.invalidate_cache()
+        return fs, path
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
+    def writing(
+        self,
+        name: str,
+        *,
+        folder: str | None = None,  # noqa: ARG002 - nothing half written is ever uploaded
+        before: BeforeRename | None = None,
+    ) -> Iterator[IO[bytes]]:
         """Write to a temporary file of this machine, which is then uploaded."""
-        with tempfile.NamedTemporaryFile() as file:
+        with _temporary_file() as file:
             yield file
             file.flush()
+            if before is not None:
+                file.seek(0)
+                before((record_of(file)[0], ""))
             fs, path = self._at(name)
             fs.makedirs(fs._parent(path), exist_ok=True)
             fs.put_file(file.name, path)
@@ -127,40 +194,40 @@ class RemoteStore:
     @contextmanager
     def reading(self, name: str) -> Iterator[IO[bytes]]:
         """Download a file and open it."""
-        with tempfile.NamedTemporaryFile() as file:
+        with _temporary_file() as file:
             fs, path = self._at(name)
             fs.get_file(path, file.name)
-            with Path(file.name).open("rb") as copy:
+            with Path(file.name).open("rb") as copy:  # it may be another file now
                 yield copy
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file or folder."""
+    def record(self, name: str) -> FileRecord:
+        """Return the size of a file."""
         fs, path = self._at(name)
-        fs.invalidate_cache()
-        return bool(fs.exists(path))
+        return (int(fs.size(path)), "")
 
-    def is_folder(self, name: str) -> bool:
-        """Whether there is a folder of this name."""
+    def kind(self, name: str) -> str:
+        """Return what there is."""
         fs, path = self._at(name)
-        fs.invalidate_cache()
-        return bool(fs.isdir(path))
+        if not fs.exists(path):
+            return ""
+        return "folder" if fs.isdir(path) else "file"
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder."""
+        """Return the names of all files below a folder."""
         fs, path = self._at(folder)
-        fs.invalidate_cache()
         try:
-            return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, False))
+            found = fs.find(path)
         except FileNotFoundError:
             return []
+        start = len(path.rstrip("/")) + 1
+        return sorted(name[start:] for name in found if len(name) > start)
 
     def move(self, old: str, new: str) -> None:
-        """Copy the files of a folder to the place of another one.
+        """Copy the files of a folder.
 
         Object stores move file by file. The old folder stays, so that a copy that was interrupted
         can be made again.
         """
-        self.remove(new)
         for name in self.names(old):
             fs, path = self._at(f"{old}/{name}")
             target = self._at(f"{new}/{name}")[1]
@@ -168,14 +235,19 @@ class RemoteStore:
             fs.copy(path, target)
 
     def remove(self, name: str) -> None:
-        """Remove a file or folder."""
+        """Remove a file."""
         fs, path = self._at(name)
-        fs.invalidate_cache()
         if fs.exists(path):
-            fs.rm(path, recursive=True)
+            fs.rm_file(path)
 
-    def remove_leftovers(self, name: str) -> None:
-        """Nothing half written is ever uploaded."""
+    def remove_folder(self, name: str) -> bool:
+        """Remove a folder, where folders exist at all."""
+        if self.names(name):
+            return False
+        fs, path = self._at(name)
+        if fs.exists(path):
+            fs.rm(path, recursive=True)  # it has no files
+        return True
 
 
 def open_store(path: str) -> tuple[Store, str]:
@@ -190,4 +262,6 @@ def open_store(path: str) -> tuple[Store, str]:
     whole = Path(local_path(path))
     if not whole.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {whole.parent} to write to")
+    if whole.name in {"", ".."}:
+        raise OutputExistsError(f"{path} is a folder: name a file")
     return LocalStore(whole.parent.absolute()), whole.name

@@ -1,6 +1,7 @@
-"""Archives of recordings into tables: found, cut into units, embedded, laid out, continued.
+"""Archives of recordings into tables: found, cut into shards, embedded, laid out, resumed.
 
-A run goes through these modules in this order: :mod:`sources` finds the files, :mod:`plan` cuts
-them into units, :mod:`shard` embeds one of these, :mod:`run` keeps account of what is done and
-:mod:`formats` writes it. :mod:`cluster` has the units done by the workers of a Dask cluster.
+A run goes through these modules in this order: :mod:`find` finds the files, :mod:`listing` cuts
+them into shards, :mod:`unit` embeds one of these, :mod:`run` records what is done, :mod:`formats`
+lay out the table and :mod:`outputs` puts it in place. :mod:`cluster` has the shards done by the
+workers of a Dask cluster.
 """

@@ -1,8 +1,8 @@
-"""Units done by the workers of a Dask cluster (extra ``[dask]``).
+"""Shards done by the workers of a Dask cluster (extra ``[dask]``).
 
 Each worker process has one model, which its threads share, each computing on itself alone. A few
-units more than there are threads are handed out at a time, so that neither the scheduler nor this
-process collects work. Units are written where they belong by the worker that did them; doing one
+shards more than there are threads are handed out at a time, so that neither the scheduler nor this
+process collects work. Shards are written where they belong by the worker that did them; doing one
 again, because its worker died, writes the same files once more.
 """
 
@@ -28,7 +28,7 @@ except ImportError as problem:
 
 _PLUGIN = "hearaudiomlp"
 _AHEAD = 2
-"""Units handed out for each thread: one that is done and one that waits."""
+"""Shards handed out for each thread: one that is done and one that waits."""
 
 _RETRIES = 3
 
@@ -63,13 +63,13 @@ class ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
             )
 
     def teardown(self, worker: Any) -> None:
-        """Let go of the model."""
+        """Drop the model."""
         worker.hearaudiomlp_model = None
 
 
 def _do_on_worker(task: ShardTask) -> ShardManifest:
     worker: Any = distributed.get_worker()
-    if not task.store.exists(f"{task.spec.parts}/run.json"):
+    if task.store.kind(f"{task.spec.parts}/run.json") != "file":
         raise ClusterError(
             f"the worker {worker.address} doesn't see {task.spec.parts} where this process wrote "
             "it: the table has to be on storage that all of them share, or a URL"
@@ -144,7 +144,7 @@ def on_cluster(client: Any) -> Workers:
                 raise
             except distributed.KilledWorker as problem:
                 raise ClusterError(
-                    f"unit {index} was given up, because the workers that had it died: {problem}"
+                    f"shard {index} was given up, because the workers that had it died: {problem}"
                 ) from problem
             for result in (*manifest.rows, *manifest.failed):
                 on_file(result)

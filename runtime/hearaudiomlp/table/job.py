@@ -1,18 +1,31 @@
-"""What a run is to make: the facts that its units share, and what each gives account of."""
+"""What a run is to make: the facts that its shards share, and what is recorded of each."""
 
-import json
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from hearaudiomlp.storage.atomic import FileRecord
+from hearaudiomlp.storage.ownership import read_sealed, seal
 from hearaudiomlp.storage.store import Store
 
 KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""
 
+_PART = re.compile(
+    r"(?:run|outputs)\.json|files\.jsonl|\d{5,}\.(?:json|jsonl|scenes|frames)"
+    r"|(?:files|timestamps)/(?:part-\d{5,}\.parquet|\.hearaudiomlp\.json)|task/.+",
+    re.ASCII,
+)
+
+
+def is_part(name: str) -> bool:
+    """Whether a run writes files of this name to its parts folder."""
+    return _PART.fullmatch(name) is not None
+
 
 class Row(NamedTuple):
-    """A file that was embedded, as the tables tell of it."""
+    """A file that was embedded, as the tables have it."""
 
     file: int
     """Its number among all files that were found."""
@@ -40,21 +53,29 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """What came of a unit. It is written last, so a unit that has one is whole."""
+    """What came of a shard. It is written last, so a shard that has one is whole."""
 
     rows: list[Row]
     failed: list[Failure]
+    files: dict[str, FileRecord] = field(default_factory=dict)
+    """Sizes and digests of the shard's files, by their names in the parts folder."""
 
     def to_json(self) -> bytes:
         """Return it as bytes."""
-        return json.dumps({"rows": self.rows, "failed": self.failed}).encode()
+        return seal({"rows": self.rows, "failed": self.failed, "files": self.files})
 
     @classmethod
-    def from_json(cls, data: bytes) -> "ShardManifest":
-        """Read what :meth:`to_json` wrote."""
-        read = json.loads(data)
+    def from_json(cls, read: dict[str, Any] | None) -> "ShardManifest":
+        """Take what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: it was damaged or edited.
+        """
+        if read is None:
+            raise ValueError("damaged")
         rows = [Row(*row) for row in read["rows"]]
-        return cls(rows, [Failure(*failure) for failure in read["failed"]])
+        failed = [Failure(*failure) for failure in read["failed"]]
+        return cls(rows, failed, {name: tuple(file) for name, file in read["files"].items()})
 
 
 @dataclass(frozen=True)
@@ -93,29 +114,33 @@ class TableSpec:
         """Folder of what is done so far."""
         return f"{self.name}.parts"
 
+    @property
+    def report(self) -> str:
+        """Name of the report beside the table."""
+        return f"{self.name}.report.json"
+
     def sibling_name(self, ending: str) -> str:
-        """Return the name of a file beside the table: ``a.parquet``, ``x.csv`` give ``a.x.csv``."""
-        stem, dot, _ = self.name.rpartition(".")
-        return f"{stem if dot else self.name}.{ending}"
+        """Return the name of a second file of the table: ``t.npy`` to ``t.files.csv``."""
+        return f"{self.name.rpartition('.')[0] or self.name}.{ending}"
 
     def manifest_name(self, shard: int) -> str:
-        """Return the name of a unit's account."""
+        """Return the name of a shard's manifest."""
         return f"{self.parts}/{shard:05}.json"
 
     def part_name(self, shard: int, ending: str) -> str:
-        """Return the name of one of a unit's files."""
+        """Return the name of one of a shard's files."""
         return f"{self.parts}/{shard:05}.{ending}"
 
 
 _FEW_ROWS = 50_000
-"""Rows whose accounts are kept in memory."""
+"""Rows whose manifests are kept in memory."""
 
 
 class CompletedShards:
-    """All units of a run, done: what a format lays out. Read from disk each time, if it is much."""
+    """All shards of a run, done: what a format lays out. Read from disk each time, if it is much."""
 
     def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
-        """Look through the accounts once, for the sums.
+        """Look through the manifests once, for the sums.
 
         Args:
             spec: the table.
@@ -126,7 +151,7 @@ class CompletedShards:
         self.embedded = self.failed = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
-        self._accounts: list[ShardManifest] | None = None
+        self._kept: list[ShardManifest] | None = None
         few: list[ShardManifest] = []
         for manifest in self.manifests():
             self.embedded += len(manifest.rows)
@@ -138,27 +163,46 @@ class CompletedShards:
                 self.seconds += row.duration
                 self.longest_path = max(self.longest_path, len(row.path))
         if len(few) == shards:
-            self._accounts = few
+            self._kept = few
 
     def manifests(self) -> Iterator[ShardManifest]:
-        """Give the accounts of all units, in order."""
-        if self._accounts is not None:
-            yield from self._accounts
+        """Give the manifests of all shards, in order."""
+        if self._kept is not None:
+            yield from self._kept
             return
         for shard in range(self.shards):
             with self._store.reading(self.spec.manifest_name(shard)) as file:
-                yield ShardManifest.from_json(file.read())
+                yield ShardManifest.from_json(read_sealed(file))
 
     def rows(self) -> Iterator[list[Row]]:
-        """Give the rows, unit by unit."""
+        """Give the rows, shard by shard."""
         return (manifest.rows for manifest in self.manifests())
 
+    def records(self, folder: str) -> dict[str, FileRecord]:
+        """Return sizes and digests of the files that the shards have in a folder of the parts."""
+        start = f"{folder}/"
+        return {
+            name.removeprefix(start): record
+            for manifest in self.manifests()
+            for name, record in manifest.files.items()
+            if name.startswith(start)
+        }
+
     def parts(self, ending: str, piece: int = 1 << 20) -> Iterator[bytes]:
-        """Give the content of one file of each unit, end to end, in pieces of a size at most."""
-        for shard in range(self.shards):
-            with self._store.reading(self.spec.part_name(shard, ending)) as file:
+        """Give the content of one file of each shard, end to end, in pieces of a size at most.
+
+        Raises:
+            OSError: one of them has another size than it had.
+        """
+        for shard, manifest in enumerate(self.manifests()):
+            name = self.spec.part_name(shard, ending)
+            left = manifest.files[name.rpartition("/")[2]][0]
+            with self._store.reading(name) as file:
                 while data := file.read(piece):
+                    left -= len(data)
                     yield data
+            if left:
+                raise OSError(f"{name} is damaged: give the same command again")
 
 
 @dataclass(frozen=True)
@@ -178,4 +222,4 @@ class Report:
 
 
 OnFile = Callable[[Row | Failure], None]
-"""Is told of every file as soon as it is done."""
+"""Gets each file as soon as it is done."""

@@ -1,4 +1,4 @@
-"""A listing of files on disk, its fingerprint, and its cut into units of work.
+"""A listing of files on disk, its fingerprint, and its cut into shards.
 
 A listing of a million files stays out of memory: it is a temporary file of one JSON array a line.
 """
@@ -6,6 +6,7 @@ A listing of a million files stays out of memory: it is a temporary file of one 
 import hashlib
 import json
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -18,7 +19,7 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive files of a listing: what is done whole or not at all."""
+    """Consecutive files of a listing, which are done together or not at all."""
 
     index: int
     first: int
@@ -51,8 +52,9 @@ class Listing:
     """The files of a run, in order."""
 
     def __init__(self, sources: Iterable[AudioPath]) -> None:
-        """Write the entries down."""
+        """Write the entries to a temporary file."""
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the listing
+        weakref.finalize(self, self._file.close)
         self.count = self.size = 0
         digest = hashlib.sha256()
         for source in sources:
@@ -68,9 +70,9 @@ class Listing:
         return self.count
 
     def shards(self, files: int | None = None) -> list[Shard]:
-        """Cut the listing into units of ``files`` files, and of 64 MB unless one file is larger.
+        """Cut the listing into shards of ``files`` files, and of 64 MB unless one file is larger.
 
-        Without ``files``, there are 250 to 1000 files in a unit, the fewer the shorter the listing
+        Without ``files``, there are 250 to 1000 files in a shard, the fewer the shorter the listing
         is. The cut depends on the listing alone.
         """
         most = files or min(_MOST_FILES, max(_FEWEST_FILES, -(-self.count // _UNITS)))
@@ -88,8 +90,12 @@ class Listing:
         self._file.seek(0)
         return iter(self._file)
 
+    def paths(self) -> Iterator[str]:
+        """Give the paths of all files."""
+        return (_parse(line).path for line in self._lines())
+
     def sources(self, shard: Shard) -> list[AudioPath]:
-        """Return the files of a unit."""
+        """Return the files of a shard."""
         self._file.seek(shard.at)
         return [_parse(self._file.readline()) for _ in range(shard.count)]
 
@@ -100,7 +106,7 @@ class Listing:
             yield chunk
 
     def differences(self, before: Iterable[bytes]) -> str:
-        """Tell how this listing differs from an earlier one, whose lines are given."""
+        """Return how this listing differs from an earlier one, whose lines are given."""
         old = {source.path: source for source in map(_parse, before)}
         new = {source.path: source for source in map(_parse, self._lines())}
         kinds = {
@@ -108,13 +114,13 @@ class Listing:
             "gone": [path for path in old if path not in new],
             "changed": [path for path in new if path in old and new[path] != old[path]],
         }
-        told = [
+        differences = [
             f"{len(paths):,} {kind} ({paths[0]}{', ...' if len(paths) > 1 else ''})"
             for kind, paths in kinds.items()
             if paths
         ]
-        return ", ".join(told) or "their order"
+        return ", ".join(differences) or "their order"
 
     def close(self) -> None:
-        """Let go of the listing."""
+        """Close the listing."""
         self._file.close()

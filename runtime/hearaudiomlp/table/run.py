@@ -1,8 +1,7 @@
-"""A whole run: begun or continued, its units done by someone, the table laid out and reported."""
+"""A whole run: started or resumed, its shards done by someone, the table laid out and reported."""
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +9,10 @@ import hearaudiomlp
 from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
-from hearaudiomlp.storage.store import LocalStore, open_store
+from hearaudiomlp.storage.ownership import is_sealed, read_sealed, seal
+from hearaudiomlp.storage.parts import PartsFolder
+from hearaudiomlp.storage.stopping import when_stopped
+from hearaudiomlp.storage.store import open_store
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import (
     KINDS,
@@ -20,12 +22,14 @@ from hearaudiomlp.table.job import (
     Report,
     ShardManifest,
     TableSpec,
+    is_part,
 )
 from hearaudiomlp.table.listing import Listing, Shard
+from hearaudiomlp.table.outputs import Outputs
 from hearaudiomlp.table.unit import ShardTask, embed_shards
 
 Workers = Callable[[Iterable[ShardTask], OnFile], Iterator[tuple[int, ShardManifest]]]
-"""Does units, and gives the number and the account of each that is done."""
+"""Does shards, and gives the number and the manifest of each that is done."""
 
 
 def this_machine(model: Model) -> Workers:
@@ -44,8 +48,8 @@ def _ignore(_: object) -> None:
 class Run:
     """A table in the making.
 
-    What is done lies in ``OUT.parts``; a run over the same files with the same options goes on from
-    there. Use it as a context manager: it holds a lock on that folder.
+    What is done is stored in ``OUT.parts``; a run over the same files with the same options resumes
+    from there. Use it as a context manager: it holds a lock on that folder.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Run:
         kind: str = "both",
         shard_files: int | None = None,
         resume: bool = True,
+        overwrite: bool = False,
         say: Callable[[str], None] = _ignore,
     ) -> None:
         """Look at what there is already.
@@ -68,24 +73,23 @@ class Run:
             model: what computes.
             format: as :func:`hearaudiomlp.table.formats.find_format` gives it.
             kind: ``scene``, ``timestamps`` or ``both``.
-            shard_files: files in a unit, and in a shard of Parquet; see :meth:`Listing.shards`.
-            resume: whether to go on with what an earlier run left, instead of removing it.
-            say: is told what was found.
+            shard_files: files in a shard; see :meth:`Listing.shards`.
+            resume: whether to resume from what an earlier run left, instead of removing it.
+            overwrite: whether ordinary files with the outputs' names that this package didn't write
+                may be replaced. Folders, links and devices never are, nor files of the listing.
+            say: gets messages about what was found.
 
         Raises:
+            OutputExistsError: something that isn't ours has the name of an output.
             RunChangedError: what was left belongs to other files, another model or other options.
             MissingPackageError: the format needs a package that isn't installed.
             FileNotFoundError: there is no folder to write to.
-            OptionError: an option has a value that it can't have, or what has the table's name now
-                is something else.
+            OptionError: an invalid option value.
         """
         if kind not in KINDS:
             raise OptionError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
         self._format = format
-        format.check()
         self._store, name = open_store(output)
-        if not format.may_replace(name, self._store):
-            raise OptionError(f"{output} is there and is no {format.name} table: remove it first")
         self._listing = listing
         card = model.metadata
         self.spec = TableSpec(
@@ -100,6 +104,7 @@ class Run:
             scene_embedding_size=model.scene_embedding_size,
             timestamp_embedding_size=model.timestamp_embedding_size,
         )
+        format.check(self.spec, self._store)
         self._facts: dict[str, Any] = {
             "format": format.name,
             **{key: value for key, value in asdict(self.spec).items() if key != "name"},
@@ -110,24 +115,34 @@ class Run:
             "sources": listing.digest,
         }
         self.shards = listing.shards(shard_files)
-        """All units of the run."""
+        """All shards of the run."""
 
-        self._lock = self._locked()
+        self._outputs = Outputs(
+            self._store,
+            self.spec.parts,
+            {**format.outputs(self.spec), self.spec.report: "file"},
+            overwrite=overwrite,
+            inputs=listing.paths,
+        )
+        self._stack = ExitStack()
+        self._stack.enter_context(when_stopped(self._clean_up))
+        self._parts = PartsFolder(self._store, self.spec.parts, is_part)
+        self.done: set[int] = set()
+        """Numbers of the shards that are done."""
+
         try:
+            self._parts.claim()
             self.complete = self._begin(resume, say)
             """Whether the table is there already, made of the same files in the same way."""
 
-            self.done = (
-                {shard.index for shard in self.shards} if self.complete else self.find_done()
-            )
-            """Numbers of the units that are done."""
+            if self.complete:
+                self.done = {shard.index for shard in self.shards}
+            else:
+                self._outputs.check()
+                self.done = self._find_done(say)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def _report_name(self) -> str:
-        return f"{self.spec.name}.report.json"
 
     @property
     def _run_name(self) -> str:
@@ -137,95 +152,115 @@ class Run:
     def _listing_name(self) -> str:
         return f"{self.spec.parts}/files.jsonl"
 
-    def _locked(self) -> int | None:
-        """Lock the folder of what is done; the system lets go when this process ends."""
-        if not isinstance(self._store, LocalStore):
-            return None
-        try:
-            import fcntl
-        except ImportError:  # not on Windows
-            return None
-        folder = self._store.path(self.spec.parts)
-        folder.mkdir(exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            os.close(lock)
-            if isinstance(problem, BlockingIOError):
-                raise RunChangedError(f"another run is writing {self.spec.name} now") from None
-            return None  # a file system without locks
-        return lock
-
-    def _clear(self) -> None:
-        """Remove what an earlier run left, but not the folder, which is locked."""
-        for name in self._store.names(self.spec.parts):
-            self._store.remove(f"{self.spec.parts}/{name}")
-
     def _read(self, name: str) -> dict[str, Any] | None:
-        if not self._store.exists(name):
+        """Read what was sealed; None, if it isn't there or isn't as it was written."""
+        if self._store.kind(name) != "file":
             return None
         with self._store.reading(name) as file:
-            read: dict[str, Any] = json.loads(file.read())
-            return read
+            return read_sealed(file)
 
     def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
         """Find out what is there; return whether it is all."""
         spec, store = self.spec, self._store
-        store.remove_leftovers(spec.name)
-        store.remove_leftovers(spec.parts)
-        before = self._read(self._run_name)
-        if before is not None:
-            if not resume:
-                self._clear()
-            elif changes := self._changes(before, self._facts):
-                raise RunChangedError(
-                    f"{spec.parts} holds an unfinished run, and it can't be continued: {changes}; "
-                    "--no-resume begins again"
-                )
-            else:
+        self._parts.clear_temporaries()
+        report = self._read(spec.report)
+        if report is not None:
+            # The report is ours in any case. What it lists has to be as it was written.
+            self._outputs.know({spec.report: store.record(spec.report)})
+            self._outputs.know(report.get("outputs"))
+        elif store.kind(spec.report) == "file":
+            with store.reading(spec.report) as file:
+                if is_sealed(file.read(200)):
+                    self._outputs.know({spec.report: store.record(spec.report)})
+                    say(f"{spec.report} is damaged or was edited, and is rebuilt")
+        self._outputs.resume()
+        if store.kind(self._run_name):
+            before = self._read(self._run_name)
+            if before is None:
+                say(f"{self._run_name} is damaged: the run starts over")
+            elif resume:
+                if changes := self._changes(before):
+                    raise RunChangedError(
+                        f"{spec.parts} holds an unfinished run, and it can't be resumed: "
+                        f"{changes}; --no-resume starts over"
+                    )
                 return False
-        else:
-            self._clear()  # no run got as far as to say what it is
-            report = self._read(self._report_name)
-            if report is not None and resume:
-                there = store.exists(spec.name) or not report["embedded"]
-                changes = self._changes(report, self._facts)
-                if there and not changes:
-                    store.remove(spec.parts)
-                    return True
-                if there and store.exists(spec.name):
-                    say(f"{spec.name} is made anew: {changes}")
+        elif report is not None and resume and self._is_complete(report, say):
+            return True
+        self._parts.clear()
         with store.writing(self._listing_name) as file:
             for chunk in self._listing.chunks():
                 file.write(chunk)
         with store.writing(self._run_name) as file:
-            file.write(json.dumps(self._facts, indent=1).encode())
+            file.write(seal(self._facts, indent=1))
         return False
 
-    def _changes(self, before: dict[str, Any], now: dict[str, Any]) -> str:
-        """Tell what is another than it was; nothing, if all is as before."""
-        told = [
+    def _is_complete(self, report: dict[str, Any], say: Callable[[str], None]) -> bool:
+        spec = self.spec
+        if changes := self._changes(report):
+            if self._store.kind(spec.name):
+                say(f"{spec.name} is rebuilt: {changes}")
+            return False
+        if not self._outputs.is_as_written(report.get("outputs")):
+            if self._store.kind(spec.name):
+                say(f"{spec.name} isn't what its report describes")
+            return False
+        return True
+
+    def _changes(self, before: dict[str, Any]) -> str:
+        """Return what has changed since; nothing, if all is as before."""
+        changes = [
             f"{name} was {before.get(name)} and is {value}"
-            for name, value in now.items()
+            for name, value in self._facts.items()
             if name != "sources" and before.get(name) != value
         ]
         if before.get("sources") != self._listing.digest:
-            told.append(f"other files: {self._file_changes()}")
-        return "; ".join(told)
+            changes.append(f"other files: {self._file_changes()}")
+        return "; ".join(changes)
 
     def _file_changes(self) -> str:
-        if not self._store.exists(self._listing_name):
-            return "added, gone or changed"
-        with self._store.reading(self._listing_name) as file:
-            return self._listing.differences(iter(file))
+        if self._store.kind(self._listing_name) == "file":
+            with self._store.reading(self._listing_name) as file:
+                try:
+                    return self._listing.differences(iter(file))
+                except (ValueError, TypeError, RecursionError):
+                    pass  # it was damaged
+        return "added, gone or changed"
 
-    def find_done(self) -> set[int]:
-        """Return the numbers of the units that are done on disk, by whoever did them."""
+    def _find_done(self, say: Callable[[str], None]) -> set[int]:
+        """Return the numbers of the shards that are whole on disk, by whoever did them."""
         names = set(self._store.names(self.spec.parts))
-        return {shard.index for shard in self.shards if f"{shard.index:05}.json" in names}
+        done = set()
+        for shard in self.shards:
+            if f"{shard.index:05}.json" not in names:
+                continue
+            if self._is_whole(shard):
+                done.add(shard.index)
+            else:
+                say(f"shard {shard.index} in {self.spec.parts} is damaged, and is done again")
+                self._store.remove(self.spec.manifest_name(shard.index))
+        return done
 
-    def _work(self, shard: Shard, stop_at_failure: bool) -> ShardTask:
+    def _is_whole(self, shard: Shard) -> bool:
+        """Whether a shard's manifest and files are as they were written."""
+        try:
+            with self._store.reading(self.spec.manifest_name(shard.index)) as file:
+                manifest = ShardManifest.from_json(read_sealed(file))
+            if len(manifest.rows) + len(manifest.failed) != shard.count:
+                return False
+            return all(
+                self._store.record(f"{self.spec.parts}/{name}") == record
+                for name, record in manifest.files.items()
+            )
+        except (OSError, ValueError):
+            return False
+
+    def count_done(self) -> int:
+        """Return the number of files whose shards are on disk."""
+        names = set(self._store.names(self.spec.parts))
+        return sum(shard.count for shard in self.shards if f"{shard.index:05}.json" in names)
+
+    def _task(self, shard: Shard, stop_at_failure: bool) -> ShardTask:
         return ShardTask(
             spec=self.spec,
             store=self._store,
@@ -239,13 +274,13 @@ class Run:
     def work(
         self, workers: Workers, on_file: OnFile = _ignore, *, stop_at_failure: bool = False
     ) -> Iterator[tuple[Shard, ShardManifest]]:
-        """Have the units done that aren't yet; each is given when it is done, in any order.
+        """Have the shards done that aren't yet; each is given when it is done, in any order.
 
         Raises:
             AudioFileError: with ``stop_at_failure``, the first file that can't be read.
         """
         waiting = (
-            self._work(shard, stop_at_failure)
+            self._task(shard, stop_at_failure)
             for shard in self.shards
             if shard.index not in self.done
         )
@@ -253,18 +288,24 @@ class Run:
             self.done.add(index)
             yield self.shards[index], manifest
 
-    def finish(self) -> Report:
+    def finish(self, say: Callable[[str], None] = _ignore) -> Report:
         """Lay out the table, write its report, and remove what was in between.
 
         Nothing but the report is written where no file could be embedded.
+
+        Args:
+            say: gets a message if the parts folder has to stay.
+
+        Raises:
+            OutputExistsError: something that isn't ours has got the name of an output meanwhile.
         """
         if self.complete:
             return self._earlier_report()
         assert len(self.done) == len(self.shards)
         done = CompletedShards(self.spec, self._store, len(self.shards))
-        self._store.remove_leftovers(self.spec.parts)  # a worker of a cluster may have died
+        self._parts.clear_temporaries()  # a worker of a cluster may have died
         if done.embedded:
-            self._format.publish(done, self._store)
+            self._format.publish(done, self._outputs)
         failed = [failure for manifest in done.manifests() for failure in manifest.failed]
         counts = {
             "files": len(self._listing),
@@ -272,25 +313,29 @@ class Run:
             "seconds": done.seconds,
             "failed": [failure._asdict() for failure in failed],
         }
-        with self._store.writing(self._report_name) as file:
-            file.write(json.dumps(self._facts | counts, indent=1).encode() + b"\n")
-        self._store.remove(self.spec.parts)
+        report = self._facts | counts | {"outputs": dict(self._outputs.written)}
+        with self._outputs.writing(self.spec.report) as file:
+            file.write(seal(report, indent=1))
+        if left := self._parts.remove():
+            say(f"{self.spec.parts} stays: this command didn't write {', '.join(left[:5])} in it")
         return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
 
     def _earlier_report(self) -> Report:
-        report = self._read(self._report_name)
+        report = self._read(self.spec.report)
         assert report is not None
         failed = [Failure(**failure) for failure in report["failed"]]
         return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)
 
     def close(self) -> None:
-        """Let go of the lock and the listing. What was done stays; if nothing was, nothing does."""
+        """Release the lock and the listing. What was done stays; if nothing was, nothing does."""
+        self._stack.close()
         self._listing.close()
-        if not self.find_done():
-            self._store.remove(self.spec.parts)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._clean_up()
+        self._parts.close()
+
+    def _clean_up(self) -> None:
+        if self._parts.claimed and not self.count_done():
+            self._parts.remove()
 
     def __enter__(self) -> "Run":
         return self

@@ -1,4 +1,4 @@
-"""Units of files, embedded and written: the same work on this machine and on a cluster."""
+"""Shards of files, embedded and written: the same work on this machine and on a cluster."""
 
 import itertools
 from collections import deque
@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import IO
 
 from hearaudiomlp.embed import Embedded, Failed, embed_files
 from hearaudiomlp.errors import AudioFileChangedError
 from hearaudiomlp.model import Model
+from hearaudiomlp.storage.atomic import FileRecord
 from hearaudiomlp.storage.remote import is_url
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.find import AudioPath, stat_path
@@ -17,12 +19,12 @@ from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import Failure, OnFile, Row, ShardManifest, TableSpec
 
 _FINISHING = 2
-"""Units that may wait for the disk."""
+"""Shards that may wait for the disk."""
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A unit with all that it takes to do it anywhere but the model. Can be pickled."""
+    """A shard with everything a worker needs except the model. Can be pickled."""
 
     spec: TableSpec
     store: Store
@@ -55,9 +57,18 @@ def _as_text(path: str) -> str:
 def _embed(
     task: ShardTask, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
 ) -> ShardManifest:
-    """Take the results of a unit's files and write them; its files are closed by the stack."""
+    """Write the embeddings of a shard's files; what was opened for them is closed by the stack."""
     manifest = ShardManifest([], [])
-    sink = task.format.sink(task.spec, task.store, task.index, stack)
+
+    def opened(ending: str) -> IO[bytes]:
+        name = ending if "/" in ending else f"{task.index:05}.{ending}"
+
+        def record(made: FileRecord) -> None:
+            manifest.files[name] = made
+
+        return stack.enter_context(task.store.writing(f"{task.spec.parts}/{name}", before=record))
+
+    sink = task.format.sink(task.spec, task.index, opened, stack)
     own = zip(task.sources, itertools.islice(results, len(task.sources)), strict=True)
     for number, (source, found) in enumerate(own, task.first):
         result = _checked(found, source)
@@ -85,7 +96,7 @@ def _embed(
 
 
 def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
-    """Give a unit's files their names, and write its account last."""
+    """Give a shard's files their names, and write its manifest last."""
     files.close()
     with task.store.writing(task.spec.manifest_name(task.index)) as file:
         file.write(manifest.to_json())
@@ -95,14 +106,14 @@ def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> Shard
 def embed_shards(
     shards: Iterable[ShardTask], model: Model, on_file: OnFile
 ) -> Iterator[tuple[int, ShardManifest]]:
-    """Embed the files of units and write what belongs to them.
+    """Embed the files of shards and write what belongs to them.
 
-    The threads that compute don't wait between two units: the files of the next one are decoded
-    meanwhile, and another thread waits for the disk. A unit may be done twice, even at the same
+    The threads that compute don't wait between two shards: the files of the next one are decoded
+    meanwhile, and another thread waits for the disk. A shard may be done twice, even at the same
     time: the same files come out.
 
     Returns:
-        Number and account of each unit, when it is on disk; in order.
+        Number and manifest of each shard, when it is on disk; in order.
 
     Raises:
         AudioFileError: a file can't be read, and the run is to stop there.
@@ -130,6 +141,6 @@ def embed_shards(
 
 
 def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest:
-    """Do a single unit: see :func:`embed_shards`."""
+    """Do a single shard: see :func:`embed_shards`."""
     [(_, manifest)] = embed_shards([task], model, on_file)
     return manifest

@@ -1,15 +1,20 @@
-"""What a format is: a sink for the files of a unit, and a way to lay out all units as a table."""
+"""What a format is: a sink for the files of a shard, and a way to lay out all shards as a table."""
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import IO, Protocol
 
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
+from hearaudiomlp.table.outputs import Outputs
+
+OpenPart = Callable[[str], IO[bytes]]
+"""Opens one of a shard's files: by its ending, or by its name in a folder of the parts."""
 
 
 class Sink(Protocol):
-    """Takes the files of a unit."""
+    """Takes the files of a shard."""
 
     def add(self, row: Row, file: Embedded) -> None:
         """Take the next file."""
@@ -22,40 +27,39 @@ class Format(Protocol):
     def name(self) -> str:
         """The word for it on the command line."""
 
-    def may_replace(self, name: str, store: Store) -> bool:
-        """Whether what has the table's name now is a table of this kind (or nothing at all)."""
+    def check(self, spec: TableSpec, store: Store) -> None:
+        """Raise a MissingPackageError, or an OptionError where the table can't be there."""
 
-    def check(self) -> None:
-        """Raise a MissingPackageError where a package is missing that it needs."""
+    def outputs(self, spec: TableSpec) -> Mapping[str, str]:
+        """Return ``file`` or ``folder`` for the name of each thing that the table consists of."""
 
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
-        """Open the files of a unit; leaving the stack without an error gives them their names."""
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+        """Open the files of a shard; leaving the stack without an error gives them their names."""
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
-        """Make the table of all units, whole or not at all; may be called again after a crash."""
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
+        """Make the table of all shards, whole or not at all; may be called again after a crash."""
 
 
 class SingleFileFormat:
     """What all formats share whose table is a file."""
 
-    def may_replace(self, name: str, store: Store) -> bool:
-        """Whether it is a file."""
-        return not store.is_folder(name)
+    def check(self, spec: TableSpec, store: Store) -> None:
+        """Nothing is needed."""
+
+    def outputs(self, spec: TableSpec) -> Mapping[str, str]:
+        """One file."""
+        return {spec.name: "file"}
 
 
 class RawShardWriter:
     """The embeddings as bare float32 of this machine's order, for formats that need all first."""
 
-    def __init__(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> None:
+    def __init__(self, spec: TableSpec, opened: OpenPart) -> None:
         """Open a file for each kind of embedding."""
-
-        def opened(ending: str) -> IO[bytes]:
-            return stack.enter_context(store.writing(spec.part_name(shard, ending)))
-
         self._scenes = opened("scenes") if spec.scenes else None
         self._frames = opened("frames") if spec.frames else None
 
-    def add(self, row: Row, file: Embedded) -> None:  # noqa: ARG002 - the account has the row
+    def add(self, row: Row, file: Embedded) -> None:  # noqa: ARG002 - the manifest has the row
         """Append the file's embeddings."""
         if self._scenes is not None:
             self._scenes.write(file.scene_embedding.data)

@@ -6,10 +6,12 @@ from types import ModuleType
 import numpy as np
 
 from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import RawShardWriter, SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
+from hearaudiomlp.table.outputs import Outputs
 
 
 def _h5py() -> ModuleType:
@@ -27,21 +29,22 @@ class Hdf5(SingleFileFormat):
 
     name = "hdf5"
 
-    def check(self) -> None:
+    def check(self, spec: TableSpec, store: Store) -> None:
         """Look for h5py."""
         _h5py()
 
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
         """Write bare arrays."""
-        return RawShardWriter(spec, store, shard, stack)
+        return RawShardWriter(spec, opened)
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put them into one file. It has no dates in it, so equal runs give equal bytes."""
         h5py = _h5py()
         with (
-            store.writing(done.spec.name) as file,
+            outputs.writing(done.spec.name) as file,
             h5py.File(file, "w", track_order=False) as table,
         ):
+            table.attrs["made_by"] = MARK
             for name, shape, chunks, dtype in arrays.members(done):
                 is_text = np.dtype(dtype).kind == "U"
                 kind = h5py.string_dtype() if is_text else dtype

@@ -7,12 +7,12 @@ array in a shuffled order, their labels in the same order, and for events the ti
 """
 
 import json
+import math
 import pickle
 import random
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,14 @@ from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.store import LocalStore, Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import RawShardWriter, Sink
+from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
+from hearaudiomlp.table.outputs import Outputs
 
 _KINDS = {"scene": "scene", "event": "timestamps"}
+_LARGEST = 1 << 30
+"""Bytes of the largest file of a task that is read, but for its audio."""
+
 _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
 
@@ -34,29 +38,59 @@ _INCLUSIVE = 0.0001
 class HearevalTask:
     """A task of the HEAR benchmark, and the layout of its embeddings."""
 
-    name = "hear"
+    name = "heareval"
 
     def __init__(self, folder: Path) -> None:
-        """Read what the task says of itself.
+        """Read the task's metadata and labels.
 
         Raises:
-            TaskFolderError: it is no folder of a task, or has no audio at 16 kHz.
+            TaskFolderError: it isn't the folder of a task at 16 kHz, or names files outside.
         """
         self.folder = folder
         try:
-            self.metadata = json.loads((folder / "task_metadata.json").read_bytes())
-            self.splits: list[str] = list(self.metadata["splits"])
-            self.kind = _KINDS[self.metadata["embedding_type"]]
-            self.labels: dict[str, dict[str, Any]] = {
-                split: json.loads((folder / f"{split}.json").read_bytes()) for split in self.splits
-            }
+            metadata = json.loads(self._read("task_metadata.json"))
+            self.splits = [_checked_name(split, 1) for split in _list(metadata["splits"])]
+            self.kind = _KINDS[metadata["embedding_type"]]
+            self.labels = {split: self._read_labels(split) for split in self.splits}
         except OSError as problem:
             raise TaskFolderError(f"{folder} is no folder of a HEAR task ({problem})") from None
-        except (ValueError, KeyError, TypeError) as problem:
-            raise TaskFolderError(f"{folder} is no folder of a HEAR task ({problem!r})") from None
-        for name in ("labelvocabulary.csv", *(f"{SAMPLE_RATE}/{split}" for split in self.splits)):
-            if not (folder / name).exists():
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+            reason = str(problem)[:300] if isinstance(problem, ValueError) else repr(problem)[:300]
+            raise TaskFolderError(f"{folder} is no folder of a HEAR task ({reason})") from None
+        if not self._is_file("labelvocabulary.csv"):
+            raise TaskFolderError(
+                f"{folder} has no labelvocabulary.csv: a HEAR task at 16 kHz has one"
+            )
+        for split in self.splits:
+            name = f"{SAMPLE_RATE}/{split}"
+            if not (folder / name).is_dir():
                 raise TaskFolderError(f"{folder} has no {name}: a HEAR task at 16 kHz has one")
+
+    def _is_file(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def _read(self, name: str) -> bytes:
+        path = self.folder / name
+        if path.exists() and not self._is_file(name):  # a pipe would be waited for
+            raise ValueError(f"{name} is no file")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError(f"{name} has over {_LARGEST:,} bytes")
+        return data
+
+    def _read_labels(self, split: str) -> dict[str, list[Any]]:
+        """Return the labels of a split, by names that stay inside the folder of any task."""
+        read = json.loads(self._read(f"{split}.json"))
+        if not isinstance(read, dict):
+            raise ValueError(f"{split}.json is no object of labels by file")
+        labels = {}
+        for name, given in read.items():
+            event = self.kind == "timestamps"
+            labels[_checked_name(name)] = [
+                _checked_event(label) if event else _checked_label(label) for label in _list(given)
+            ]
+        return labels
 
     @property
     def paths(self) -> Iterator[str]:
@@ -65,34 +99,45 @@ class HearevalTask:
             for file in self.labels[split]:
                 yield str(self.folder / str(SAMPLE_RATE) / split / file)
 
-    def check(self) -> None:
-        """Nothing is needed."""
+    def check(self, spec: TableSpec, store: Store) -> None:
+        """See that the task and the folder for heareval are apart.
 
-    def may_replace(self, name: str, store: Store) -> bool:
-        """Whether it is a folder that was laid out like this before."""
+        Raises:
+            OptionError: one is inside the other, or OUT is a URL.
+        """
         if not isinstance(store, LocalStore):
             raise OptionError("heareval reads from a folder of this machine, not from a URL")
-        return not store.exists(name) or store.exists(f"{name}/task_metadata.json")
+        task, out = self.folder.resolve(), store.path(spec.name).resolve()
+        if task == out or task in out.parents or out in task.parents:
+            raise OptionError(
+                f"OUT ({out}) and the task ({task}) have to be apart: neither may be in the other"
+            )
 
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
-        """Write bare arrays."""
-        return RawShardWriter(spec, store, shard, stack)
+    def outputs(self, spec: TableSpec) -> Mapping[str, str]:
+        """One folder."""
+        return {spec.name: "folder"}
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+        """Write raw arrays."""
+        return RawShardWriter(spec, opened)
+
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Make the folder, then put it in place."""
-        assert isinstance(store, LocalStore)
         spec = done.spec
-        made, final = f"{spec.parts}/task", store.path(spec.name)
-        if not store.exists(made) and store.exists(f"{spec.name}/.done.embeddings"):
-            return  # a crash came just after it was put in place
-        store.remove(made)
-        folder = store.path(made)
+        made = f"{spec.parts}/task"
+        folder, final = outputs.path(made), outputs.path(spec.name)
+        assert isinstance(folder, Path)
+        assert isinstance(final, Path)
+        if outputs.is_in_place(spec.name):
+            outputs.move_folder(made, spec.name, {})  # a crash came just after it was put in place
+            return
+        outputs.clear_folder(made)
         folder.mkdir(parents=True)
         for name in ("task_metadata.json", "labelvocabulary.csv"):
-            shutil.copy(self.folder / name, folder)
+            (folder / name).write_bytes(self._read(name))
         embeddings = _by_file(done)
         for split in self.splits:
-            shutil.copy(self.folder / f"{split}.json", folder)
+            (folder / f"{split}.json").write_bytes(self._read(f"{split}.json"))
             self._write_files(split, folder, embeddings)
         chance = random.Random(0)  # noqa: S311 - the order is part of the layout
         for split in self.splits:
@@ -101,7 +146,7 @@ class HearevalTask:
             json.dumps({"time_elapsed": None, "gpu_max_mem": None, "gpu_device_name": spec.device})
         )
         (folder / ".done.embeddings").touch()
-        store.move(made, spec.name)
+        outputs.move_folder(made, spec.name, outputs.records(made))
 
     def _write_files(self, split: str, folder: Path, embeddings: Iterator[Floats]) -> None:
         for name, labels in self.labels[split].items():
@@ -130,18 +175,52 @@ class HearevalTask:
                 values = np.atleast_2d(np.load(f"{path}.embedding.npy"))
                 file.write(values.tobytes())
                 rows, size = rows + len(values), values.shape[1]
-                told = json.loads(Path(f"{path}.target-labels.json").read_bytes())
+                written = json.loads(Path(f"{path}.target-labels.json").read_bytes())
                 if self.kind == "timestamps":
-                    labels += told
+                    labels += written
                     slug = str(final / split / name)
                     found = json.loads(Path(f"{path}.timestamps.json").read_bytes())
                     times += [(slug, time) for time in found]
                 else:
-                    labels.append(told)
+                    labels.append(written)
         (folder / f"{split}.embedding-dimensions.json").write_text(json.dumps((rows, size)))
         (folder / f"{split}.target-labels.pkl").write_bytes(pickle.dumps(labels))
         if self.kind == "timestamps":
             (folder / f"{split}.filename-timestamps.json").write_text(json.dumps(times))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{str(value)[:100]!r} is no list")
+    return value
+
+
+def _checked_name(name: Any, most: int | None = None) -> str:
+    """Return a name that stays inside any folder that it is put in.
+
+    Raises:
+        ValueError: it is absolute, goes up, or could be written in another way.
+    """
+    if isinstance(name, str) and name not in {"", "."} and not set(name) & {"\0", "\\"}:
+        path = PurePosixPath(name)
+        plain = not path.is_absolute() and ".." not in path.parts and str(path) == name
+        if plain and not path.parts[0].startswith(".") and len(path.parts) <= (most or 100):
+            return name
+    raise ValueError(f"{str(name)[:100]!r} is not a file's or split's name inside the task")
+
+
+def _checked_label(label: Any) -> Any:
+    if isinstance(label, str | int):
+        return label
+    raise ValueError(f"{str(label)[:100]!r} is no label")
+
+
+def _checked_event(event: Any) -> dict[str, Any]:
+    if isinstance(event, dict) and isinstance(event.get("label"), str | int):
+        times = (event.get("start"), event.get("end"))
+        if all(isinstance(time, int | float) and math.isfinite(time) for time in times):
+            return event
+    raise ValueError(f"{str(event)[:100]!r} is no event with label, start and end")
 
 
 def _write_labels(path: Path, labels: Any) -> None:

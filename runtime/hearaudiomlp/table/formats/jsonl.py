@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
-from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import OpenPart, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
+from hearaudiomlp.table.outputs import Outputs
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> str:
@@ -53,15 +53,12 @@ class Jsonl(SingleFileFormat):
 
     name = "jsonl"
 
-    def check(self) -> None:
-        """Nothing is needed."""
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+        """Write the lines of a shard."""
+        return _LineSink(spec, opened("jsonl"))
 
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
-        """Write the lines of a unit."""
-        return _LineSink(spec, stack.enter_context(store.writing(spec.part_name(shard, "jsonl"))))
-
-    def publish(self, done: CompletedShards, store: Store) -> None:
-        """Lay the units end to end."""
-        with store.writing(done.spec.name) as file:
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
+        """Lay the shards end to end."""
+        with outputs.writing(done.spec.name) as file:
             for data in done.parts("jsonl"):
                 file.write(data)

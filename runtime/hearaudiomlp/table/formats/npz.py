@@ -2,16 +2,22 @@
 
 import csv
 import io
+import struct
 import zipfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
 
-from hearaudiomlp.storage.store import Store
+from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import RawShardWriter, SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
+from hearaudiomlp.table.outputs import Outputs
+
+_EXTRA = struct.pack("<HH", 0x4148, len(MARK)) + MARK.encode()
+"""Our mark as an extra field of a zip entry, which other readers pass over."""
 
 
 class Npz(SingleFileFormat):
@@ -19,19 +25,18 @@ class Npz(SingleFileFormat):
 
     name = "npz"
 
-    def check(self) -> None:
-        """Nothing is needed but numpy."""
-
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
         """Write raw arrays."""
-        return RawShardWriter(spec, store, shard, stack)
+        return RawShardWriter(spec, opened)
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put them into one file, as numpy.savez would, but in pieces."""
-        with store.writing(done.spec.name) as file, zipfile.ZipFile(file, "w") as archive:
-            for member in arrays.members(done):
+        with outputs.writing(done.spec.name) as file, zipfile.ZipFile(file, "w") as archive:
+            for number, member in enumerate(arrays.members(done)):
                 # The date of a ZipInfo is fixed, so equal runs give equal bytes.
                 info = zipfile.ZipInfo(f"{member[0]}.npy")
+                if not number:
+                    info.extra = _EXTRA
                 with archive.open(info, "w", force_zip64=True) as entry:
                     _write_array(entry, member)
 
@@ -41,16 +46,23 @@ class Npy(Npz):
 
     name = "npy"
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
+    def outputs(self, spec: TableSpec) -> Mapping[str, str]:
+        """The arrays and the list of files."""
+        names = [spec.sibling_name("files.csv"), spec.name]
+        if spec.frames and spec.scenes:
+            names.append(spec.sibling_name("timestamps.npy"))
+        return dict.fromkeys(names, "file")
+
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Write the arrays, the one that is named after the table last."""
         spec = done.spec
-        _write_csv(spec.sibling_name("files.csv"), done, store)
+        _write_csv(spec.sibling_name("files.csv"), done, outputs)
         if spec.frames:
             name = spec.sibling_name("timestamps.npy") if spec.scenes else spec.name
-            with store.writing(name) as file:
+            with outputs.writing(name) as file:
                 _write_array(file, arrays.frames(done))
         if spec.scenes:
-            with store.writing(spec.name) as file:
+            with outputs.writing(spec.name) as file:
                 _write_array(file, arrays.scenes(done))
 
 
@@ -69,8 +81,8 @@ def _write_array(file: _Writable, member: arrays.Member) -> None:
         file.write(np.ascontiguousarray(chunk, dtype).data)
 
 
-def _write_csv(name: str, done: CompletedShards, store: Store) -> None:
-    with store.writing(name) as file:
+def _write_csv(name: str, done: CompletedShards, outputs: Outputs) -> None:
+    with outputs.writing(name) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="")
         table = csv.writer(text, lineterminator="\n")
         table.writerow(Row._fields)

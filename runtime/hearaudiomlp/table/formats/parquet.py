@@ -1,7 +1,7 @@
-"""``.parquet`` (extra ``[parquet]``: pyarrow): folders of shards, one for each unit."""
+"""``.parquet`` (extra ``[parquet]``: pyarrow): folders of files, one for each shard."""
 
 import json
-import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import IO, Any
 
@@ -11,8 +11,9 @@ from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import Sink
+from hearaudiomlp.table.formats.base import OpenPart, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
+from hearaudiomlp.table.outputs import Outputs
 
 _ROWS = 1 << 14
 """Timestamps in a row group."""
@@ -72,14 +73,13 @@ class _Shard:
 
 
 class _ParquetSink:
-    def __init__(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> None:
+    def __init__(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> None:
         pa, _ = _pyarrow()
         self._job = spec
         names = pa.dictionary(pa.int32(), pa.string())
 
         def open_shard(folder: str, columns: dict[str, Any]) -> _Shard:
-            name = f"{spec.parts}/{folder}/part-{shard:05}.parquet"
-            return _Shard(spec, stack.enter_context(store.writing(name)), columns, stack)
+            return _Shard(spec, opened(f"{folder}/part-{shard:05}.parquet"), columns, stack)
 
         def vector(size: int) -> Any:
             return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
@@ -163,27 +163,24 @@ class Parquet:
 
     name = "parquet"
 
-    def may_replace(self, name: str, store: Store) -> bool:
-        """Whether it is a folder of nothing but shards."""
-        if not store.is_folder(name):
-            return not store.exists(name)
-        return all(re.fullmatch(r"part-\d+\.parquet", found) for found in store.names(name))
-
-    def check(self) -> None:
+    def check(self, spec: TableSpec, store: Store) -> None:
         """Look for pyarrow."""
         _pyarrow()
 
-    def sink(self, spec: TableSpec, store: Store, shard: int, stack: ExitStack) -> Sink:
-        """Write the shards of a unit."""
-        return _ParquetSink(spec, store, shard, stack)
+    def outputs(self, spec: TableSpec) -> Mapping[str, str]:
+        """One folder, or two."""
+        return dict.fromkeys(self._folders(spec).values(), "folder")
 
-    def publish(self, done: CompletedShards, store: Store) -> None:
+    def _folders(self, spec: TableSpec) -> dict[str, str]:
+        """Return the folders' names by those that they have in the parts folder."""
+        second = {"timestamps": spec.sibling_name("timestamps.parquet")} if spec.frames else {}
+        return second | {"files": spec.name}
+
+    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+        """Write one file for each folder."""
+        return _ParquetSink(spec, shard, opened, stack)
+
+    def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put the folders in place, that of the files last."""
-        spec = done.spec
-        for folder, name in (
-            ("timestamps", spec.sibling_name("timestamps.parquet")),
-            ("files", spec.name),
-        ):
-            made = f"{spec.parts}/{folder}"
-            if store.exists(made):  # or it is in place already: a crash came just after
-                store.move(made, name)
+        for folder, name in self._folders(done.spec).items():
+            outputs.move_folder(f"{done.spec.parts}/{folder}", name, done.records(folder))

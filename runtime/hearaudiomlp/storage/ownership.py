@@ -1,0 +1,168 @@
+"""The one rule of writing: create, replace and remove only what provably is our own.
+
+The proof is one of these, in this order:
+
+- the file isn't there yet;
+- it has the size and SHA-256 that the report of the run that wrote it has on record;
+- it has our mark in it: the formats that have a place for metadata carry it;
+- a folder has a mark file, which lists what was written, and nothing else is in the folder.
+
+Everything else is refused with its path. The user may allow an ordinary file to be replaced
+(``--overwrite``): never a folder, link, device or pipe, and never a file that is being read.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from hearaudiomlp.errors import OutputExistsError
+
+MARK = "hearaudiomlp:5c1f7a90e2b84d63"
+"""What the outputs of this package carry."""
+
+MARK_FILE = ".hearaudiomlp.json"
+"""Name of the file that says that a folder is ours."""
+
+_ENDS = 1 << 16
+"""Bytes at the beginning and at the end of a file in which the mark is looked for."""
+
+_LARGEST = 1 << 28
+"""Bytes of the largest sealed file that is read."""
+
+_SEAL = re.compile(rb',\s*"sha256": "([0-9a-f]{64})"\s*\}\n\Z')
+
+
+def seal(content: dict[str, Any], indent: int | None = None) -> bytes:
+    """Return a JSON object as bytes that :func:`unseal` takes back only if none has changed.
+
+    >>> unseal(seal({"rows": [1, 2]}))
+    {'rows': [1, 2]}
+    >>> unseal(seal({"rows": [1, 2]}).replace(b"2", b"3")) is None
+    True
+    """
+    body = json.dumps({"made_by": MARK} | content, indent=indent).encode()
+    body = body[: body.rindex(b"}")].rstrip()
+    separator = b", " if indent is None else b",\n "
+    end = b"}" if indent is None else b"\n}"
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return body + separator + b'"sha256": "' + digest + b'"' + end + b"\n"
+
+
+def unseal(data: bytes) -> dict[str, Any] | None:
+    """Return what was sealed; None, if it is damaged, was edited, or isn't ours."""
+    found = _SEAL.search(data, max(0, len(data) - 200))
+    if found is None or not is_sealed(data):
+        return None
+    body = data[: found.start()]
+    if hashlib.sha256(body).hexdigest().encode() != found[1]:
+        return None
+    content: dict[str, Any] = json.loads(body + b"}")
+    del content["made_by"]
+    return content
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether this is the beginning of a sealed object, damaged or not."""
+    return re.match(rb'\{\s*"made_by": "' + MARK.encode() + b'"', data) is not None
+
+
+def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
+    """Read a sealed object; None, if it is damaged, was edited, or isn't ours."""
+    data = file.read(_LARGEST + 1)
+    return None if len(data) > _LARGEST else unseal(data)
+
+
+def has_mark(file: IO[bytes]) -> bool:
+    """Whether a file carries our mark near its beginning or its end."""
+    head = file.read(_ENDS)
+    if MARK.encode() in head:
+        return True
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _ENDS))
+    return MARK.encode() in file.read(_ENDS)
+
+
+def figure_metadata(kind: str) -> dict[str, str]:
+    """Return what ``savefig`` is to write into a ``png``, ``svg`` or ``pdf`` so that it is ours."""
+    return {"png": {"Software": MARK}, "svg": {"Creator": MARK}, "pdf": {"Creator": MARK}}[kind]
+
+
+def describe_kind(path: Path) -> str:
+    """Return what a path is if it is anything but an ordinary file; "" if it is one or nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFSOCK: "a socket",
+    }
+    return kinds.get(stat.S_IFMT(mode), "")
+
+
+def refuse_links_and_devices(path: Path) -> None:
+    """Refuse what no output may have the name of.
+
+    Raises:
+        OutputExistsError: it is a link, a device, a pipe or a socket.
+    """
+    kind = describe_kind(path)
+    if kind not in {"", "a folder"}:
+        raise OutputExistsError(f"{path} is {kind}, and nothing is written to it: name a file")
+
+
+def check_output(
+    path: Path, *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Refuse to write a file where that would destroy what isn't ours.
+
+    Args:
+        path: the file to be written.
+        overwrite: whether an ordinary file may be replaced all the same.
+        inputs: what is being read, which is never replaced.
+
+    Raises:
+        OutputExistsError: the path is a folder, link or device, or a file that isn't ours.
+    """
+    refuse_links_and_devices(path)
+    if describe_kind(path):
+        raise OutputExistsError(f"{path} is a folder: name a file")
+    if not path.exists():
+        return
+    refuse_inputs(path, inputs)
+    if overwrite:
+        return
+    with path.open("rb") as file:
+        if not has_mark(file):
+            raise not_ours(path)
+
+
+def refuse_inputs(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse to replace a file that is being read.
+
+    Raises:
+        OutputExistsError: it is one of them, under whatever name.
+    """
+    for name in inputs:
+        try:
+            same = path.samefile(name)
+        except (OSError, ValueError):
+            continue
+        if same:
+            raise OutputExistsError(f"{path} is an input of this command: name another file")
+
+
+def not_ours(path: object) -> OutputExistsError:
+    """Return the error for an ordinary file that isn't ours."""
+    return OutputExistsError(
+        f"{path} exists, and this command can't tell that it wrote it: --overwrite replaces it"
+    )

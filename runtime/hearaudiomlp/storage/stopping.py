@@ -1,0 +1,79 @@
+"""What has to happen on disk before a process may exit in the middle of its work.
+
+A signal's handler calls :func:`stop`. From then on no file is created and none gets its name, in
+any thread; temporary files are removed. The process can then exit without waiting for its threads.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_changing = threading.RLock()  # a handler may run inside it, in the same thread
+_stopped = False
+_temporaries: set[str] = set()
+_callbacks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """Create or rename a file inside this: it happens before everything is stopped or not at all.
+
+    Raises:
+        InterruptedError: everything is stopped.
+    """
+    with _changing:
+        if _stopped:
+            raise InterruptedError("this process is about to exit")
+        yield
+
+
+@contextmanager
+def noted(temporary: Path) -> Iterator[None]:
+    """Remove a temporary file or folder in the end, whether the body ends or the process is stopped.
+
+    It is noted before it is created, and its name is unique.
+    """
+    _temporaries.add(str(temporary))
+    try:
+        yield
+    finally:
+        _remove(temporary)
+        _temporaries.discard(str(temporary))
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            for inside in path.iterdir():
+                inside.unlink()
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def when_stopped(callback: Callable[[], None]) -> Iterator[None]:
+    """Have something called if everything is stopped during the body; the last one first."""
+    _callbacks.append(callback)
+    try:
+        yield
+    finally:
+        _callbacks.remove(callback)
+
+
+def stop() -> None:
+    """Stop all writing, clean up, and remove the temporary files of this process."""
+    global _stopped  # noqa: PLW0603 - it is the process that exits
+    with _changing:
+        _stopped = True
+    for callback in reversed(_callbacks):
+        with suppress(Exception):
+            callback()
+    remove_temporaries()
+
+
+def remove_temporaries() -> None:
+    """Remove the temporary files of this process."""
+    for name in tuple(_temporaries):
+        _remove(Path(name))

@@ -1,0 +1,246 @@
+"""What a run writes outside its parts folder: each file is checked, recorded and then renamed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.storage.atomic import FileRecord
+from hearaudiomlp.storage.ownership import (
+    MARK_FILE,
+    has_mark,
+    not_ours,
+    read_sealed,
+    refuse_inputs,
+    refuse_links_and_devices,
+    seal,
+)
+from hearaudiomlp.storage.store import LocalStore, Store
+
+Records = dict[str, FileRecord]
+
+
+class Outputs:
+    """The files and folders of a table.
+
+    Sizes and digests of what is there are compared with those on record: in the report of the run
+    that made the table, and in the parts folder, where they are written before a file gets its name
+    (so a run that is stopped right after that recognizes the file).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        parts: str,
+        kinds: Mapping[str, str],
+        *,
+        overwrite: bool = False,
+        inputs: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """Refuse links, devices and pipes at once.
+
+        Args:
+            store: where the table is.
+            parts: name of the parts folder.
+            kinds: ``file`` or ``folder`` for each name that is going to be written.
+            overwrite: whether ordinary files that aren't ours may be replaced.
+            inputs: gives the files that are read, which are never replaced.
+
+        Raises:
+            OutputExistsError: one of the names is a link, a device or a pipe.
+        """
+        self._store, self._parts = store, parts
+        self._kinds = kinds
+        self._overwrite, self._inputs = overwrite, inputs
+        self._known: dict[str, set[FileRecord]] = {}
+        self._noted: Records = {}  # by this run, before and after it was stopped
+        self.written: Records = {}
+        """What this run has written, with sizes and digests."""
+
+        for name in self._kinds:
+            if isinstance(store, LocalStore):
+                refuse_links_and_devices(store.path(name))
+
+    @property
+    def _own_records(self) -> str:
+        return f"{self._parts}/outputs.json"
+
+    def know(self, records: Any) -> None:
+        """Take the records of an earlier run: what matches them is ours."""
+        if isinstance(records, dict):
+            for name, record in records.items():
+                self._known.setdefault(name, set()).add(tuple(record))
+
+    def resume(self) -> None:
+        """Take the records of this run from before it was stopped."""
+        if self._store.kind(self._own_records) == "file":
+            with self._store.reading(self._own_records) as file:
+                read = read_sealed(file) or {}
+            self._noted = {name: tuple(record) for name, record in read.items()}
+            self.know(self._noted)
+
+    def path(self, name: str) -> object:
+        """Return how a person finds an output."""
+        return self._store.path(name) if isinstance(self._store, LocalStore) else name
+
+    def check(self) -> None:
+        """Refuse to go on where something that isn't ours has the name of an output.
+
+        Raises:
+            OutputExistsError: it has, and may not be replaced.
+        """
+        for name in self._kinds:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
+        kind = self._store.kind(name)
+        if kind and kind != self._kinds[name]:
+            raise OutputExistsError(
+                f"{self.path(name)} is a {kind}, and would become a {self._kinds[name]}: "
+                "remove it first"
+            )
+        if kind == "folder":
+            self._check_folder(name)
+        elif kind:
+            self._check_file(name)
+
+    def _check_file(self, name: str) -> None:
+        if name in self._known:
+            if self._store.record(name) in self._known[name]:
+                return
+            problem = OutputExistsError(
+                f"{self.path(name)} has changed since this command wrote it: "
+                "--overwrite replaces it"
+            )
+        else:
+            with self._store.reading(name) as file:
+                if has_mark(file):
+                    return
+            problem = not_ours(self.path(name))
+        if not self._overwrite:
+            raise problem
+        path = self.path(name)
+        if isinstance(path, Path):
+            refuse_inputs(path, self._inputs())
+
+    def _check_folder(self, name: str) -> None:
+        """A folder is ours if all that is in it is what its mark lists."""
+        listed = self._listed(name)
+        if listed is None:
+            raise OutputExistsError(
+                f"{self.path(name)} is a folder that this command didn't create: "
+                "rename it, or choose another OUT"
+            )
+        for inside in self._store.names(name):
+            if inside == MARK_FILE:
+                continue
+            if inside not in listed:
+                raise OutputExistsError(
+                    f"{self.path(name)} has a file that this command didn't write: {inside}; "
+                    "move it away, or choose another OUT"
+                )
+            if self._store.record(f"{name}/{inside}") != listed[inside] and not self._overwrite:
+                raise OutputExistsError(
+                    f"{self.path(f'{name}/{inside}')} has changed since this command wrote it: "
+                    "--overwrite replaces it"
+                )
+
+    def _listed(self, folder: str) -> Records | None:
+        """Return what the mark of a folder lists; None, if it has no mark."""
+        name = f"{folder}/{MARK_FILE}"
+        if self._store.kind(name) != "file":
+            return None
+        with self._store.reading(name) as file:
+            mark = read_sealed(file)
+        if mark is None or not isinstance(mark.get("files"), dict):
+            return None
+        return {name: tuple(record) for name, record in mark["files"].items()}
+
+    def is_as_written(self, records: Any) -> bool:
+        """Whether all that is on record is there, and none of it has changed."""
+        if not isinstance(records, dict):
+            return False
+        for name, record in records.items():
+            kind = self._store.kind(name)
+            if kind == "file":
+                if self._store.record(name) != tuple(record):
+                    return False
+            elif kind == "folder":
+                listed = self._listed(name)
+                if listed is None or self._store.record(f"{name}/{MARK_FILE}") != tuple(record):
+                    return False
+                there = set(self._store.names(name))
+                for inside, expected in listed.items():
+                    if inside not in there:
+                        return False
+                    if self._store.record(f"{name}/{inside}") != expected:
+                        return False
+            else:
+                return False
+        return True
+
+    def is_in_place(self, name: str) -> bool:
+        """Whether a folder was put in place by this run, before it was stopped."""
+        mark = f"{name}/{MARK_FILE}"
+        if name not in self._noted or self._store.kind(mark) != "file":
+            return False
+        return self._store.record(mark) == self._noted[name]
+
+    def records(self, folder: str) -> Records:
+        """Return sizes and digests of all files of a folder."""
+        names = self._store.names(folder)
+        return {name: self._store.record(f"{folder}/{name}") for name in names}
+
+    def clear_folder(self, folder: str) -> None:
+        """Remove a folder of the parts folder."""
+        for name in self._store.names(folder):
+            self._store.remove(f"{folder}/{name}")
+        self._store.remove_folder(folder)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Give a file that gets its name when it is whole, and if nothing is in its way then."""
+
+        def before(record: FileRecord) -> None:
+            self._check(name)
+            self._note(name, record)
+
+        with self._store.writing(name, folder=self._parts, before=before) as file:
+            yield file
+
+    def _note(self, name: str, record: FileRecord) -> None:
+        self.written[name] = record
+        self._noted[name] = record
+        self.know({name: record})
+        with self._store.writing(self._own_records) as file:
+            file.write(seal(self._noted))
+
+    def move_folder(self, made: str, name: str, records: Records) -> None:
+        """Mark a folder of the parts folder, and put it in the place of an earlier one.
+
+        May be called again after a crash, when it is there already.
+
+        Args:
+            made: name of the folder.
+            name: that it gets.
+            records: of what has been written to it, by the names in it.
+        """
+        mark = f"{name}/{MARK_FILE}"
+        if not self._store.names(made):
+            if not self.is_in_place(name):
+                raise OSError(f"{made} is gone: give the same command again")
+            self.written[name] = self._noted[name]
+            return
+        new = f"{made}/{MARK_FILE}"
+        with self._store.writing(new, before=lambda record: self._note(name, record)) as file:
+            file.write(seal({"files": records}))
+        self._check(name)
+        if self._store.kind(name):
+            for inside in self._store.names(name):
+                if inside != MARK_FILE:
+                    self._store.remove(f"{name}/{inside}")
+            self._store.remove(mark)
+            if not self._store.remove_folder(name):
+                raise OutputExistsError(f"{self.path(name)} can't be removed: it has other files")
+        self._store.move(made, name)

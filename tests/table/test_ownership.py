@@ -1,0 +1,365 @@
+"""A run creates, replaces and removes only what is provably its own."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hearaudiomlp.cli.main import main
+from hearaudiomlp.storage.ownership import MARK_FILE
+from hearaudiomlp.table.find import Skipped, find
+from hearaudiomlp.table.formats import find_format
+from hearaudiomlp.table.listing import Listing
+from hearaudiomlp.table.run import Run, this_machine
+from heartasks import make_task, whistle
+
+
+@pytest.fixture
+def embed(recordings, checkpoints, tmp_path) -> Callable[..., int]:
+    def run(out: str | Path, *more: str, source: Path = recordings) -> int:
+        arguments = ["--model", str(checkpoints["audiomae"]), "--device", "cpu", *more]
+        return main(["embed", str(source), "-o", str(tmp_path / out), *arguments])
+
+    return run
+
+
+def everything(folder: Path) -> dict[str, bytes | str]:
+    """What is in a folder, links and folders too."""
+    return {
+        str(path.relative_to(folder)): (
+            os.readlink(path)
+            if path.is_symlink()
+            else path.read_bytes()
+            if path.is_file()
+            else stat.filemode(path.lstat().st_mode)
+        )
+        for path in folder.rglob("*")
+    }
+
+
+FOREIGN_FILES = [
+    ("t.npz", "t.npz"), ("t.npz", "t.npz.report.json"), ("t.npz", "t.npz.parts"),
+    ("t.npy", "t.files.csv"), ("t.npy", "t.timestamps.npy"), ("t.npy", "t.npy"),
+    ("t.jsonl", "t.jsonl"), ("t.hdf5", "t.hdf5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("out", "foreign"), FOREIGN_FILES)
+def test_a_foreign_file_is_refused(out, foreign, embed, tmp_path, capsys) -> None:
+    (tmp_path / foreign).write_bytes(b'{"precious": 1}')
+    before = everything(tmp_path)
+    assert embed(out, "--kind", "both") == 2
+    assert str(tmp_path / foreign) in capsys.readouterr().err
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize(("out", "foreign"), FOREIGN_FILES)
+def test_overwrite_replaces_files_but_not_parts(out, foreign, embed, tmp_path) -> None:
+    (tmp_path / foreign).write_bytes(b"precious")
+    expected = 2 if foreign.endswith(".parts") else 0
+    assert embed(out, "--kind", "both", "--overwrite") == expected
+    assert ((tmp_path / foreign).read_bytes() == b"precious") == bool(expected)
+
+
+def test_a_foreign_npz_is_refused_however_much_it_looks_like_ours(embed, tmp_path) -> None:
+    assert embed("t.npz") == 0
+    with np.load(tmp_path / "t.npz") as table:
+        arrays = dict(table)
+    (tmp_path / "t.npz.report.json").unlink()
+    np.savez(tmp_path / "t.npz", **arrays, labels=np.arange(5))
+    before = everything(tmp_path)
+    assert embed("t.npz") == 2
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", ["t.npz", "t.hdf5", "t.parquet"])
+def test_without_its_report_a_table_is_known_by_its_mark(out, embed, tmp_path) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("h5py")
+    assert embed(out) == 0
+    before = everything(tmp_path)
+    (tmp_path / f"{out}.report.json").unlink()
+    assert embed(out) == 0
+    assert everything(tmp_path) == before
+
+
+KINDS = ["link to a file", "link to nothing", "pipe", "folder"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["t.npy", "t.files.csv", "t.npy.report.json", "t.npy.parts"])
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_what_is_no_file_is_refused(  # noqa: PLR0917 - fixtures
+    kind, name, more, embed, tmp_path, capsys
+) -> None:
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+        if kind == "link to a file":
+            (tmp_path / "elsewhere").write_text("precious")
+    before = everything(tmp_path)
+    assert embed("t.npy", *more) == 2
+    assert str(path) in capsys.readouterr().err
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["stdout", "null"])
+def test_devices_are_refused(name, embed, capsys) -> None:
+    assert embed(f"/dev/{name}", "--format", "npz", "--overwrite") == 2
+    assert f"/dev/{name} is a" in capsys.readouterr().err
+    assert not list(Path("/dev").glob(f"*{name}.*"))
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_foreign_parts_are_refused(link, embed, tmp_path) -> None:
+    mine = tmp_path / ("victim" if link else "t.npz.parts")
+    (mine / "sub").mkdir(parents=True)
+    (mine / "thesis.txt").write_text("precious")
+    (mine / "00000.json").write_text("{}")
+    (mine / "sub" / ".a.0123456789abcdef.tmp").write_text("precious")
+    if link:
+        (tmp_path / "t.npz.parts").symlink_to(mine)
+    (tmp_path / ".t.npz.mine.tmp").write_text("precious")
+    (tmp_path / ".t.npz.parts.0123456789abcdef.tmp").mkdir()
+    (tmp_path / ".t.npz.parts.0123456789abcdef.tmp" / "x").write_text("precious")
+    before = everything(tmp_path)
+    for more in (), ("--no-resume",), ("--overwrite",):
+        assert embed("t.npz", *more) == 2
+        assert everything(tmp_path) == before
+
+
+def test_foreign_files_in_our_parts_stay(embed, recordings, checkpoints, tmp_path, capsys) -> None:
+    partly(recordings, checkpoints, tmp_path)
+    (tmp_path / "t.npz.parts" / "notes.txt").write_text("precious")
+    assert embed("t.npz", "--shard-files", "2") == 0
+    assert "notes.txt" in capsys.readouterr().err
+    assert (tmp_path / "t.npz.parts" / "notes.txt").read_text() == "precious"
+    assert sorted(os.listdir(tmp_path / "t.npz.parts")) == [MARK_FILE, "notes.txt"]
+
+
+def test_what_another_run_left_before_it_had_parts_is_removed(embed, tmp_path) -> None:
+    assert embed("u.npz") == 0
+    abandoned = tmp_path / ".t.npz.parts.0123456789abcdef.tmp"
+    abandoned.mkdir()
+    from hearaudiomlp.storage.ownership import seal
+
+    (abandoned / MARK_FILE).write_bytes(seal({"parts_of": "t.npz.parts"}))
+    assert embed("t.npz") == 0
+    assert not abandoned.exists()
+
+
+def test_a_recording_is_never_the_output(embed, recordings, capsys) -> None:
+    before = everything(recordings)
+    for name in "b.wav", "c d/ü.wav":
+        for more in (), ("--overwrite",):
+            assert embed(recordings / name, "--format", "npz", *more) == 2
+            assert str(recordings / name) in capsys.readouterr().err
+    hard = recordings.parent / "t.npz"
+    hard.hardlink_to(recordings / "b.wav")
+    assert embed(hard, "--overwrite") == 2
+    assert everything(recordings) == before
+
+
+def test_a_changed_table_is_refused(embed, tmp_path, capsys) -> None:
+    for out in "t.npy", "t.npz", "t.jsonl":
+        assert embed(out) == 0
+        path = tmp_path / out
+        path.write_bytes(path.read_bytes() + b"\0")
+        before = everything(tmp_path)
+        assert embed(out) == 2
+        assert "has changed since this command wrote it" in capsys.readouterr().err
+        assert everything(tmp_path) == before
+        assert embed(out, "--overwrite") == 0
+        assert embed(out) == 0
+        assert "already complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.timestamps.parquet"])
+def test_a_folder_of_parquet_is_ours_if_nothing_else_is_in_it(name, embed, tmp_path) -> None:
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / name
+    assert embed("t.parquet", "--kind", "both") == 0
+    (folder / "thesis.txt").write_text("precious")
+    os.utime(tmp_path / "in" / "b.wav", ns=(1, 1))  # the table has to be rebuilt
+    before = everything(tmp_path)
+    for more in (), ("--overwrite",), ("--no-resume",):
+        assert embed("t.parquet", "--kind", "both", *more) == 2
+        assert everything(tmp_path) == before
+    (folder / "thesis.txt").unlink()
+    (folder / "part-00000.parquet").write_bytes(b"edited")
+    assert embed("t.parquet", "--kind", "both") == 2
+    assert (folder / "part-00000.parquet").read_bytes() == b"edited"
+    assert embed("t.parquet", "--kind", "both", "--overwrite") == 0
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "part-00000.parquet").write_bytes(b"somebody else's")
+    assert embed("t.parquet", "--kind", "both", "--overwrite", "--no-resume") == 2
+    assert (folder / "part-00000.parquet").read_bytes() == b"somebody else's"
+
+
+def test_a_file_that_appears_during_the_run_stays(recordings, checkpoints, tmp_path) -> None:
+    from hearaudiomlp import load_model
+    from hearaudiomlp.errors import OutputExistsError
+
+    model = load_model(checkpoints["audiomae"], device="cpu")
+    listing = Listing(find([str(recordings)], Skipped()))
+    with Run(str(tmp_path / "t.npz"), listing, model, format=find_format("npz")) as run:
+        for _ in run.work(this_machine(model)):
+            pass
+        (tmp_path / "t.npz").write_text("precious")
+        with pytest.raises(OutputExistsError, match=r"t\.npz exists"):
+            run.finish()
+    assert (tmp_path / "t.npz").read_text() == "precious"
+
+
+def partly(recordings, checkpoints, tmp_path, *, format: str = "npz") -> Path:
+    """Leave a run that did the first two shards of two files; return its parts."""
+    from hearaudiomlp import load_model
+
+    model = load_model(checkpoints["audiomae"], device="cpu")
+    listing = Listing(find([str(recordings)], Skipped()))
+    form = find_format(format)
+    options = {"format": form, "shard_files": 2, "kind": "both"}
+    with Run(str(tmp_path / f"t.{format}"), listing, model, **options) as run:
+        for _ in zip(range(2), run.work(this_machine(model)), strict=False):
+            pass
+    return tmp_path / f"t.{format}.parts"
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _edit(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"a", b"o", 1) if b"a" in data else b"1" + data[1:])
+
+
+def _link(path: Path) -> None:
+    copy = path.parent.parent / "elsewhere"
+    copy.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(copy)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "a bit flipped": _flip,
+    "edited": _edit,
+    "gone": Path.unlink,
+    "deep": lambda path: path.write_bytes(b"[" * 100_000),
+    "a link": _link,
+    "a pipe": _pipe,
+}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["run.json", "files.jsonl", "00000.json", "00001.scenes",
+                                  "00000.frames"])  # fmt: skip
+def test_damage_to_parts_is_noticed(  # noqa: PLR0917 - fixtures
+    name, damage, embed, recordings, checkpoints, tmp_path, expected
+) -> None:
+    parts = partly(recordings, checkpoints, tmp_path)
+    DAMAGE[damage](parts / name)
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+    if not expected:
+        assert embed("u.npz", "--kind", "both") == 0
+        expected["u"] = (tmp_path / "u.npz").read_bytes().replace(str(tmp_path).encode(), b"")
+    with np.load(tmp_path / "t.npz") as table:
+        assert len(table["paths"]) == 5
+        assert np.isfinite(table["timestamp_embeddings"]).all()
+        assert np.isfinite(table["scene_embeddings"]).all()
+    found = (tmp_path / "t.npz").read_bytes()
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2", "--no-resume") == 0
+    assert (tmp_path / "t.npz").read_bytes() == found
+    assert not parts.exists()
+
+
+@pytest.mark.parametrize("damage", [
+    "truncated", "a bit flipped", "edited", "gone", b"null", b"[]", b"{}", b"[" * 100_000,
+])  # fmt: skip
+def test_a_damaged_report_is_noticed(damage, embed, tmp_path, capsys) -> None:
+    assert embed("t.npz") == 0
+    report = tmp_path / "t.npz.report.json"
+    good = report.read_bytes()
+    if isinstance(damage, bytes):
+        report.write_bytes(damage)
+        assert embed("t.npz") == 2  # it isn't ours any more
+        assert report.read_bytes() == damage
+        assert embed("t.npz", "--overwrite") == 0
+    else:
+        DAMAGE[damage](report)
+        assert embed("t.npz") == 0
+        assert "already complete" not in capsys.readouterr().out
+    assert report.read_bytes() == good
+
+
+def test_the_report_lists_what_is_there(embed, tmp_path) -> None:
+    assert embed("t.npy", "--kind", "both") == 0
+    report = json.loads((tmp_path / "t.npy.report.json").read_text())
+    assert {name: size for name, (size, _) in report["outputs"].items()} == {
+        name: (tmp_path / name).stat().st_size for name in ("t.npy", "t.timestamps.npy",
+                                                            "t.files.csv")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["itself", "inside", "above", "through a link", "another task",
+                                   "a folder with a task_metadata.json"])  # fmt: skip
+def test_heareval_keeps_away_from_tasks(place, embed, tmp_path) -> None:
+    task = make_task(tmp_path / "tasks", "scene", 1, whistle)
+    other = make_task(tmp_path / "others", "scene", 1, whistle)
+    (tmp_path / "link").symlink_to(task.parent)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "task_metadata.json").write_text("{}")
+    out = {
+        "itself": task,
+        "inside": task / "out",
+        "above": task.parent,
+        "through a link": tmp_path / "link" / task.name / "out",
+        "another task": other,
+        "a folder with a task_metadata.json": folder,
+    }[place]
+    before = everything(tmp_path)
+    for more in (), ("--overwrite", "--no-resume"):
+        assert embed(out, "--layout", "heareval", *more, source=task) == 2
+        assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["../../../out.wav", "/tmp/out.wav", "a/../../b.wav", "", ".",
+                                  "./a.wav", "a//b.wav", "x\0.wav", "..", "a\\..\\b"])  # fmt: skip
+@pytest.mark.parametrize("what", ["file", "split"])
+def test_names_in_a_task_stay_inside(name, what, embed, tmp_path, capsys) -> None:
+    task = make_task(tmp_path / "tasks", "scene", 1, whistle)
+    if what == "file":
+        (task / "test.json").write_text(json.dumps({name: ["yes"]}))
+    else:
+        metadata = json.loads((task / "task_metadata.json").read_text())
+        (task / "task_metadata.json").write_text(json.dumps(metadata | {"splits": [name]}))
+    before = everything(tmp_path)
+    assert embed("out", "--layout", "heareval", source=task) == 1
+    assert "inside the task" in capsys.readouterr().err
+    assert everything(tmp_path) == before
