@@ -25,7 +25,3 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     assert ("12 of 100 files, 1 failed" in told) == (not is_terminal)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     assert not isinstance(progress.show_progress(100, 10), progress.Bar)
-
-
-def test_clock() -> None:
-    assert [progress.clock(t) for t in (None, 5, 65, 3700)] == ["-:--", "0:05", "1:05", "1:01:40"]

@@ -4,11 +4,11 @@ Each module has ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(options)
 the exit code, and imports what it computes with inside ``run``, so that ``--help`` stays quick.
 """
 
-from argparse import ArgumentParser, Namespace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hearaudiomlp.cli import doctor, embed, info, keywords, listen, plot, pull
-from hearaudiomlp.cli import map as map_command
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 
 class Command(Protocol):
@@ -22,20 +22,9 @@ class Command(Protocol):
     def HELP(self) -> str:  # noqa: N802
         """One sentence for ``--help``."""
 
-    def add_arguments(self, parser: ArgumentParser, /) -> None:
+    def add_arguments(self, parser: "ArgumentParser", /) -> None:
         """Declare the command's arguments."""
 
-    def run(self, options: Namespace, /) -> int:
+    def run(self, options: "Namespace", /) -> int:
         """Do what the command is for; return the exit code."""
 
-
-COMMANDS: tuple[Command, ...] = (
-    embed,
-    keywords,
-    listen,
-    plot,
-    map_command,
-    info,
-    pull,
-    doctor,
-)

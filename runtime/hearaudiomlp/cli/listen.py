@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from hearaudiomlp.cli import interrupts
 from hearaudiomlp.cli.options import add_model_argument, load, print_error
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         quiet=options.quiet,
     )
     try:
-        with contextlib.closing(_chunks(options)) as chunks:
+        with interrupts.unwinding(), contextlib.closing(_chunks(options)) as chunks:
             for samples in chunks:
                 _print(spotter.push(samples), options.json)
         _print(spotter.flush(), options.json)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from hearaudiomlp.cli import interrupts
 from hearaudiomlp.cli.options import print_line
 from hearaudiomlp.weights.published import PUBLISHED
 
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
     for name in options.names:
         checkpoint = PUBLISHED[name]
-        with _Bar(f"{name}.pth") as bar:
+        with interrupts.unwinding(), _Bar(f"{name}.pth") as bar:
             path, new = pull(checkpoint, progress=bar.show)
         print_line(
             f"{path}: {'downloaded' if new else 'there already'}, {checkpoint.size:,} bytes, "

@@ -1,0 +1,48 @@
+"""All subcommands, and the parser of their arguments."""
+
+import argparse
+from typing import NoReturn
+
+from hearaudiomlp import __version__
+from hearaudiomlp._text import printable
+from hearaudiomlp.cli import Command, doctor, embed, info, keywords, listen, plot, pull
+from hearaudiomlp.cli import map as map_command
+
+COMMANDS: tuple[Command, ...] = (
+    embed,
+    keywords,
+    listen,
+    plot,
+    map_command,
+    info,
+    pull,
+    doctor,
+)
+"""In the order of ``hearaudiomlp --help``."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are safe to print; its subparsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and error, and exit with 2."""
+        super().error(printable(message))
+
+
+def make_parser(first: str | None) -> argparse.ArgumentParser:
+    """Declare the subcommand that ``first`` names: each takes a millisecond and more.
+
+    If it names none, there is an error or a list of them to print: no arguments are declared.
+    """
+    parser = _Parser(
+        "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    named = [one for one in COMMANDS if first == one.NAME]
+    for command in named or COMMANDS:
+        added = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        if named:
+            command.add_arguments(added)
+            added.set_defaults(run=command.run)
+    return parser

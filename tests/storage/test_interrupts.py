@@ -1,0 +1,225 @@
+"""Signals at any moment: the exit code of the signal, no traceback, and nothing left behind."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hearaudiomlp.cli.main import main
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+SLOW = """
+import os, sys, time
+from hearaudiomlp.table.formats import base
+whole = base.RawShardWriter.add
+def add(*arguments):
+    whole(*arguments)
+    print("added", flush=True)
+    time.sleep({pause})
+base.RawShardWriter.add = add
+from hearaudiomlp.cli.main import process
+process()
+"""
+
+
+def start(*arguments: str, pause: float = 0.0, **options) -> subprocess.Popen:
+    code = SLOW.format(pause=pause)
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.fixture
+def embedding(recordings, checkpoints, tmp_path) -> list[str]:
+    model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu", "--threads", "1"]
+    return ["embed", str(recordings), "-o", str(tmp_path / "t.npz"), "--shard-files", "2", *model]
+
+
+def wait_for(process: subprocess.Popen, files: int) -> None:
+    """Wait until a number of files has been embedded."""
+    added = 0
+    for line in process.stdout:
+        added += line == "added\n"
+        if added == files:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str]:
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in out + err
+    assert "Exception ignored" not in out + err
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("files", [1, 4])
+def test_a_signal_while_files_are_embedded(number, files, embedding, tmp_path) -> None:
+    process = start(*embedding, pause=0.5)
+    wait_for(process, files)
+    process.send_signal(number)
+    status, err = finish(process)
+    assert status == 128 + number
+    left = sorted(path.name for path in tmp_path.glob("*t.npz*"))
+    if files == 1:
+        assert "nothing was written" in err
+        assert left == []
+    else:
+        assert "2 of 5 files are done and stay in t.npz.parts: the same command resumes" in err
+        assert left == ["t.npz.parts"]
+        assert not list((tmp_path / "t.npz.parts").rglob("*.tmp"))
+        assert main(embedding) == 0
+        assert sorted(path.name for path in tmp_path.glob("*t.npz*")) == [
+            "t.npz", "t.npz.report.json"
+        ]  # fmt: skip
+
+
+def test_a_signal_twice(embedding, tmp_path) -> None:
+    process = start(*embedding, pause=0.5)
+    wait_for(process, 1)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    status, _ = finish(process)
+    assert status == 130
+    assert not list(tmp_path.glob(".t.npz*"))
+
+
+def test_a_signal_that_is_ignored_stays_ignored(embedding, tmp_path) -> None:
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = start(*embedding, pause=0.1, preexec_fn=nohup)
+    wait_for(process, 1)
+    process.send_signal(signal.SIGHUP)
+    assert finish(process)[0] == 0
+    assert (tmp_path / "t.npz").exists()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_everything_is_imported(number, embedding, tmp_path) -> None:
+    code = """
+import sys, importlib.abc
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "numpy":
+            print("importing", flush=True)
+            import time
+            time.sleep(5)
+sys.meta_path.insert(0, Slow())
+from hearaudiomlp.cli.main import process
+process()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *embedding],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    status, _ = finish(process)
+    assert status == 128 + number
+    assert not list(tmp_path.glob("*t.npz*"))
+
+
+def test_a_signal_while_a_picture_is_written(recordings, tmp_path) -> None:
+    code = f"""
+import time
+from matplotlib.figure import Figure
+whole = Figure.savefig
+def savefig(self, file, **options):
+    file.write(b"half a picture")
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(5)
+Figure.savefig = savefig
+import sys
+sys.argv[1:] = ["plot", {str(recordings / "b.wav")!r}, "-o", {str(tmp_path / "p.png")!r}]
+from hearaudiomlp.cli.main import process
+process()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "writing\n"
+    assert list(tmp_path.glob(".p.png.*"))
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 143
+    assert not list(tmp_path.glob("*p.png*"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("out", ["t.npz", "t.parquet"])
+def test_a_hundred_kills_and_two_hundred_interrupts(out, checkpoints, tmp_path) -> None:
+    """Whatever stops a run and however often, the table comes out as if nothing had."""
+    source = Path(os.environ.get("HEARAUDIOMLP_FAULTS_SOUND", "samples/words.flac"))
+    recordings = tmp_path / "in"
+    recordings.mkdir()
+    for number in range(24):
+        shutil.copy(source, recordings / f"{number:02}.flac")
+    model = ["--model", str(checkpoints["kwmlp"]), "--device", "cpu", "--shard-files", "2"]
+
+    def command(folder: Path) -> list[str]:
+        return ["embed", str(recordings), "-o", str(folder / out), "--kind", "both", *model]
+
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    begin = time.monotonic()
+    process = subprocess.run(
+        [sys.executable, "-m", "hearaudiomlp", *command(whole)], check=True, capture_output=True
+    )
+    took = time.monotonic() - begin
+    expected = contents(whole)
+    rounds = int(os.environ.get("HEARAUDIOMLP_FAULTS", "50"))
+    plans = [[signal.SIGKILL]] * rounds + [[signal.SIGINT]] * (rounds // 2)
+    plans += [[signal.SIGINT] * 2] * (rounds // 4) + [[signal.SIGTERM]] * (rounds // 4)
+    chance = random.Random(0)
+    chance.shuffle(plans)
+    out_folder = tmp_path / "out"
+    out_folder.mkdir()
+    stopped = tables = 0
+    while plans:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hearaudiomlp", *command(out_folder)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        numbers = plans.pop()
+        time.sleep(0.15 + chance.random() * took)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(chance.random() * 0.1)
+        _, err = process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        assert "Exception ignored" not in err, err
+        if process.returncode:
+            stopped += 1
+            expected_status = -9 if numbers == [signal.SIGKILL] else 128 + numbers[0]
+            assert process.returncode == expected_status, (numbers, err)
+        else:
+            tables += 1
+            assert contents(out_folder) == expected
+            shutil.rmtree(out_folder)
+            out_folder.mkdir()
+        if numbers != [signal.SIGKILL]:
+            assert not list(out_folder.rglob("*.tmp"))
+    while subprocess.run(
+        [sys.executable, "-m", "hearaudiomlp", *command(out_folder)], check=False
+    ).returncode:
+        pass
+    assert contents(out_folder) == expected
+    print(f"{out}: stopped {stopped} times, {tables + 1} tables, all of the same bytes")
