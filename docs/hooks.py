@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hearaudiomlp.cli import COMMANDS
+from hearaudiomlp.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")

@@ -32,7 +32,7 @@ def everything(folder: Path) -> dict[str, bytes | str]:
     """What is in a folder, links and folders too."""
     return {
         str(path.relative_to(folder)): (
-            os.readlink(path)
+            str(path.readlink())
             if path.is_symlink()
             else path.read_bytes()
             if path.is_file()
@@ -143,7 +143,7 @@ def test_foreign_files_in_our_parts_stay(embed, recordings, checkpoints, tmp_pat
     assert embed("t.npz", "--shard-files", "2") == 0
     assert "notes.txt" in capsys.readouterr().err
     assert (tmp_path / "t.npz.parts" / "notes.txt").read_text() == "precious"
-    assert sorted(os.listdir(tmp_path / "t.npz.parts")) == [MARK_FILE, "notes.txt"]
+    assert {path.name for path in (tmp_path / "t.npz.parts").iterdir()} == {MARK_FILE, "notes.txt"}
 
 
 def test_what_another_run_left_before_it_had_parts_is_removed(embed, tmp_path) -> None:
@@ -221,18 +221,18 @@ def test_a_file_that_appears_during_the_run_stays(recordings, checkpoints, tmp_p
     assert (tmp_path / "t.npz").read_text() == "precious"
 
 
-def partly(recordings, checkpoints, tmp_path, *, format: str = "npz") -> Path:
+def partly(recordings, checkpoints, tmp_path) -> Path:
     """Leave a run that did the first two shards of two files; return its parts."""
     from hearaudiomlp import load_model
 
     model = load_model(checkpoints["audiomae"], device="cpu")
     listing = Listing(find([str(recordings)], Skipped()))
-    form = find_format(format)
+    form = find_format("npz")
     options = {"format": form, "shard_files": 2, "kind": "both"}
-    with Run(str(tmp_path / f"t.{format}"), listing, model, **options) as run:
+    with Run(str(tmp_path / "t.npz"), listing, model, **options) as run:
         for _ in zip(range(2), run.work(this_machine(model)), strict=False):
             pass
-    return tmp_path / f"t.{format}.parts"
+    return tmp_path / "t.npz.parts"
 
 
 def _flip(path: Path) -> None:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
-
 class Command(Protocol):
     """What a module of this package offers."""
 
@@ -27,4 +26,3 @@ class Command(Protocol):
 
     def run(self, options: "Namespace", /) -> int:
         """Do what the command is for; return the exit code."""
-

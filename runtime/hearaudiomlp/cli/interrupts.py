@@ -1,9 +1,9 @@
 """Signals that end a command: Ctrl-C, SIGTERM and SIGHUP.
 
-An exception raised in the middle of an import, a destructor or native code may be lost, printed or
-abort the process, and a second Ctrl-C interrupts the clean-up after the first. So the handler itself
-cleans up and exits: files are whole or not there anyway, and threads that compute are left to the
-system. Commands that have to unwind (a microphone to be closed) ask for an exception.
+An exception raised in the middle of an import, a destructor or native code may be lost or printed,
+or abort the process, and a second Ctrl-C interrupts the clean-up after the first. So the handler
+itself cleans up and exits: files are whole or not there anyway, and the system ends threads that
+compute. Commands that have to unwind (a microphone to be closed) ask for an exception.
 
 This module imports nothing but the standard library's smallest parts: signals are handled while
 everything else is imported.
@@ -54,8 +54,8 @@ def status(code: int) -> int:
     return 128 + _received if _received else code
 
 
-def _handle(number: int, frame: FrameType | None) -> None:
-    global _received  # noqa: PLW0603
+def _handle(number: int, _: FrameType | None) -> None:
+    global _received
     again, _received = bool(_received), number
     if _unwinding and not again:
         raise KeyboardInterrupt

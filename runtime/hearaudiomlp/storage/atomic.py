@@ -16,6 +16,7 @@ from hearaudiomlp.storage.stopping import changing, noted
 FileRecord = tuple[int, str]
 """Size in bytes and SHA-256 of a file."""
 
+
 def _umask() -> int:
     # It can only be read by setting it, for all threads: so once, when this is imported.
     umask = os.umask(0o077)
@@ -64,8 +65,8 @@ def replacing(
     with temporary_name(folder or target.parent, target.name) as temporary:
         # Temporary files are private, results aren't.
         with changing():
-            file = open(temporary, "x+b", opener=_private)
-        with file:  # noqa: PTH123 - HDF5 reads it too
+            file = open(temporary, "x+b", opener=_private)  # noqa: SIM115 - below
+        with file:
             yield file
             file.flush()
             record = _sync(file, wanted=before is not None)

@@ -30,7 +30,7 @@ def changing() -> Iterator[None]:
 
 @contextmanager
 def noted(temporary: Path) -> Iterator[None]:
-    """Remove a temporary file or folder in the end, whether the body ends or the process is stopped.
+    """Remove a temporary file or folder when the body ends or the process is stopped.
 
     It is noted before it is created, and its name is unique.
     """

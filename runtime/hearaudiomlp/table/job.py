@@ -137,7 +137,7 @@ _FEW_ROWS = 50_000
 
 
 class CompletedShards:
-    """All shards of a run, done: what a format lays out. Read from disk each time, if it is much."""
+    """All shards of a run, done: what a format lays out. Read from disk each time, if large."""
 
     def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
         """Look through the manifests once, for the sums.

@@ -159,26 +159,23 @@ class Outputs:
 
     def is_as_written(self, records: Any) -> bool:
         """Whether all that is on record is there, and none of it has changed."""
-        if not isinstance(records, dict):
-            return False
-        for name, record in records.items():
-            kind = self._store.kind(name)
-            if kind == "file":
-                if self._store.record(name) != tuple(record):
-                    return False
-            elif kind == "folder":
-                listed = self._listed(name)
-                if listed is None or self._store.record(f"{name}/{MARK_FILE}") != tuple(record):
-                    return False
-                there = set(self._store.names(name))
-                for inside, expected in listed.items():
-                    if inside not in there:
-                        return False
-                    if self._store.record(f"{name}/{inside}") != expected:
-                        return False
-            else:
-                return False
-        return True
+        return isinstance(records, dict) and all(
+            self._is_folder_as_written(name, tuple(record))
+            if self._store.kind(name) == "folder"
+            else self._is_file_as_written(name, tuple(record))
+            for name, record in records.items()
+        )
+
+    def _is_file_as_written(self, name: str, record: FileRecord) -> bool:
+        return self._store.kind(name) == "file" and self._store.record(name) == record
+
+    def _is_folder_as_written(self, name: str, record: FileRecord) -> bool:
+        listed = self._listed(name)
+        return (
+            listed is not None
+            and self._store.record(f"{name}/{MARK_FILE}") == record
+            and all(self._is_file_as_written(f"{name}/{file}", listed[file]) for file in listed)
+        )
 
     def is_in_place(self, name: str) -> bool:
         """Whether a folder was put in place by this run, before it was stopped."""

@@ -54,21 +54,34 @@ def _as_text(path: str) -> str:
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
+@dataclass(frozen=True)
+class _Files:
+    """The files of a shard, whose sizes and digests go into its manifest."""
+
+    task: ShardTask
+    records: dict[str, FileRecord]
+    stack: ExitStack
+
+    @property
+    def index(self) -> int:
+        return self.task.index
+
+    def open(self, ending: str) -> IO[bytes]:
+        name = ending if "/" in ending else f"{self.index:05}.{ending}"
+
+        def note(record: FileRecord) -> None:
+            self.records[name] = record
+
+        path = f"{self.task.spec.parts}/{name}"
+        return self.stack.enter_context(self.task.store.writing(path, before=note))
+
+
 def _embed(
     task: ShardTask, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
 ) -> ShardManifest:
     """Write the embeddings of a shard's files; what was opened for them is closed by the stack."""
     manifest = ShardManifest([], [])
-
-    def opened(ending: str) -> IO[bytes]:
-        name = ending if "/" in ending else f"{task.index:05}.{ending}"
-
-        def record(made: FileRecord) -> None:
-            manifest.files[name] = made
-
-        return stack.enter_context(task.store.writing(f"{task.spec.parts}/{name}", before=record))
-
-    sink = task.format.sink(task.spec, task.index, opened, stack)
+    sink = task.format.sink(task.spec, _Files(task, manifest.files, stack))
     own = zip(task.sources, itertools.islice(results, len(task.sources)), strict=True)
     for number, (source, found) in enumerate(own, task.first):
         result = _checked(found, source)

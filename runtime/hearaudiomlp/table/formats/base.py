@@ -1,6 +1,6 @@
 """What a format is: a sink for the files of a shard, and a way to lay out all shards as a table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import IO, Protocol
 
@@ -9,8 +9,20 @@ from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
-OpenPart = Callable[[str], IO[bytes]]
-"""Opens one of a shard's files: by its ending, or by its name in a folder of the parts."""
+
+class ShardFiles(Protocol):
+    """The files of a shard, to be written."""
+
+    @property
+    def index(self) -> int:
+        """The shard's number."""
+
+    @property
+    def stack(self) -> ExitStack:
+        """What is left when all has been added: files are closed and get their names."""
+
+    def open(self, ending: str) -> IO[bytes]:
+        """Open one of the files: by its ending, or by its name in a folder of the parts."""
 
 
 class Sink(Protocol):
@@ -33,8 +45,8 @@ class Format(Protocol):
     def outputs(self, spec: TableSpec) -> Mapping[str, str]:
         """Return ``file`` or ``folder`` for the name of each thing that the table consists of."""
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
-        """Open the files of a shard; leaving the stack without an error gives them their names."""
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
+        """Open the files of a shard."""
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Make the table of all shards, whole or not at all; may be called again after a crash."""
@@ -54,10 +66,10 @@ class SingleFileFormat:
 class RawShardWriter:
     """The embeddings as bare float32 of this machine's order, for formats that need all first."""
 
-    def __init__(self, spec: TableSpec, opened: OpenPart) -> None:
+    def __init__(self, spec: TableSpec, files: ShardFiles) -> None:
         """Open a file for each kind of embedding."""
-        self._scenes = opened("scenes") if spec.scenes else None
-        self._frames = opened("frames") if spec.frames else None
+        self._scenes = files.open("scenes") if spec.scenes else None
+        self._frames = files.open("frames") if spec.frames else None
 
     def add(self, row: Row, file: Embedded) -> None:  # noqa: ARG002 - the manifest has the row
         """Append the file's embeddings."""

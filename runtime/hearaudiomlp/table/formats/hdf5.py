@@ -1,6 +1,5 @@
 """``.hdf5`` (extra ``[hdf5]``: h5py): the arrays of the ``.npz`` as datasets."""
 
-from contextlib import ExitStack
 from types import ModuleType
 
 import numpy as np
@@ -9,7 +8,7 @@ from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
@@ -29,13 +28,13 @@ class Hdf5(SingleFileFormat):
 
     name = "hdf5"
 
-    def check(self, spec: TableSpec, store: Store) -> None:
+    def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
         """Look for h5py."""
         _h5py()
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write bare arrays."""
-        return RawShardWriter(spec, opened)
+        return RawShardWriter(spec, files)
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put them into one file. It has no dates in it, so equal runs give equal bytes."""

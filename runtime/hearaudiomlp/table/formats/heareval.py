@@ -11,7 +11,6 @@ import math
 import pickle
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +22,7 @@ from hearaudiomlp.signal.windows import frame_centres
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.store import LocalStore, Store
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, Sink
+from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
@@ -117,9 +116,9 @@ class HearevalTask:
         """One folder."""
         return {spec.name: "folder"}
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write raw arrays."""
-        return RawShardWriter(spec, opened)
+        return RawShardWriter(spec, files)
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Make the folder, then put it in place."""

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from contextlib import ExitStack
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp.embed import Embedded
-from hearaudiomlp.table.formats.base import OpenPart, SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import ShardFiles, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
@@ -53,9 +52,9 @@ class Jsonl(SingleFileFormat):
 
     name = "jsonl"
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write the lines of a shard."""
-        return _LineSink(spec, opened("jsonl"))
+        return _LineSink(spec, files.open("jsonl"))
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Lay the shards end to end."""

@@ -5,14 +5,13 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
 
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.table.formats import arrays
-from hearaudiomlp.table.formats.base import OpenPart, RawShardWriter, SingleFileFormat, Sink
+from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
@@ -25,9 +24,9 @@ class Npz(SingleFileFormat):
 
     name = "npz"
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write raw arrays."""
-        return RawShardWriter(spec, opened)
+        return RawShardWriter(spec, files)
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put them into one file, as numpy.savez would, but in pieces."""

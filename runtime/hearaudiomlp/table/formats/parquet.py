@@ -11,7 +11,7 @@ from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats.base import OpenPart, Sink
+from hearaudiomlp.table.formats.base import ShardFiles, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
@@ -73,13 +73,15 @@ class _Shard:
 
 
 class _ParquetSink:
-    def __init__(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> None:
+    def __init__(self, spec: TableSpec, files: ShardFiles) -> None:
         pa, _ = _pyarrow()
         self._job = spec
         names = pa.dictionary(pa.int32(), pa.string())
 
         def open_shard(folder: str, columns: dict[str, Any]) -> _Shard:
-            return _Shard(spec, opened(f"{folder}/part-{shard:05}.parquet"), columns, stack)
+            return _Shard(
+                spec, files.open(f"{folder}/part-{files.index:05}.parquet"), columns, files.stack
+            )
 
         def vector(size: int) -> Any:
             return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
@@ -99,7 +101,7 @@ class _ParquetSink:
         self._files = open_shard("files", columns)
         self._rows: list[Row] = []
         self._scenes: list[Floats] = []
-        stack.callback(self._write_files)
+        files.stack.callback(self._write_files)
         if spec.frames:
             columns = {
                 "file": pa.int64(),
@@ -110,7 +112,7 @@ class _ParquetSink:
             self._frames = open_shard("timestamps", columns)
             self._pending: list[tuple[Row, Floats, Floats]] = []
             self._n_pending = 0
-            stack.callback(self._write_frames)
+            files.stack.callback(self._write_frames)
 
     def add(self, row: Row, file: Embedded) -> None:
         self._rows.append(row)
@@ -163,7 +165,7 @@ class Parquet:
 
     name = "parquet"
 
-    def check(self, spec: TableSpec, store: Store) -> None:
+    def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
         """Look for pyarrow."""
         _pyarrow()
 
@@ -176,9 +178,9 @@ class Parquet:
         second = {"timestamps": spec.sibling_name("timestamps.parquet")} if spec.frames else {}
         return second | {"files": spec.name}
 
-    def sink(self, spec: TableSpec, shard: int, opened: OpenPart, stack: ExitStack) -> Sink:
+    def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write one file for each folder."""
-        return _ParquetSink(spec, shard, opened, stack)
+        return _ParquetSink(spec, files)
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put the folders in place, that of the files last."""
