@@ -1,51 +1,45 @@
-/** The microphone's side of the page without a microphone: windows, waiting, and words in time. */
+/** Words in audio as it comes: windows, waiting, and words in time. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { loadModel, resample } from "../index.js";
-import { Live } from "../page/live.js";
+import { loadModel, readAudio, Spotter } from "../index.js";
 
 const pause = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A live recording on an engine that answers when told, and what it asked for. */
+/** A spotter on a model that answers when it is asked to, and what it was asked for. */
 function start() {
   const asked = [];
   const begins = [];
-  const engine = {
-    run: (window) => new Promise((resolve) => asked.push({ window, answer: () => resolve({ logits: Float32Array.of(0) }) })),
+  const model = {
+    labels: ["yes"],
+    encode: (window) =>
+      new Promise((resolve) => asked.push({ window, answer: () => resolve({ logits: Float32Array.of(0) }) })),
   };
-  const listeners = {
-    window: (begin) => begins.push(begin),
-    word: () => {},
-    problem: assert.fail,
-  };
-  return { live: new Live(engine, ["yes"], {}, listeners), asked, begins };
+  const spotter = new Spotter(model, {}, { window: (begin) => begins.push(begin), problem: assert.fail });
+  return { spotter, asked, begins };
 }
 
 test("a window every quarter of a second, with silence before the beginning", async () => {
-  const { live, asked, begins } = start();
-  const sound = Float32Array.from({ length: 24_000 }, (_, i) => i + 1);
-  for (let at = 0; at < sound.length; at += 320) {
-    live.push(sound.subarray(at, at + 320));
-    for (asked.forEach(({ answer }) => answer()); begins.length < asked.length; ) await pause();
+  const { spotter, asked, begins } = start();
+  const sound = Float32Array.from({ length: 160_000 }, (_, i) => i + 1);
+  for (let at = 0; at < sound.length; at += 640) {
+    spotter.push(sound.subarray(at, at + 640));
     await pause();
+    for (asked.forEach(({ answer }) => answer()); begins.length < asked.length; ) await pause();
   }
-  assert.deepEqual(begins, [-0.75, -0.5, -0.25, 0, 0.25, 0.5]);
+  await spotter.idle();
+  assert.deepEqual(begins, Array.from({ length: 40 }, (_, i) => -0.75 + 0.25 * i));
   assert.deepEqual([...asked[0].window.slice(11_999, 12_001)], [0, 1]);
   assert.deepEqual(asked[3].window, sound.slice(0, 16_000));
-  assert.deepEqual(asked[5].window, sound.slice(8_000, 24_000));
-  assert.equal(live.late, 0);
-  assert.deepEqual(live.samples, sound);
+  // After four seconds the ring of samples begins again.
+  for (const i of [5, 18, 19, 39]) assert.deepEqual(asked[i].window, sound.slice((i - 3) * 4_000, (i + 1) * 4_000));
+  assert.equal(spotter.late, 0);
 });
 
 test("windows wait for a device that stalls, and are left out on one that is too slow", async () => {
-  const { live, asked, begins } = start();
-  live.push(new Float32Array(16_000));
-  await pause();
-  assert.equal(asked.length, 1);
+  const { spotter, asked, begins } = start();
   const finish = async () => {
     for (let i = 0; i < asked.length; i++) {
       asked[i].answer();
@@ -53,16 +47,39 @@ test("windows wait for a device that stalls, and are left out on one that is too
       await pause();
     }
   };
+  spotter.push(new Float32Array(16_000));
+  await pause();
+  assert.equal(asked.length, 1);
   await finish();
   assert.deepEqual(begins, [-0.75, -0.5, -0.25, 0]);
-  live.push(new Float32Array(16_000 * 10)); // forty windows at once
+  for (let i = 0; i < 10; i++) spotter.push(new Float32Array(16_000)); // forty windows at once
+  await pause();
   await finish();
-  assert.equal(live.late, 32);
+  assert.equal(spotter.late, 32);
   assert.equal(begins.at(-1), 10);
-  live.push(new Float32Array(16_000));
-  live.stop();
+  spotter.push(new Float32Array(16_000));
+  await pause();
+  const stopped = spotter.stop();
   await finish();
+  await stopped;
   assert.equal(begins.length, 13); // the one that was running ends
+});
+
+test("what can't be live audio is refused", () => {
+  const { spotter } = start();
+  for (const samples of [new Float32Array(16_001), [0.5], undefined, new Int16Array(4)]) {
+    assert.throws(() => spotter.push(samples), { name: "HearAudioMLPError", code: "audio" });
+  }
+  for (const options of [{ threshold: 0 }, { threshold: "high" }, { hits: 1.5 }]) {
+    assert.throws(() => new Spotter({ labels: ["yes"] }, options), { code: "option" });
+  }
+});
+
+test("a label that stands for everything else is no word", async () => {
+  const model = { labels: ["yes", "other"], otherLabel: "other", encode: async () => ({ logits: Float32Array.of(0, 9) }) };
+  const spotter = new Spotter(model, {}, { word: assert.fail, problem: assert.fail });
+  spotter.push(new Float32Array(16_000));
+  await spotter.idle();
 });
 
 const models = process.env.HEARAUDIOMLP_WEB_MODELS;
@@ -71,24 +88,15 @@ const words = process.env.HEARAUDIOMLP_WEB_WORDS;
 const skip = models && sentence && words ? false : "no model, sentence and words are given";
 
 test("the words of a sentence, as it is spoken", { skip }, async () => {
-  const file = readFileSync(sentence);
-  const samples = Float32Array.from(
-    { length: (file.length - 44) >> 1 },
-    (_, i) => file.readInt16LE(44 + 2 * i) / 32_768,
-  );
-  const sound = resample(samples, file.readUInt32LE(24));
+  const { samples } = await readAudio(sentence);
   const model = await loadModel(join(models, "kwmlp.onnx"));
   const found = [];
-  let windows = 0;
-  const live = new Live(model, model.labels, {}, {
-    window: () => windows++,
-    word: ({ word }) => found.push(word),
-    problem: assert.fail,
-  });
-  for (let at = 0; at < sound.length; at += 320) {
-    live.push(sound.subarray(at, at + 320));
-    while (windows < Math.floor(live.seconds * 4)) await pause();
+  const spotter = new Spotter(model, {}, { word: ({ word }) => found.push(word), problem: assert.fail });
+  for (let at = 0; at < samples.length; at += 320) {
+    spotter.push(samples.subarray(at, at + 320));
+    await spotter.idle();
   }
   await model.close();
+  assert.equal(spotter.late, 0);
   assert.equal(found.join(" "), words);
 });
