@@ -1,6 +1,6 @@
 /** The page's end of the thread in worker.js. */
 
-import { HearAudioMLPError } from "./lib/errors.js";
+import { HearAudioMLPError } from "../lib/errors.js";
 
 /**
  * Start the thread. A worker from an address of its own would have no content security policy on a
@@ -13,17 +13,19 @@ function start() {
   return new Worker(url, { type: "module" });
 }
 
-/** Calls into the model's thread. */
+/** Calls into the thread. */
 export class Engine {
   #worker = start();
   #waiting = new Map();
   #next = 0;
 
-  #prepared;
-
-  /** @param {{script: string, wasm: string}} runtime ONNX Runtime's files, relative to the page */
-  constructor({ script, wasm }) {
-    this.#worker.onmessage = ({ data: { id, result, problem, progress } }) => {
+  /** @param {(event: object) => void} announced called with what comes from the microphone */
+  constructor(announced = () => {}) {
+    this.#worker.onmessage = ({ data: { id, progress, result, problem, ...event } }) => {
+      if (id === undefined) {
+        announced(event);
+        return;
+      }
       const waiting = this.#waiting.get(id);
       if (progress !== undefined) {
         waiting.progress?.(progress);
@@ -38,35 +40,25 @@ export class Engine {
       for (const waiting of this.#waiting.values()) waiting.reject(problem);
       this.#waiting.clear();
     };
-    const full = (path) => new URL(path, import.meta.url).href;
-    this.#prepared = this.#call("prepare", { script: full(script), wasm: full(wasm) });
-    this.#prepared.catch(() => {}); // load() tells of it
-  }
-
-  #call(call, argument, { transfer = [], progress } = {}) {
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, progress });
-      this.#worker.postMessage({ id, call, ...argument }, transfer);
-    });
   }
 
   /**
-   * @param {Uint8Array} bytes of the model; they are handed over
-   * @returns {Promise<object>} what the model says of itself
+   * Call a function of the thread by its name.
+   *
+   * @param {string} name see CALLS in worker.js
+   * @param {object} [argument]
+   * @param {object} [options] `transfer`: what is handed over; `progress`: called with the share
+   *   done; `signal`: an AbortSignal that stops it after the current block
+   * @returns {Promise<any>}
+   * @throws {HearAudioMLPError} `cancelled`, and whatever the function throws
    */
-  async load(bytes) {
-    await this.#prepared;
-    return this.#call("load", { bytes }, { transfer: [bytes.buffer] });
-  }
-
-  /** Run the graph once; see HearModel.run. */
-  run(samples) {
-    return this.#call("run", { samples });
-  }
-
-  /** Embed a sound of any length; see HearModel.embed. */
-  embed(samples, options = {}, progress = undefined) {
-    return this.#call("embed", { samples, options }, { progress });
+  call(name, argument = {}, { transfer = [], progress, signal } = {}) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, progress });
+      this.#worker.postMessage({ id, call: name, ...argument }, transfer);
+      signal?.addEventListener("abort", () => this.#worker.postMessage({ cancel: id }));
+      if (signal?.aborted) this.#worker.postMessage({ cancel: id });
+    });
   }
 }

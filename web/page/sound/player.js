@@ -1,39 +1,42 @@
-/** Plays samples once, and tells where it is. */
+/** Plays what is shown, from any position, with pauses. */
 export class Player {
-  #context = new AudioContext();
-  #source;
-  #end;
-  #on = true;
+  #audio = new Audio();
+  #listeners;
 
-  /**
-   * @param {Float32Array} samples
-   * @param {number} rate
-   * @param {number} from seconds at which to begin
-   * @param {{at: (seconds: number) => void, end: () => void}} listeners
-   */
-  constructor(samples, rate, from, { at, end }) {
-    this.#end = end;
-    const buffer = this.#context.createBuffer(1, Math.max(1, samples.length), rate);
-    buffer.copyToChannel(samples, 0);
-    this.#source = new AudioBufferSourceNode(this.#context, { buffer });
-    this.#source.connect(this.#context.destination);
-    this.#source.onended = () => this.stop();
-    const begin = this.#context.currentTime;
-    this.#source.start(0, from);
-    const tell = () => {
-      if (!this.#on) return;
-      at(from + this.#context.currentTime - begin);
-      requestAnimationFrame(tell);
-    };
-    tell();
+  /** @param {{at: (seconds: number) => void, changed: () => void}} listeners `changed`: playing or not */
+  constructor(listeners) {
+    this.#listeners = listeners;
+    for (const name of ["play", "pause", "ended"]) this.#audio.addEventListener(name, () => this.#change());
+    this.#audio.addEventListener("seeked", () => listeners.at(this.#audio.currentTime));
   }
 
-  stop() {
-    if (!this.#on) return;
-    this.#on = false;
-    this.#source.onended = null;
-    this.#source.stop();
-    this.#context.close();
-    this.#end();
+  get playing() {
+    return !this.#audio.paused && !this.#audio.ended;
+  }
+
+  /** @param {Blob | null} sound */
+  load(sound) {
+    this.#audio.pause();
+    if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
+    this.#audio.removeAttribute("src");
+    if (sound !== null) this.#audio.src = URL.createObjectURL(sound);
+  }
+
+  seek(seconds) {
+    this.#audio.currentTime = seconds;
+  }
+
+  async toggle() {
+    if (this.playing) this.#audio.pause();
+    else await this.#audio.play();
+  }
+
+  #change() {
+    this.#listeners.changed();
+    const follow = () => {
+      this.#listeners.at(this.#audio.currentTime);
+      if (this.playing) requestAnimationFrame(follow);
+    };
+    follow();
   }
 }
