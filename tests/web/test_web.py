@@ -1,8 +1,9 @@
 """The page and the Node package in ``web/``: its own tests, and the reference through both.
 
-``HEARAUDIOMLP_WEB_MODELS`` may name a folder with other models (``kwmlp.onnx`` and ``audiomae.onnx``
-of whole pipelines, ``kwmlp-windows.onnx`` and ``audiomae-windows.onnx`` of windows), ``HEARAUDIOMLP_WEB_WORDS`` the words that they find in
-``samples/sentence.flac``, and ``HEARAUDIOMLP_WEB_PICTURES`` a folder for screenshots.
+``HEARAUDIOMLP_WEB_MODELS`` may name a folder with other models: ``kwmlp.onnx`` and
+``audiomae.onnx`` of whole pipelines, ``kwmlp-windows.onnx`` and ``audiomae-windows.onnx`` of
+windows. ``HEARAUDIOMLP_WEB_WORDS`` names the words that they find in ``samples/sentence.flac``, and
+``HEARAUDIOMLP_WEB_PICTURES`` a folder for screenshots.
 """
 
 import contextlib
@@ -186,7 +187,11 @@ def test_wav_files_give_the_numbers_of_the_python_package(tmp_path: Path) -> Non
         files.append(tmp_path / f"chunk of {size}.wav")
         chunk = b"JUNK" + size.to_bytes(4, "little") + bytes(size + size % 2)
         files[-1].write_bytes(
-            b"RIFF" + (len(plain) - 8 + len(chunk)).to_bytes(4, "little") + b"WAVE" + chunk + plain[12:]
+            b"RIFF"
+            + (len(plain) - 8 + len(chunk)).to_bytes(4, "little")
+            + b"WAVE"
+            + chunk
+            + plain[12:]
         )
     for file, found in zip(files, read_in_node(*files), strict=True):
         expected = read_audio(file)
