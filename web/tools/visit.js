@@ -20,8 +20,8 @@ export const skip = !models
 
 /** The page's own models, replaced by those under test. */
 export const files = {
-  "models/kwmlp-hear-float16.onnx": models && join(models, "kwmlp.onnx"),
-  "models/audiomae-hear-float16.onnx": models && join(models, "audiomae.onnx"),
+  "models/kwmlp-pipeline-float16.onnx": models && join(models, "kwmlp.onnx"),
+  "models/audiomae-pipeline-float16.onnx": models && join(models, "audiomae.onnx"),
 };
 
 /** A tone of 440 Hz, as a WAV file to give to a file input. */
