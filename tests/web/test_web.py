@@ -77,7 +77,9 @@ def models(
         path = (
             shared_or_none / "checkpoints" / f"{name}.pth" if shared_or_none else checkpoints[name]
         )
-        assert export([str(path), "--interface", "pipeline", "-o", str(folder / f"{name}.onnx")]) == 0
+        assert (
+            export([str(path), "--interface", "pipeline", "-o", str(folder / f"{name}.onnx")]) == 0
+        )
         assert export([str(path), "-o", str(folder / f"{name}-windows.onnx")]) == 0
     return folder
 
