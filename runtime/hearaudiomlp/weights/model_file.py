@@ -202,13 +202,13 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     spec = ENCODERS[card["model"]]
     labels = read_labels(card)
     size = _integer(card["timestamp_embedding_size"])
-    embeddings: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
-    features: dict[str, tuple[int | str, ...]] = {"power_mel": ("n", FRAMES, MEL_BANDS)}
+    outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
     if labels:
-        embeddings["keyword_logits"] = ("n", len(labels))
-        features["mfcc"] = ("n", FRAMES, MEL_BANDS)
+        outputs["keyword_logits"] = ("n", len(labels))
     # Files that were exported before the features became outputs have the embeddings alone.
-    outputs = embeddings | features if "power_mel" in summary.outputs else embeddings
+    outputs |= {
+        name: ("n", FRAMES, MEL_BANDS) for name in ("power_mel", "mfcc") if name in summary.outputs
+    }
     signature: dict[str, tuple[object, object]] = {
         "input": (summary.inputs, {"windows": ("n", WINDOW)}),
         "outputs": (summary.outputs, outputs),
