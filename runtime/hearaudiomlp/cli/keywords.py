@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hearaudiomlp.keywordfiles import Spotted
 
 NAME = "keywords"
-HELP = "Tell which of 35 words are said in audio files, and when."
+HELP = "Find which of 35 words are spoken in audio files, and when."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
