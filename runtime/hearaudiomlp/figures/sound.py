@@ -85,8 +85,8 @@ def analyze(samples: Any, model: Model) -> Analysis:
         >>> analysis = analyze(recording.samples, hearaudiomlp.load_model())
         >>> analysis.mel.shape, analysis.mfcc.shape, analysis.embeddings.shape
         ((40, 638), (40, 638), (64, 638))
-        >>> analysis.words[:4]
-        ('marvin', 'seven', 'happy', 'stop')
+        >>> [hit.word for hit in analysis.hits]
+        ['marvin', 'seven', 'happy', 'stop']
     """
     checked, _ = validate_samples(samples)
     if len(checked) < HOP:
