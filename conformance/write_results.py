@@ -1,7 +1,8 @@
-#!/usr/bin/env python3
-"""Write the table of largest errors, from the figures that ``run.py --json`` left.
+"""Write the tables of largest errors, RESULTS.md, from the figures in results.jsonl.
 
-python conformance/table.py [RESULTS_FOLDER] [-o RESULTS.md]
+    python -m conformance.write_results [--add FIGURES.json ...]
+
+``run_engine --results`` writes such figures; runners in other languages write the same JSON.
 """
 
 import argparse
@@ -10,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kit import OUTPUTS
-
+from conformance.arguments import run_main
+from conformance.cases import OUTPUTS
+from conformance.results import RESULTS, add_results, read_results
 from hearaudiomlp.storage.atomic import replacing
 
 HERE = Path(__file__).resolve().parent
@@ -19,14 +21,14 @@ _HEAD = """\
 # One file, everywhere
 
 Largest error of each output, relative to max(1, largest expected value) of its case, and the cases
-within tolerance; aarch64 is a Cortex-A72 emulated by QEMU. Written by `table.py` from
-`results/*.json`, which `run.py --json` left.
+within tolerance; aarch64 is a Cortex-A72 emulated by QEMU. Written by `write_results.py` from
+`results.jsonl`.
 """
 _SETS = {
     "reference": "The published system's reference arrays, published weights: 76 inputs, and for "
     "kwmlp one more case, the 40 keyword windows. Tolerances are those of its `compare.py`.",
-    "own-reference": "The same inputs, this project's own weights. What they have to give was "
-    "computed by `own_reference.py`, from PyTorch; the tolerances are the same.",
+    "own-reference": "The same inputs, this project's own weights. The expected "
+    "outputs were computed by `compute_reference.py` with PyTorch; the tolerances are the same.",
     "kit": "The kit in this folder, and its tolerances.",
 }
 
@@ -55,19 +57,28 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", nargs="?", type=Path, default=HERE / "results")
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "RESULTS.md")
-    options = parser.parse_args()
-    results = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
+def write(options: argparse.Namespace) -> int:
+    """Add figures if there are any, and write the page; return the exit code."""
+    if options.add:
+        add_results((json.loads(path.read_text()) for path in options.add), options.results)
+    results = read_results(options.results)
     if not results:
-        parser.error(f"no figures in {options.results}: run.py --json writes them")
+        raise ValueError(f"no figures in {options.results}: run_engine --results writes them")
     with replacing(options.output) as file:
         file.write(table(results).encode())
     print(f"{options.output}: {len(results)} runs")
     return 0
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        "write_results", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", nargs="?", type=Path, default=RESULTS, metavar="FILE.jsonl")
+    parser.add_argument("--add", nargs="+", type=Path, metavar="FIGURES.json")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "RESULTS.md")
+    return run_main(parser, write)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Write the published system's reference arrays as a kit, for runners that can't read .npz.
 
-    python conformance/reference_kit.py ../shared/reference FOLDER MODEL.onnx ...
+    python -m conformance.make_reference_kit ../shared/reference FOLDER MODEL.onnx ...
 
-The sounds are 32-bit float WAV files there, one channel a sound. The arrays come of CC BY-SA
-weights: keep such a kit to yourself or give it away under that licence.
+The sounds are 32-bit float WAV files, with one sound in each channel. The published arrays are
+derived from CC BY-SA weights: such a kit can be distributed under that licence only.
 """
 
 import argparse
@@ -13,24 +12,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kit import read_reference
-from wav import write_wav
+from conformance.arguments import read_metadata, run_main
+from conformance.cases import read_reference
+from conformance.wav import write_wav
 
-from hearaudiomlp.weights.onnx_file import summarize
 
-
-def main() -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reference", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.onnx")
-    options = parser.parse_args()
+def write_kit(options: argparse.Namespace) -> int:
+    """Write the kit; return the exit code."""
     (options.folder / "sounds").mkdir(parents=True)
     sounds: dict[str, Any] = {}
     models = []
     for path in options.models:
-        card = summarize(path.read_bytes()).metadata
+        card = read_metadata(path)
         expected = []
         folder = Path("expected") / f"{card['model']}-{card.get('precision', 'float32')}"
         (options.folder / folder).mkdir(parents=True)
@@ -66,6 +59,19 @@ def main() -> int:
     (options.folder / "kit.json").write_text(json.dumps(kit, indent=1) + "\n")
     print(f"{options.folder}: {len(sounds)} sounds, {len(models)} models")
     return 0
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        "make_reference_kit",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.onnx")
+    return run_main(parser, write_kit)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The kit as files: sounds, what a model has to make of them, and how far off it may be.
+"""Cases to run: sounds, the expected outputs of a model, and how large an error may be.
 
 ``kit.json`` lists everything; conformance/README.md describes it. Needs numpy only.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from wav import read_wav
+
+from conformance.wav import read_wav
 
 Floats = npt.NDArray[np.float32]
 
@@ -19,13 +20,13 @@ OUTPUTS = ("timestamp_embeddings", "timestamps", "scene_embeddings", "keyword_lo
 
 @dataclass(frozen=True)
 class Case:
-    """One sound (or several of one length) and what has to come out."""
+    """One sound (or several of one length) and its expected outputs."""
 
     name: str
     audio: Floats
     expected: dict[str, Floats]
     tolerances: dict[str, float]
-    """Largest absolute difference, by output."""
+    """Largest absolute error that is allowed, by output."""
 
 
 def allowed(model: str, output: str, expected: Floats) -> float:
@@ -49,14 +50,19 @@ def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[
         FileNotFoundError: there is no kit in the folder.
         ValueError: the kit was made for other weights.
     """
-    kit = json.loads((folder / "kit.json").read_text())
+    try:
+        kit = json.loads((folder / "kit.json").read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"there is no kit in {folder}: make one with python -m conformance.make_kit"
+        ) from None
     [chosen] = [
         one for one in kit["models"] if (one["model"], one["precision"]) == (model, precision)
     ] or [None]
     if chosen is None or chosen["checkpoint_sha256"] != sha256:
         raise ValueError(
             f"this kit isn't of {model} with {precision} weights of the checkpoint {sha256[:12]}"
-            "...: make one with conformance/make.py"
+            "...: make one with python -m conformance.make_kit"
         )
     for sound in kit["sounds"]:
         entries = {
@@ -74,9 +80,10 @@ def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[
 
 
 def made_for(folder: Path, model: str) -> str | None:
-    """Return the SHA-256 of the checkpoint that reference arrays were computed of.
+    """Return the SHA-256 of the checkpoint that reference arrays were computed with.
 
-    None for the published system's own arrays, which don't say; ``own_reference.py`` does.
+    None for the published system's own arrays, which don't record it; those of
+    ``compute_reference`` do.
     """
     with np.load(folder / "reference.npz") as store:
         checkpoints: dict[str, str] = json.loads(str(store["meta"])).get("checkpoint_sha256", {})

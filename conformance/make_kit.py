@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
-"""Make the kit anew: its sounds, and what the models make of them.
+"""Make the kit: its sounds, and the expected outputs of the models.
 
-    python conformance/make.py [MODEL.onnx ...] [-o FOLDER]
+    python -m conformance.make_kit [MODEL.onnx ...] [-o FOLDER]
 
 Models are files exported with ``--interface pipeline``; by default, all of those in onnx_models/.
-What is expected comes from the encoder inside each file and the numpy steps of the runtime, not
-from the graph's own steps around the encoder, which is what the kit tests. Weights under a licence
-that doesn't allow it must not go into a kit that is given away: the numbers are made of them.
+The expected outputs come from the runtime, which runs the encoder with each file's weights and
+numpy steps around it, not from the file's own graph, which is what the kit tests. The outputs are
+derived from the weights: a kit can be distributed only if the licence of the weights allows it.
 """
 
 import argparse
@@ -17,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engines import ENGINES
-from kit import OUTPUTS, allowed
-from sounds import Sound, sounds
-from wav import write_wav
 
+from conformance.arguments import read_metadata, run_main
+from conformance.cases import OUTPUTS, allowed
+from conformance.engines import ENGINES
+from conformance.sounds import Sound, sounds
+from conformance.wav import write_wav
 from hearaudiomlp import __version__
 from hearaudiomlp.weights.model_file import interface_of
 from hearaudiomlp.weights.onnx_file import summarize
@@ -38,8 +38,8 @@ def _samples(sound: Sound) -> Any:
 
 
 def expectations(path: Path, folder: Path) -> dict[str, Any]:
-    """Write what a model makes of all sounds; return its entry in the list of models."""
-    card = summarize(path.read_bytes()).metadata
+    """Write a model's outputs for all sounds; return its entry in the list of models."""
+    card = read_metadata(path)
     model, precision = card["model"], card.get("precision", "float32")
     _, run = ENGINES["hearaudiomlp"](path, None)
     expected = []
@@ -88,25 +88,18 @@ def make(models: list[Path], folder: Path) -> None:
     (folder / "kit.json").write_text(json.dumps(kit, indent=1) + "\n")
 
 
-def main() -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "kit", metavar="FOLDER")
-    options = parser.parse_args()
+def replace_kit(options: argparse.Namespace) -> int:
+    """Make a kit and put it in the place of a former one; return the exit code."""
     models = options.models or [
         path
         for path in sorted(MODELS.glob("*.onnx"))
-        if interface_of(summarize(path.read_bytes()).metadata) == "pipeline"
+        if interface_of(summarize(path.read_bytes(), operators=False).metadata) == "pipeline"
     ]
     if not models:
-        parser.error(f"no file in {MODELS} was exported with --interface pipeline: name some")
-    for path in models:
-        if interface_of(summarize(path.read_bytes()).metadata) != "pipeline":
-            parser.error(f"{path} wasn't exported with --interface pipeline")
+        raise ValueError(f"no file in {MODELS} was exported with --interface pipeline: name some")
     target: Path = options.output
     if target.exists() and not (target / "kit.json").exists():
-        parser.error(f"{target} is there and is no kit")
+        raise ValueError(f"{target} exists and isn't a kit")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kit.") as scratch:
         fresh = Path(scratch) / "kit"
         make(models, fresh)
@@ -116,6 +109,16 @@ def main() -> int:
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"{target}: {len(sounds())} sounds, {len(models)} models, {size:,} bytes")
     return 0
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        "make_kit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "kit", metavar="FOLDER")
+    return run_main(parser, replace_kit)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-#!/usr/bin/env python3
-"""Write what other weights have to give for the published system's inputs, from PyTorch.
+"""Compute the expected outputs of other weights for the published system's inputs, with PyTorch.
 
-    python conformance/own_reference.py ../shared/reference FOLDER CHECKPOINT.pth ...
+    python -m conformance.compute_reference ../shared/reference FOLDER CHECKPOINT.pth ...
 
 The reference arrays hold the outputs of the published weights. This computes the same 76 inputs,
 and the keyword windows, with `hearaudiomlp_export.networks.published`, which shares only sizes and
 the formulas of window, mel filters and DCT with the graph and gives the published arrays for the
-published weights. FOLDER is written in the arrays' format: `run.py --reference FOLDER` runs an
-engine on it. Tolerances stay those of `compare.py`, of which a copy is laid beside; its `noise` is
-measured here as it was there, against float64.
+published weights. FOLDER is written in the arrays' format: `run_engine --reference FOLDER` runs an
+engine on it. Tolerances are those of `compare.py`, which is copied to it; its `noise` is measured
+against float64, as it was there.
 """
 
 import argparse
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.arguments import run_main
 from hearaudiomlp_export.networks.published import PublishedSystem
 
 
@@ -47,15 +47,10 @@ def compute(
     return system.name, arrays, noise, logits
 
 
-def main() -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reference", type=Path)
-    parser.add_argument("folder", type=Path, help="isn't there yet")
-    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT.pth")
-    options = parser.parse_args()
+def write_reference(options: argparse.Namespace) -> int:
+    """Compute and write all arrays; return the exit code."""
     if options.folder.exists():
-        parser.error(f"{options.folder} is there already")
+        raise ValueError(f"{options.folder} exists already")
     torch.set_num_threads(1)
     store = np.load(options.reference / "reference.npz")
     keywords = dict(np.load(options.reference / "keywords.npz"))
@@ -79,6 +74,19 @@ def main() -> int:
     np.savez_compressed(options.folder / "keywords.npz", **keywords)
     shutil.copy(options.reference / "compare.py", options.folder)
     return 0
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        "compute_reference",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("folder", type=Path, help="must not exist")
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT.pth")
+    return run_main(parser, write_reference)
 
 
 if __name__ == "__main__":
