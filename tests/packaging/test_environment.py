@@ -59,8 +59,8 @@ def test_only_numpy_and_onnxruntime_are_imported(slim: Environment, script: Path
 )
 def test_parity(slim: Environment, shared: Path, module: str, checkpoint: str) -> None:
     comparison = str(shared / "reference" / "compare.py")
-    printed = slim.run(comparison, module, str(shared / "checkpoints" / checkpoint))
-    assert "76 of 76" in printed
+    told = slim.run(comparison, module, str(shared / "checkpoints" / checkpoint))
+    assert "76 of 76" in told
 
 
 def test_commands_name_the_missing_extra(slim: Environment, checkpoints) -> None:
@@ -72,19 +72,19 @@ def test_commands_name_the_missing_extra(slim: Environment, checkpoints) -> None
 
     folder, checkpoint = slim.folder / "bin", str(checkpoints["kwmlp"])
     sample = str(ROOT / "samples" / "words.flac")
-    printed = fails(
+    told = fails(
         str(folder / "hearaudiomlp"), "embed", sample, "--model", checkpoint, "-o", "/tmp/x.npz"
     )
-    assert "pip install 'hearaudiomlp[audio]'" in printed
-    printed = fails(str(folder / "hearaudiomlp-export"), checkpoint, "-o", "/tmp/x.onnx")
-    assert "pip install 'hearaudiomlp[cpu,export]'" in printed
-    printed = subprocess.run(
+    assert "pip install 'hearaudiomlp[audio]'" in told
+    told = fails(str(folder / "hearaudiomlp-export"), checkpoint, "-o", "/tmp/x.onnx")
+    assert "pip install 'hearaudiomlp[cpu,export]'" in told
+    told = subprocess.run(
         [str(folder / "hearaudiomlp"), "info", checkpoint],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert "424,811" in printed
+    assert "424,811" in told
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
@@ -129,15 +129,15 @@ def test_installed_wheel_works_without_network(wheel: Path, tmp_path: Path) -> N
     environment = Environment(tmp_path / "env", f"{wheel}[cpu,audio]")
     sample, offline = str(ROOT / "samples" / "words.flac"), ("unshare", "-rn")
     command = ("-m", "hearaudiomlp")
-    printed = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
-    assert "words.npz: 1 file, 6.4 s, kwmlp on cpu" in printed
+    told = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
+    assert "words.npz: 1 file, 6.4 s, kwmlp on cpu" in told
     assert (environment.folder / "words.npz").stat().st_size > 100_000
-    printed = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
-    assert [line.split("\t")[2] for line in printed.splitlines()] == [
+    told = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
+    assert [line.split("\t")[2] for line in told.splitlines()] == [
         "marvin", "seven", "happy", "stop",
     ]  # fmt: skip
-    printed = environment.run(*command, "info", "--encoder", "audiomae", prefix=offline)
-    assert "bundled with this installation" in printed
+    told = environment.run(*command, "info", "--encoder", "audiomae", prefix=offline)
+    assert "bundled with this installation" in told
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")

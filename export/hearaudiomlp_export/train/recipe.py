@@ -75,10 +75,10 @@ RECIPES = {
 RECORDED_RECIPES = {
     "kwmlp": Recipe(
         "kwmlp",
-        steps=9000,
+        steps=7500,
         mix=Mix(negatives=0.08, sounds=0.04, running=0.12),
         learning_rate=1.5e-3,
-        level=0.6,
+        level=0.64,
         survival=(0.94, 0.94),
     ),
     "audiomae": replace(RECIPES["audiomae"], mix=Mix(negatives=0.1, sounds=0.4, running=0.25)),

@@ -389,3 +389,20 @@ def test_espeak_says_the_same_in_every_process(tmp_path: Path) -> None:
         for _ in range(2)
     }
     assert len(runs) == 1
+
+
+def test_an_idle_value_is_pushed_to_move() -> None:
+    """Also where the decoder doesn't look at it; a value that moves enough is left alone."""
+    torch.manual_seed(0)
+    windows = 0.1 * torch.randn(4, WINDOW)
+    recipe = replace(RECIPES["audiomae"], warp=1.001)
+    nothing = torch.zeros(4, dtype=torch.int64)
+    for scale, moves in ((0.01, True), (30.0, False)):
+        task = AutoencoderTask(recipe, windows)
+        with torch.no_grad():
+            task.decoder.expand.weight[:, 3] = 0
+            task.network.bottleneck[0].weight[3] *= scale
+        loss, _ = task.loss(windows, nothing, nothing, np.random.default_rng(0), 0.0)
+        loss.backward()
+        gradient = task.network.bottleneck[0].weight.grad[3]
+        assert bool((gradient != 0).any()) is moves

@@ -30,6 +30,11 @@ may be and still be told. Much larger, and the first Linear's output drowns what
 it: the embedding of loud noise is then nothing but zeros.
 """
 
+_LEAST_SPREAD = 0.5
+"""Standard deviation over a batch under which one of the eight values counts as idle."""
+
+_IDLE_WEIGHT = 0.2
+
 
 class Decoder(nn.Module):
     """Gated-MLP blocks from the embedding back to a mel spectrogram."""
@@ -67,6 +72,10 @@ class AutoencoderTask(Task):
         patch = self.network.to_patch_embed[1]
         assert isinstance(patch, nn.Linear)
         nn.init.zeros_(patch.bias)
+        bottleneck = self.network.bottleneck[0]
+        assert isinstance(bottleneck, nn.Linear)
+        # Where GELU is nearly linear; from zero, a value can fall into the flat part and stay there.
+        nn.init.ones_(bottleneck.bias)
         self.mel = WarpedPowerMel(recipe.warp)
         mel = self.mel(examples)
         loud = mel.square().mean((0, 1)).sqrt()
@@ -98,9 +107,12 @@ class AutoencoderTask(Task):
             mel = self.mel.warp(windows, chosen)
             target = self.standardize(decibels(mel))
             seen = mask(self.scale(mel), rng, _MASKED_FRAMES, _MASKED_BANDS)
-        said = self.decoder(self.network(seen)[0]).float()
-        error = nn.functional.mse_loss(said, target)
-        return error, 1 - error.detach() / target.var()
+        embedding = self.network(seen)[0]
+        error = nn.functional.mse_loss(self.decoder(embedding).float(), target)
+        # A value that hardly changes over a batch is idle (the hinge of VICReg, arXiv 2105.04906).
+        spread = embedding.float().flatten(0, 1).std(dim=0)
+        idle = nn.functional.relu(_LEAST_SPREAD - spread).mean()
+        return error + _IDLE_WEIGHT * idle, 1 - error.detach() / target.var()
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Return the encoder's weights under their published names, the scale folded in."""
