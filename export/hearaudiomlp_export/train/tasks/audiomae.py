@@ -74,7 +74,7 @@ class AutoencoderTask(Task):
         nn.init.zeros_(patch.bias)
         bottleneck = self.network.bottleneck[0]
         assert isinstance(bottleneck, nn.Linear)
-        # Where GELU is nearly linear; from zero, a value can fall into the flat part and stay there.
+        # Where GELU is nearly linear: from zero, a value can fall into the flat part and stay.
         nn.init.ones_(bottleneck.bias)
         self.mel = WarpedPowerMel(recipe.warp)
         mel = self.mel(examples)
