@@ -80,7 +80,15 @@ class FrameStore:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A file and its embeddings."""
+    """A file and its embeddings.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> model = hearaudiomlp.load_model()
+        >>> [words] = embed_files(["samples/words.flac"], model)
+        >>> words.scene_embedding.shape, words.timestamp_embeddings.shape
+        ((1024,), (638, 64))
+    """
 
     path: str
     """As it was given."""
@@ -124,7 +132,14 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Failed:
-    """A file from which no audio could be read."""
+    """A file from which no audio could be read.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> [failed] = embed_files(["nowhere.wav"], hearaudiomlp.load_model())
+        >>> type(failed.problem).__name__
+        'AudioFileNotFoundError'
+    """
 
     path: str
     """As it was given."""
@@ -238,6 +253,17 @@ def embed_files(
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.
         DeviceError: the device failed.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> model = hearaudiomlp.load_model()
+        >>> for result in embed_files(["samples/words.flac", "nowhere.wav"], model):
+        ...     if isinstance(result, Failed):
+        ...         print(result.path, "can't be read")
+        ...     else:
+        ...         print(result.path, f"{result.duration:.1f} s", result.scene_embedding.shape)
+        samples/words.flac 6.4 s (1024,)
+        nowhere.wav can't be read
     """
     shape = (windows.FRAMES_PER_WINDOW, model.timestamp_embedding_size)
 

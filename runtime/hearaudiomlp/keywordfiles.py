@@ -30,7 +30,14 @@ from hearaudiomlp.spotter import check_keyword_options
 
 @dataclass(frozen=True)
 class Spotted:
-    """A file and the words said in it."""
+    """A file and the words said in it.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> [words] = spot_files(["samples/words.flac"], hearaudiomlp.load_model())
+        >>> words.path, round(words.duration, 1), len(words.hits)
+        ('samples/words.flac', 6.4, 4)
+    """
 
     path: str
     """As it was given."""
@@ -96,6 +103,13 @@ def spot_files(
         OptionError: the model has no keyword head, or an option has a value that it can't have.
         MissingPackageError: the extra ``[audio]`` isn't installed.
         DeviceError: the device failed.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> model = hearaudiomlp.load_model()
+        >>> for result in spot_files(["samples/words.flac"], model):
+        ...     print([hit.word for hit in result.hits])
+        ['marvin', 'seven', 'happy', 'stop']
     """
     check_keyword_options(model, quiet)
     new_finder = partial(HitFinder, model.labels, threshold=threshold, smoothing=smoothing)

@@ -34,7 +34,16 @@ _GPU_BLOCK = 256
 
 
 class Embeddings(NamedTuple, Generic[Audio]):
-    """Everything that one pass over some sounds gives, as the caller's kind of array."""
+    """Everything that one pass over some sounds gives, as the caller's kind of array.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> model = hearaudiomlp.load_model()
+        >>> result = model.embeddings(np.zeros((1, 16000), np.float32))
+        >>> result.scene_embeddings.shape
+        (1, 1024)
+        >>> embeddings, timestamps, scenes = result
+    """
 
     timestamp_embeddings: Audio
     """[shape=(n_sounds, n_timestamps, timestamp_embedding_size)]"""
@@ -51,6 +60,12 @@ class Model:
 
     One model may be used from many threads at once, pickled to another process, and used after a
     fork. Make one with :func:`load_model`.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> model = hearaudiomlp.load_model(name="audiomae")
+        >>> model.timestamp_embedding_size, model.scene_embedding_size
+        (8, 1584)
     """
 
     def __init__(
@@ -129,7 +144,12 @@ class Model:
         return self.pool.threads
 
     def with_threads(self, threads: int) -> "Model":
-        """Return the same model with another number of threads."""
+        """Return the same model with another number of threads.
+
+        Examples:
+            >>> load_model(device="cpu").with_threads(1)
+            <kwmlp on cpu, 1 thread>
+        """
         return Model(self._source, threads=threads, **self._options)
 
     @property
@@ -168,6 +188,11 @@ class Model:
         Raises:
             OptionError: the model has no such output.
             AudioValueError: they are no such windows, or so loud that float32 overflows.
+
+        Examples:
+            >>> model = load_model()
+            >>> model.encode(np.zeros((2, 16000), np.float32))["frame_embeddings"].shape
+            (2, 98, 64)
         """
         if audio_windows.dtype != np.float32 or audio_windows.shape[1:] != (WINDOW,):
             raise AudioValueError(
@@ -239,6 +264,12 @@ class Model:
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+        Examples:
+            >>> model = load_model()
+            >>> embeddings, timestamps, scenes = model.embeddings(np.zeros((2, 16000), np.float32))
+            >>> embeddings.shape, timestamps.shape, scenes.shape
+            ((2, 100, 64), (2, 100), (2, 1024))
         """
         sounds, to_caller = validate_audio(audio)
         frames = self._frames(sounds)
@@ -263,6 +294,11 @@ class Model:
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+        Examples:
+            >>> embeddings, timestamps = load_model().timestamp_embeddings(np.zeros((1, 480)))
+            >>> embeddings.shape, timestamps
+            ((1, 3, 64), array([[10., 20., 30.]], dtype=float32))
         """
         sounds, to_caller = validate_audio(audio)
         embeddings = self._timestamp_embeddings(self._frames(sounds), sounds.shape[1])
@@ -281,6 +317,10 @@ class Model:
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+        Examples:
+            >>> load_model().scene_embeddings(np.zeros((3, 8000))).shape
+            (3, 1024)
         """
         sounds, to_caller = validate_audio(audio)
         result: Audio = to_caller(scene.scene_embedding(self._frames(sounds), self.scene_steps))
@@ -303,6 +343,14 @@ class Model:
             OptionError: this model has no keyword head.
             AudioTypeError: audio isn't an array of floating-point numbers.
             AudioValueError: its shape is another one, or it has NaN or infinity in it.
+
+        Examples:
+            >>> import hearaudiomlp
+            >>> model = load_model()
+            >>> words = hearaudiomlp.read_audio("samples/words.flac").samples
+            >>> logits = model.keyword_logits(words[np.newaxis, :16000])
+            >>> model.labels[logits[0].argmax()]
+            'marvin'
         """
         if not self.labels:
             raise OptionError(f"{self.name} has no keyword head; kwmlp has one")
@@ -365,6 +413,12 @@ def load_model(
         DeviceError: the device or a provider can't be used.
         OptionError: an option has a value that it can't have.
         MissingPackageError: there is no ONNX Runtime, or two of them.
+
+    Examples:
+        >>> load_model(device="cpu", threads=2)  # the bundled weights of kwmlp
+        <kwmlp on cpu, 2 threads>
+        >>> load_model("checkpoints/audiomae.pth").name
+        'audiomae'
     """
     if name is not None and name not in ENCODERS:
         raise OptionError(f"name is one of {', '.join(ENCODERS)}, not {name!r}")

@@ -19,7 +19,15 @@ from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 
 @dataclass(frozen=True)
 class Frames:
-    """Consecutive timestamp embeddings of a sound: those of one window."""
+    """Consecutive timestamp embeddings of a sound: those of one window.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
+        >>> [frames] = stream.push(np.zeros(16000, np.float32))
+        >>> frames.embeddings.shape, frames.timestamps[0]
+        ((99, 64), np.float32(10.0))
+    """
 
     embeddings: Any
     """[shape=(n, timestamp_embedding_size)], float32, of the kind of array that was pushed."""

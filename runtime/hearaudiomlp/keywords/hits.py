@@ -43,7 +43,13 @@ _SLACK = 1e-6  # seconds; times are sums of decimal fractions
 
 @dataclass(frozen=True)
 class Hit:
-    """A word that was said."""
+    """A word that was said.
+
+    Examples:
+        >>> hit = Hit("yes", 0.5, 1.25, 0.9)
+        >>> hit.within(1.0)
+        Hit(word='yes', start=0.5, end=1.0, probability=0.9)
+    """
 
     word: str
     start: float
@@ -61,7 +67,12 @@ class Hit:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Turn keyword logits into probabilities [shape=(n, n_words)] that add up to one."""
+    """Turn keyword logits into probabilities [shape=(n, n_words)] that add up to one.
+
+    Examples:
+        >>> softmax(np.array([[0.0, 0.0]]))
+        array([[0.5, 0.5]])
+    """
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
     return probabilities
@@ -71,6 +82,10 @@ def rms_dbfs(windows: Floats) -> npt.NDArray[np.float64]:
     """Return the RMS levels of windows [shape=(n, n_samples)] in dB below full scale.
 
     Digital silence has -infinity; a sine from -1 to 1 has -3.
+
+    Examples:
+        >>> rms_dbfs(np.array([[1.0, -1.0], [0.1, 0.1], [0.0, 0.0]])).round(1)
+        array([  0., -20., -inf])
     """
     power = np.mean(np.square(windows, dtype=np.float64), axis=1)
     with np.errstate(divide="ignore"):
@@ -78,7 +93,13 @@ def rms_dbfs(windows: Floats) -> npt.NDArray[np.float64]:
 
 
 def mask_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float) -> Floats:
-    """Return the probabilities with zeros for the windows whose level is under ``quiet`` dB."""
+    """Return the probabilities with zeros for the windows whose level is under ``quiet`` dB.
+
+    Examples:
+        >>> mask_quiet(np.array([[0.5, 0.5], [0.9, 0.1]]), [-20.0, -90.0], quiet=-60.0)
+        array([[0.5, 0.5],
+               [0. , 0. ]])
+    """
     loud = np.asarray(window_levels) >= quiet
     silenced: Floats = probabilities * loud[:, None].astype(np.float32)
     return silenced
@@ -132,6 +153,12 @@ class HitFinder:
     ``smoothing``. Windows that say the same word, no more than ``merge`` seconds apart and with no
     other word between them, are one hit. So a word that is repeated at once, without a second's
     pause, is one longer hit. What is found doesn't depend on how the windows are split into pieces.
+
+    Examples:
+        >>> finder = HitFinder(["no", "yes"], smoothing=0)
+        >>> heard = np.array([[0.1, 0.2], [0.1, 0.9], [0.1, 0.9], [0.1, 0.2]])
+        >>> [*finder.push([0.0, 0.25, 0.5, 0.75], heard), *finder.finish()]
+        [Hit(word='yes', start=0.5, end=1.25, probability=0.9)]
     """
 
     def __init__(
@@ -231,6 +258,11 @@ def find_hits(
         threshold: averaged probability from which on a word counts as said.
         smoothing: seconds over which probabilities are averaged.
         merge: seconds between hits of one word that are bridged.
+
+    Examples:
+        >>> heard = np.array([[0.1, 0.2], [0.1, 0.9], [0.1, 0.9], [0.1, 0.2]])
+        >>> find_hits([0.0, 0.25, 0.5, 0.75], heard, ["no", "yes"], smoothing=0)
+        [Hit(word='yes', start=0.5, end=1.25, probability=0.9)]
     """
     finder = HitFinder(labels, threshold=threshold, smoothing=smoothing, merge=merge)
     return [*finder.push(starts, probabilities), *finder.finish()]
