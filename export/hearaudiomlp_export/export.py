@@ -68,7 +68,7 @@ def export(
         OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
             the range of float16.
 
-    Example:
+    Examples:
         >>> export("checkpoints/audiomae.pth", Path("audiomae.onnx"))  # doctest: +SKIP
         True
     """

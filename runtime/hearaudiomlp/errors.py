@@ -55,7 +55,13 @@ class ModelFileError(HearAudioMLPError, ValueError):
 
 
 class CheckpointMismatchError(ModelFileError):
-    """A checkpoint of another architecture: its tensors don't fit the packaged graph."""
+    """A checkpoint of another architecture: its tensors don't fit the packaged graph.
+
+    Examples:
+        >>> problem = CheckpointMismatchError("no such tensor", missing=("to_logits.0.weight",))
+        >>> problem.missing
+        ('to_logits.0.weight',)
+    """
 
     def __init__(
         self,

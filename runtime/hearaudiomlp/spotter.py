@@ -40,7 +40,12 @@ MODES = ("words", "all", "best", "vote")
 
 
 def check_keyword_options(model: Model, quiet: float) -> None:
-    """Raise an OptionError if the model has no keyword head, or ``quiet`` is NaN."""
+    """Raise an OptionError if the model has no keyword head, or ``quiet`` is NaN.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> check_keyword_options(hearaudiomlp.load_model(), quiet=-60.0)
+    """
     if not model.labels:
         raise OptionError(f"{model.name} has no keyword head; kwmlp has one")
     if np.isnan(quiet):
@@ -50,8 +55,9 @@ def check_keyword_options(model: Model, quiet: float) -> None:
 class KeywordWindows:
     """The probabilities of the words in windows at every hop, of a sound that comes in pieces.
 
-    Example:
-        >>> live = KeywordWindows(load_model(name="kwmlp"), hop=0.5)
+    Examples:
+        >>> import hearaudiomlp
+        >>> live = KeywordWindows(hearaudiomlp.load_model(), hop=0.5)
         >>> for starts, probabilities in live.push(0.1 * np.ones(40_000, np.float32)):
         ...     print(starts, probabilities.shape)
         [0.  0.5 1.  1.5] (4, 35)

@@ -18,7 +18,12 @@ _MOST = 1 << 16  # bytes that are read at a time
 
 
 def decode(data: bytes, sample_format: str) -> Floats:
-    """Turn bytes of whole samples into numbers in [-1, 1] [shape=(n,)]."""
+    """Turn bytes of whole samples into numbers in [-1, 1] [shape=(n,)].
+
+    Examples:
+        >>> decode(np.array([16384, -32768], "<i2").tobytes(), "s16le")
+        array([ 0.5, -1. ], dtype=float32)
+    """
     if sample_format == "s24le":
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
@@ -32,7 +37,13 @@ def decode(data: bytes, sample_format: str) -> Floats:
 
 
 class ToModelRate:
-    """Averages channels and resamples to 16 kHz, piece by piece."""
+    """Averages channels and resamples to 16 kHz, piece by piece.
+
+    Examples:
+        >>> resampler = ToModelRate(48_000, channels=2)
+        >>> resampler.convert(np.zeros((48_000, 2), np.float32), last=True).shape
+        (16000,)
+    """
 
     def __init__(self, rate: int, channels: int) -> None:
         """Begin before the first sample.
@@ -71,7 +82,16 @@ class ToModelRate:
 
 
 class PcmReader:
-    """Samples out of a pipe or file, as soon as they are there."""
+    """Samples out of a pipe or file, as soon as they are there.
+
+    Examples:
+        >>> with open("silence.raw", "wb") as file:
+        ...     _ = file.write(bytes(32_000))
+        >>> with open("silence.raw", "rb") as file:
+        ...     reader = PcmReader(file.fileno(), sample_format="s16le")
+        ...     print(sum(len(chunk) for chunk in reader.chunks()))
+        16000
+    """
 
     def __init__(
         self, descriptor: int, *, rate: int = SAMPLE_RATE, channels: int = 1, sample_format: str

@@ -77,7 +77,7 @@ class EmbeddingMap:
 def folders_of(paths: Sequence[str], most: int = len(PALETTE)) -> tuple[str, ...]:
     """Return the folder of each path, below what all have in common; the rarest as one.
 
-    Example:
+    Examples:
         >>> folders_of(["/in/dogs/1.wav", "/in/dogs/2.wav", "/in/cats/1.wav"])
         ('dogs', 'dogs', 'cats')
     """
@@ -145,7 +145,7 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
         OptionError: the method is none, or UMAP was asked for and there are too few files.
         MissingPackageError: scikit-learn is missing, or UMAP was asked for and is.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> points = make_map(["a/1.wav", "a/2.wav", "b/3.wav"], np.eye(3, 8, dtype=np.float32))
         >>> points.method, points.positions.shape, points.order()
@@ -215,7 +215,7 @@ def map_page(points: EmbeddingMap, title: str = "") -> str:
 
     Points name their files where the pointer is; folders can be hidden, and files found by name.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> points = make_map(["</script>.wav", "b.wav"], np.eye(2, 8, dtype=np.float32))
         >>> map_page(points).count("</script>")  # the page's own

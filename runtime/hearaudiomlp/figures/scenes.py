@@ -44,7 +44,7 @@ def read_embeddings(path: str | os.PathLike[str]) -> tuple[list[str], Floats]:
         MissingPackageError: Parquet needs pyarrow.
         FileNotFoundError: there is no such file.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import numpy as np
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -126,7 +126,7 @@ def compute_blocks(
     Raises:
         Exception: what ``compute`` or an owner raises.
 
-    Example:
+    Examples:
         >>> class Numbers:
         ...     def __init__(self, *numbers):
         ...         self.numbers, self.squares = numbers, []

@@ -11,6 +11,10 @@ def onnxruntime() -> ModuleType:
 
     Raises:
         MissingPackageError: it is missing, or several builds of it overwrite each other.
+
+    Examples:
+        >>> "CPUExecutionProvider" in onnxruntime().get_available_providers()
+        True
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
@@ -42,6 +46,13 @@ def installed_builds(site_packages: str | os.PathLike[str]) -> list[str]:
     """Return the names of the builds of ONNX Runtime in a folder of packages.
 
     importlib.metadata would tell too, but importing it takes longer than all of this package.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     os.mkdir(os.path.join(folder, "onnxruntime_gpu-1.22.0.dist-info"))
+        ...     installed_builds(folder)
+        ['onnxruntime-gpu']
     """
     names = {
         name.split("-", 1)[0].replace("_", "-").lower()

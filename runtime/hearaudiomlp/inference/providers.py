@@ -38,7 +38,7 @@ def parse_device(device: str) -> tuple[str, int]:
     Raises:
         OptionError: it isn't ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
-    Example:
+    Examples:
         >>> parse_device("cuda:1")
         ('cuda', 1)
     """
@@ -75,7 +75,7 @@ def named_providers(providers: object) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         OptionError: they aren't a list of names, or of pairs of name and options.
 
-    Example:
+    Examples:
         >>> named_providers(["CPUExecutionProvider"])
         [('CPUExecutionProvider', {})]
     """

@@ -31,6 +31,16 @@ class Session:
 
     A session computes on the thread that calls it; :mod:`hearaudiomlp.inference.thread_pool`
     spreads blocks of work over threads, which is faster here than spreading each operator.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearaudiomlp.weights.model_file import read_model_file
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     source = read_model_file(file.read())
+        >>> session = Session(source.graph, source.weights, device="cpu")
+        >>> windows = np.zeros((1, 16000), np.float32)
+        >>> session.run(windows, ("keyword_logits",))["keyword_logits"].shape
+        (1, 35)
     """
 
     def __init__(

@@ -25,7 +25,13 @@ CGROUP = "/sys/fs/cgroup"
 
 
 def cgroup_quota() -> float | None:
-    """Return the CPUs that the control group grants (version 2, then 1), None for no limit."""
+    """Return the CPUs that the control group grants (version 2, then 1), None for no limit.
+
+    Examples:
+        >>> quota = cgroup_quota()
+        >>> quota is None or quota > 0
+        True
+    """
 
     def content(name: str) -> str:
         with open(f"{CGROUP}/{name}") as file:
@@ -49,7 +55,7 @@ def cgroup_quota() -> float | None:
 def usable_cpus() -> int:
     """Return the number of CPUs after affinity and the container's quota, at least 1.
 
-    Example:
+    Examples:
         >>> usable_cpus() >= 1
         True
     """
@@ -71,7 +77,7 @@ def split(count: int, threads: int, block: int = BLOCK) -> list[tuple[int, int]]
     Returns:
         Start and stop (exclusive) of each block.
 
-    Example:
+    Examples:
         >>> split(18, threads=2)
         [(0, 4), (4, 9), (9, 13), (13, 18)]
     """
@@ -87,7 +93,7 @@ class ThreadPool:
 
     It works after a fork, and in threads that outlive Python's main thread.
 
-    Example:
+    Examples:
         >>> pool = ThreadPool(2)
         >>> pool.submit(sum, [1, 2, 3]).result()
         6

@@ -116,7 +116,7 @@ def window_probabilities(logits: Floats, windows: Floats, quiet: float = QUIET_D
     Returns:
         The probabilities [shape=(n, n_words)], float32.
 
-    Example:
+    Examples:
         >>> windows = np.stack([np.full(16_000, 0.1), np.zeros(16_000)])
         >>> window_probabilities(np.zeros((2, 4), np.float32), windows).tolist()
         [[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]

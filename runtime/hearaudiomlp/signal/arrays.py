@@ -112,7 +112,12 @@ def _check(audio: npt.NDArray[Any]) -> None:
 
 
 def peak(audio: Floats) -> float:
-    """Return the largest absolute value; NaN or infinity, if there are any."""
+    """Return the largest absolute value; NaN or infinity, if there are any.
+
+    Examples:
+        >>> peak(np.array([[0.25, -0.5]], np.float32))
+        0.5
+    """
     return max(float(audio.max(initial=0.0)), -float(audio.min(initial=0.0)))
 
 
@@ -131,7 +136,16 @@ def _check_values(audio: Floats) -> None:
 
 
 def warn_if_loud(highest: float) -> None:
-    """Warn, once, of samples that are far outside [-1, 1]."""
+    """Warn, once, of samples that are far outside [-1, 1].
+
+    Examples:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_if_loud(30_000.0)
+        >>> "PCM left unscaled" in str(caught[0].message)
+        True
+    """
     if highest > LOUD:
         warn_once(
             "loud audio",
@@ -142,7 +156,15 @@ def warn_if_loud(highest: float) -> None:
 
 
 def refuse_overflow(embeddings: Floats) -> None:
-    """Raise an AudioValueError where embeddings show that float32 has overflowed."""
+    """Raise an AudioValueError where embeddings show that float32 has overflowed.
+
+    Examples:
+        >>> refuse_overflow(np.zeros((1, 64), np.float32))
+        >>> refuse_overflow(np.full((1, 64), np.nan, np.float32))
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.AudioValueError: ...
+    """
     if not np.isfinite(peak(embeddings)):
         raise AudioValueError(
             "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
@@ -163,6 +185,15 @@ def validate_audio(audio: Any) -> tuple[Floats, ToCaller]:
     Raises:
         AudioTypeError: it is no array, or one of integers, complex numbers or the like.
         AudioValueError: it isn't two-dimensional, has no sounds, or has NaN or infinity in it.
+
+    Examples:
+        >>> sounds, to_caller = validate_audio(np.zeros((2, 16000)))  # float64 in
+        >>> sounds.dtype, sounds.shape
+        (dtype('float32'), (2, 16000))
+        >>> validate_audio(np.zeros(16000))
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.AudioValueError: ...
     """
     array, to_caller = _to_numpy(audio)
     _check(array)
@@ -181,6 +212,11 @@ def validate_samples(samples: Any) -> tuple[Floats, ToCaller]:
     Raises:
         AudioTypeError: samples isn't an array of floating-point numbers.
         AudioValueError: it isn't one-dimensional, or has NaN or infinity in it.
+
+    Examples:
+        >>> samples, to_caller = validate_samples(np.zeros(1600))
+        >>> samples.shape
+        (1600,)
     """
     shape = getattr(samples, "shape", None)
     if shape is not None and len(shape) != 1:

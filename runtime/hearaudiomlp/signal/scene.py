@@ -28,6 +28,12 @@ class Resizer:
     ``pos = i (old - 1) / (new - 1)``; ``(1 - t) x[lo] + t x[lo + 1]`` with ``lo = floor(pos)`` and
     ``t = pos - lo``. The frames may be given in pieces of any length; only those that are still
     needed are kept.
+
+    Examples:
+        >>> resizer = Resizer(4, 3)
+        >>> frames = np.array([0.0, 1.0, 2.0, 3.0], np.float32).reshape(1, 4, 1)
+        >>> resizer.push(frames).ravel()
+        array([0. , 1.5, 3. ], dtype=float32)
     """
 
     def __init__(self, old: int, new: int) -> None:
@@ -87,6 +93,10 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
 
     Returns:
         The embeddings [shape=(n_sounds, size * steps)]; the feature varies slowest.
+
+    Examples:
+        >>> scene_embedding(np.zeros((2, 398, 64), np.float32), 16).shape
+        (2, 1024)
     """
     n_frames = frames.shape[1]
     starts = range(0, max(n_frames, 1), _PIECE)
@@ -137,6 +147,12 @@ def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floa
 
     Returns:
         The embeddings [shape=(n_sounds, size * steps)].
+
+    Examples:
+        >>> frames = np.random.default_rng(0).random((1, 298, 8), np.float32)
+        >>> scene = scene_of_pieces([frames[:, :100], frames[:, 100:]], 298, 198)
+        >>> np.array_equal(scene, scene_embedding(frames, 198))
+        True
     """
     lengths = [n_frames, *_sizes(n_frames, steps)] if n_frames >= steps else []
     if 0 < n_frames <= _BRIEF:

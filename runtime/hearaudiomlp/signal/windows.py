@@ -16,12 +16,22 @@ _SHORTEST_HOP_S = 0.01
 
 
 def count_windows(n_samples: int) -> int:
-    """Return how many windows a sound of ``n_samples`` makes: its padded length, rounded up."""
+    """Return how many windows a sound of ``n_samples`` makes: its padded length, rounded up.
+
+    Examples:
+        >>> [count_windows(n) for n in (0, 15_680, 15_681, 16_000)]
+        [1, 1, 2, 2]
+    """
     return -(-(PAD_LEFT + n_samples + PAD_RIGHT) // WINDOW)
 
 
 def count_timestamps(n_samples: int) -> int:
-    """Return how many timestamp embeddings a sound of ``n_samples`` has: one every 10 ms."""
+    """Return how many timestamp embeddings a sound of ``n_samples`` has: one every 10 ms.
+
+    Examples:
+        >>> count_timestamps(16_000)
+        100
+    """
     return n_samples // HOP
 
 
@@ -38,6 +48,10 @@ def cut_windows(audio: Floats, start: int, stop: int) -> Floats:
 
     Returns:
         The windows [shape=(stop - start, 16000)].
+
+    Examples:
+        >>> cut_windows(np.ones((3, 16_000), np.float32), 0, 2).shape
+        (2, 16000)
     """
     n_samples = audio.shape[1]
     per_sound = count_windows(n_samples)
@@ -59,6 +73,10 @@ def clip_windows(audio: Floats) -> Floats:
 
     Returns:
         The windows [shape=(n_sounds, 16000)].
+
+    Examples:
+        >>> clip_windows(np.ones((1, 8000), np.float32)).shape
+        (1, 16000)
     """
     windows = np.zeros((audio.shape[0], WINDOW), np.float32)
     windows[:, : audio.shape[1]] = audio
@@ -69,6 +87,10 @@ def repeat_edges(frames: Floats, out: Floats | None = None) -> Floats:
     """Repeat the first and the last frame of each window: (n, 98, size) becomes (n, 100, size).
 
     The result is in ``out``, if that is given.
+
+    Examples:
+        >>> repeat_edges(np.zeros((2, 98, 64), np.float32)).shape
+        (2, 100, 64)
     """
     shape = (frames.shape[0], FRAMES_PER_WINDOW, frames.shape[2])
     whole = np.empty(shape, np.float32) if out is None else out
@@ -90,12 +112,21 @@ def stitch(frames: Floats, n_sounds: int) -> Floats:
 
     Returns:
         The frames of each sound [shape=(n_sounds, 100 * n_windows - 2, size)].
+
+    Examples:
+        >>> stitch(np.zeros((4, 98, 64), np.float32), n_sounds=2).shape
+        (2, 198, 64)
     """
     return join(repeat_edges(frames), n_sounds)
 
 
 def join(whole: Floats, n_sounds: int) -> Floats:
-    """Do the rest of :func:`stitch` after :func:`repeat_edges`, without a copy."""
+    """Do the rest of :func:`stitch` after :func:`repeat_edges`, without a copy.
+
+    Examples:
+        >>> join(repeat_edges(np.zeros((4, 98, 64), np.float32)), n_sounds=2).shape
+        (2, 198, 64)
+    """
     return whole.reshape(n_sounds, -1, whole.shape[2])[:, 1:-1]
 
 
@@ -109,7 +140,7 @@ class SlidingWindows:
     Keyword spotting takes bare windows at every hop, without padding. With a hop of a whole window
     and the padding of the embeddings, the windows are those of :func:`cut_windows`.
 
-    Example:
+    Examples:
         >>> sliding = SlidingWindows(4_000)
         >>> pieces = [np.ones(15_000, np.float32), np.ones(7_000, np.float32)]
         >>> [windows.shape for piece in pieces for windows in sliding.push(piece)]
@@ -181,7 +212,7 @@ class SlidingWindows:
 def in_blocks(pieces: Iterable[Floats], size: int) -> Iterator[Floats]:
     """Split what :class:`SlidingWindows` yields into blocks of at most ``size`` windows.
 
-    Example:
+    Examples:
         >>> [len(block) for block in in_blocks([np.zeros((5, 16_000)), np.zeros((1, 16_000))], 3)]
         [3, 2, 1]
     """
@@ -199,7 +230,7 @@ def hop_samples(hop: float) -> int:
     Raises:
         OptionError: it isn't from 0.01 to 1 second.
 
-    Example:
+    Examples:
         >>> hop_samples(0.25)
         4000
     """
@@ -214,11 +245,21 @@ def frame_centres(n: int, start: int = 0) -> Floats:
     Args:
         n: one behind the last frame.
         start: the first frame.
+
+    Examples:
+        >>> frame_centres(5, start=2)
+        array([30., 40., 50.], dtype=float32)
     """
     step = 1000 * HOP // SAMPLE_RATE
     return np.arange(start + 1, n + 1, dtype=np.float32) * np.float32(step)
 
 
 def timestamps(n_sounds: int, n_samples: int) -> Floats:
-    """Return the timestamps in milliseconds of sounds of one length [shape=(n_sounds, n)]."""
+    """Return the timestamps in milliseconds of sounds of one length [shape=(n_sounds, n)].
+
+    Examples:
+        >>> timestamps(2, 480)
+        array([[10., 20., 30.],
+               [10., 20., 30.]], dtype=float32)
+    """
     return np.repeat(frame_centres(count_timestamps(n_samples))[None], n_sounds, axis=0)

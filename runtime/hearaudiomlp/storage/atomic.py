@@ -56,6 +56,12 @@ def replacing(
 
     Raises:
         OSError: the folder can't be written to.
+
+    Examples:
+        >>> with replacing("words.txt") as file:
+        ...     _ = file.write(b"marvin seven")
+        >>> Path("words.txt").read_text()
+        'marvin seven'
     """
     target = Path(path)
     if check is not None:
@@ -97,7 +103,15 @@ def _sync(file: IO[bytes], *, wanted: bool) -> FileRecord:
 
 
 def record_of(file: IO[bytes]) -> FileRecord:
-    """Return size and SHA-256 of the rest of a file."""
+    """Return size and SHA-256 of the rest of a file.
+
+    Examples:
+        >>> _ = Path("abc.txt").write_bytes(b"abc")
+        >>> with open("abc.txt", "rb") as file:
+        ...     size, sha256 = record_of(file)
+        >>> size, sha256[:8]
+        (3, 'ba7816bf')
+    """
     start = file.tell()
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     return (file.tell() - start, digest)

@@ -14,12 +14,22 @@ _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated"
 
 
 def is_url(path: str) -> bool:
-    """Whether it has to be reached through fsspec; ``file://`` has not."""
+    """Whether it has to be reached through fsspec; ``file://`` has not.
+
+    Examples:
+        >>> is_url("s3://bucket/sound.wav"), is_url("sound.wav"), is_url("file:///sound.wav")
+        (True, False, False)
+    """
     return "://" in path and not path.startswith("file://")
 
 
 def local_path(path: str) -> str:
-    """Return a path without ``file://``."""
+    """Return a path without ``file://``.
+
+    Examples:
+        >>> local_path("file:///tmp/sound.wav")
+        '/tmp/sound.wav'
+    """
     return path.removeprefix("file://")
 
 
@@ -45,13 +55,23 @@ def filesystem(url: str) -> tuple[Any, str]:
     Raises:
         MissingPackageError: fsspec, or what it needs for this protocol, isn't installed.
         OptionError: there is no such protocol.
+
+    Examples:
+        >>> _, path = filesystem("memory://recordings/a.wav")
+        >>> path
+        '/recordings/a.wav'
     """
     fs = _filesystem(url.partition("://")[0])
     return fs, str(fs._strip_protocol(url))
 
 
 def stamp(info: dict[str, Any]) -> str:
-    """Return what tells one version of a remote file from the next, as far as the server says."""
+    """Return what tells one version of a remote file from the next, as far as the server says.
+
+    Examples:
+        >>> stamp({"name": "sound.wav", "ETag": "d41d8cd9"})
+        'd41d8cd9'
+    """
     return next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
 
 

@@ -65,7 +65,12 @@ class Skipped:
 
 
 def stat_path(path: str) -> AudioPath:
-    """Return a file with its present size and date; only the path, where there is none."""
+    """Return a file with its present size and date; only the path, where there is none.
+
+    Examples:
+        >>> stat_path("samples/words.flac").size > 0
+        True
+    """
     if is_url(path):
         fs, inside = filesystem(path)
         try:
@@ -162,6 +167,11 @@ def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
     Raises:
         AudioFileNotFoundError: there is no such list.
         MissingPackageError: a URL needs a package that isn't installed.
+
+    Examples:
+        >>> skipped = Skipped()
+        >>> [file.path for file in find(["recordings"], skipped)]
+        ['recordings/a/one.wav', 'recordings/a/two.flac', 'recordings/b/three.wav']
     """
     for argument in arguments:
         path = local_path(argument)

@@ -201,7 +201,7 @@ def read_checkpoint(
         ModelFileError: it is damaged, no torch checkpoint, or has NaN, infinity or absurdly large
             numbers in its weights.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from hearaudiomlp.weights import locate, model_file
         >>> graphs = {"kwmlp": model_file.packaged_graph("kwmlp")[1].external}

@@ -47,7 +47,7 @@ def read_ordinary(path: str, largest: int) -> bytes:
         OSError: it is no ordinary file, is larger than ``largest`` bytes, or can't be read.
         ValueError: ``path`` has a null character in it.
 
-    Example:
+    Examples:
         >>> read_ordinary(os.devnull, 100)
         Traceback (most recent call last):
             ...
@@ -145,6 +145,12 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
         OptionError: ``model`` is no path.
         ModelFileError: the published checkpoint is of another encoder than ``name``.
         CacheError: there is no home folder to have a cache in.
+
+    Examples:
+        >>> locate(None, "audiomae").path.endswith("audiomae.pth")
+        True
+        >>> locate("models/my.onnx").path
+        'models/my.onnx'
     """
     if model is None or model == "":
         return Weights(bundled(name or DEFAULT), "bundled")
@@ -162,7 +168,12 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
 
 
 def bundled(name: str) -> str:
-    """Return where the bundled checkpoint of an encoder is, or would be."""
+    """Return where the bundled checkpoint of an encoder is, or would be.
+
+    Examples:
+        >>> os.path.basename(bundled("kwmlp"))
+        'kwmlp.pth'
+    """
     paths = [os.path.join(folder, f"{name}.pth") for folder in _BUNDLES]
     return next((path for path in paths if os.path.exists(path)), paths[0])
 
@@ -202,7 +213,12 @@ def cache_folder() -> "Path":
 
 
 def provenance(sha256: str) -> tuple[str, str]:
-    """Return licence and source of the checkpoint with this SHA-256; "unknown" for others' own."""
+    """Return licence and source of the checkpoint with this SHA-256; "unknown" for others' own.
+
+    Examples:
+        >>> provenance("0" * 64)
+        ('unknown', 'unknown')
+    """
     import hashlib
     from pathlib import Path
 

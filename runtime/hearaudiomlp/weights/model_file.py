@@ -65,7 +65,14 @@ _STORED: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
 
 
 class ModelFile:
-    """A graph, its weights and its metadata: enough to open a session in any process."""
+    """A graph, its weights and its metadata: enough to open a session in any process.
+
+    Examples:
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     source = read_model_file(file.read())
+        >>> source.metadata["sample_rate"]
+        '16000'
+    """
 
     checkpoint = b""
     """The file that the weights come from, if that isn't the graph's."""
@@ -125,7 +132,13 @@ class _GraphShapes(Mapping[str, Mapping[str, tuple[int, ...]]]):
 
 @cache
 def packaged_graph(name: str) -> tuple[bytes, OnnxSummary]:
-    """Return the packaged graph (without weights) of an encoder, and most of its outline."""
+    """Return the packaged graph (without weights) of an encoder, and most of its outline.
+
+    Examples:
+        >>> graph, summary = packaged_graph("kwmlp")
+        >>> summary.metadata["parameters"]
+        '424811'
+    """
     with open(os.path.join(_GRAPHS, f"{name}.onnx"), "rb") as file:
         data = file.read()
     return data, summarize(data, operators=False)
@@ -173,7 +186,7 @@ def read_labels(card: Mapping[str, str]) -> tuple[str, ...]:
         ValueError: they aren't those of its encoder, and ``labels_kind`` doesn't say that they are
             others; or they are no list of different printable words.
 
-    Example:
+    Examples:
         >>> read_labels({"model": "kwmlp", "labels_kind": "own", "keyword_labels": '["yes", "no"]'})
         ('yes', 'no')
     """
@@ -256,7 +269,7 @@ def interface_of(card: Mapping[str, str]) -> str:
     Args:
         card: the file's metadata.
 
-    Example:
+    Examples:
         >>> interface_of({"interface": "hear"})
         'pipeline'
         >>> interface_of({})
@@ -304,6 +317,12 @@ def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
 
     Raises:
         ModelFileError: it is neither, is damaged, or is of another encoder.
+
+    Examples:
+        >>> with open("checkpoints/audiomae.pth", "rb") as file:
+        ...     source = read_model_file(file.read())
+        >>> source.metadata["model"]
+        'audiomae'
     """
     if data.startswith(_ZIP_MAGIC):
         return _bind_checkpoint(data, name)

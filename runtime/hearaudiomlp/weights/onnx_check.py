@@ -337,7 +337,7 @@ def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> None:
         ModelFileError: it has anything in it that an encoder doesn't need, NaN or infinity in its
             weights, or outputs of other shapes than it declares.
 
-    Example:
+    Examples:
         >>> from hearaudiomlp.weights.model_file import packaged_graph
         >>> packaged = packaged_graph("audiomae")[1]
         >>> check_graph(packaged, packaged)  # its weights aren't in the file

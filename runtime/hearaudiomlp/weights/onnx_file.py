@@ -223,6 +223,12 @@ def summarize(data: bytes, *, operators: bool = True) -> OnnxSummary:
 
     Raises:
         ModelFileError: it is no ONNX file, or was cut off.
+
+    Examples:
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     summary = summarize(file.read())
+        >>> summary.metadata["model"]
+        'kwmlp'
     """
     summary = OnnxSummary()
     has_graph = False

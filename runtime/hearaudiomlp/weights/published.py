@@ -52,5 +52,10 @@ PUBLISHED = {
 
 
 def find_published(sha256: str) -> PublishedCheckpoint | None:
-    """Return the published checkpoint with this SHA-256, if it is one."""
+    """Return the published checkpoint with this SHA-256, if it is one.
+
+    Examples:
+        >>> find_published("0" * 64) is None
+        True
+    """
     return next((one for one in PUBLISHED.values() if one.sha256 == sha256), None)

@@ -232,7 +232,7 @@ def read_pickle(data: bytes) -> object:
         UnsafeCheckpointError: it asks for anything off the allow-list.
         ModelFileError: it is damaged.
 
-    Example:
+    Examples:
         >>> import pickle
         >>> read_pickle(pickle.dumps({"epoch": 3, "loss": 0.5}, protocol=2))
         {'epoch': 3, 'loss': 0.5}

@@ -71,7 +71,7 @@ def hash_split(speaker: str, validation: float = 10.0, testing: float = 10.0) ->
         validation: per cent of the speakers.
         testing: per cent of the speakers.
 
-    Example:
+    Examples:
         >>> hash_split("0a7c2a8d")
         'training'
     """
@@ -89,7 +89,7 @@ def speaker_of(below: Path, word: str) -> str:
         below: path of the file in the folder of its word.
         word: that folder's name.
 
-    Example:
+    Examples:
         >>> names = ("0a7c2a8d_nohash_0.wav", "ann/1.wav", "ann-1.wav", "happy_3.wav")
         >>> [speaker_of(Path(name), "happy") for name in names]
         ['0a7c2a8d', 'ann', 'ann', '']

@@ -22,6 +22,10 @@ def find_format(name: str) -> Format:
 
     Raises:
         OptionError: there is no such format.
+
+    Examples:
+        >>> type(find_format("npz")).__name__
+        'Npz'
     """
     match name:
         case "npz":
