@@ -1,6 +1,6 @@
 """An archive of mixed files, broken ones among them: time and peak memory, plain and on a cluster.
 
-    python benchmarks/archive.py CHECKPOINT [--files 500 5000 | --folder RECORDINGS]
+    python benchmarks/archives/archive.py CHECKPOINT [--files 500 5000 | --folder RECORDINGS]
 
 The recordings are those of ``tests/archives.py``: 0 to 3 s, eight rates, fourteen formats, one in
 twenty broken. Each run is the command in a process of its own, first plain, then with ``--cluster``
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
 from archives import make_archive
 from hearaudiomlp.inference.thread_pool import usable_cpus
 

@@ -1,6 +1,6 @@
 """Peak memory of ``hearaudiomlp embed`` on recordings of one minute, one hour and ten hours.
 
-    python benchmarks/memory.py CHECKPOINT
+    python benchmarks/archives/memory.py CHECKPOINT
 
 Each recording is noise, written to a temporary WAV file and embedded by the command in a process
 of its own; the embeddings go to an ``.npz``. The figures are of this machine.

@@ -1,7 +1,7 @@
 """``hearaudiomlp listen`` on a recording in real time: when each word appears, and the CPU's share.
 
-    python benchmarks/latency.py CHECKPOINT [--seconds 600] [--threshold P] [--json OUT.json]
-    python benchmarks/latency.py CHECKPOINT --sink NAME --microphone NAME
+    python benchmarks/live/latency.py CHECKPOINT [--seconds 600] [--threshold P] [--json OUT.json]
+    python benchmarks/live/latency.py CHECKPOINT --sink NAME --microphone NAME
 
 The recording is that of ``recording.py``. It goes to the command's standard input in pieces of
 20 ms, each when it would have been captured; with ``--sink`` it is played into that sink of

@@ -1,6 +1,6 @@
 """Latency of each push into ``Stream``, and what it keeps in memory.
 
-    python benchmarks/pushes.py [CHECKPOINT ...] [--minutes 2]
+    python benchmarks/live/pushes.py [CHECKPOINT ...] [--minutes 2]
 
 For pieces from one sample to ten minutes: the median push (most complete no window), the slowest,
 and by how much the process has grown since the first ten seconds; one thread, noise as sound.

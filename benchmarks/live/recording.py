@@ -1,6 +1,6 @@
 """Ten minutes with 60 keywords at known times, among other words, music and noise; made by code.
 
-    python benchmarks/recording.py RECORDING.wav TRUTH.json [--seed 0] [--pico]
+    python benchmarks/live/recording.py RECORDING.wav TRUTH.json [--seed 0] [--pico]
 
 Every 10 seconds have one keyword, and one phrase of words that are no keywords, said by voices of
 espeak-ng and flite (Debian packages of those names) at random places. Behind them are, by turns, a

@@ -1,6 +1,6 @@
 """Keywords in a ten-minute recording: hits, misses and false alarms of some checkpoints.
 
-    python benchmarks/spotting.py NAME=CHECKPOINT [NAME=CHECKPOINT ...]
+    python benchmarks/live/spotting.py NAME=CHECKPOINT [NAME=CHECKPOINT ...]
         [--thresholds 0.6 0.7 0.8] [--pico] [--json OUT.json] [--plot OUT.png]
 
 The recording is that of ``recording.py``. Words are spotted live, by ``hearaudiomlp.spotter``

@@ -1,6 +1,6 @@
 """Accuracy over 35 words on voices and an engine that training never heard.
 
-    python benchmarks/accuracy.py CHECKPOINT... [--corpus training/corpus] [--json FILE]
+    python benchmarks/quality/accuracy.py CHECKPOINT... [--corpus training/corpus] [--json FILE]
 
 Prints a Markdown table: a row per held-out part and condition, a column per checkpoint.
 Needs Debian's espeak-ng, festival with festvox-kdlpc16k, and libttspico-utils (non-free section).

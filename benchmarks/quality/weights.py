@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What storing the weights with fewer bits does to embeddings and keywords.
 
-    python benchmarks/weights.py CHECKPOINT [--reference FOLDER]
+    python benchmarks/quality/weights.py CHECKPOINT [--reference FOLDER]
 
 float16 is what ``hearaudiomlp-export --precision float16`` stores. int8 is weights alone, one scale
 for each row of a matrix, computed in float32 like the others, so that results don't depend on how a
@@ -22,7 +22,7 @@ from hearaudiomlp.weights.model_file import packaged_graph
 from hearaudiomlp_export.graph.float16 import Weights, stored
 from hearaudiomlp_export.networks.checkpoints import load_checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def as_int8(weights: Weights) -> Weights:

@@ -1,6 +1,6 @@
 """Where the time of the graph goes, and its floor: the sum of each operator's best time.
 
-    python benchmarks/floor.py CHECKPOINT [--block 8]
+    python benchmarks/speed/floor.py CHECKPOINT [--block 8]
 
 Runs blocks of windows on one thread under ONNX Runtime's profiler. No schedule can make these
 operators faster than the fastest that each of them was ever seen to be; the profiler itself costs

@@ -1,6 +1,6 @@
 """A folder of short files: ``hearaudiomlp embed`` next to a plain PyTorch script.
 
-    python benchmarks/folder.py CHECKPOINT [--files 2000] [--rounds 3] [--json OUT]
+    python benchmarks/speed/folder.py CHECKPOINT [--files 2000] [--rounds 3] [--json OUT]
 
 The files are 1 to 3 s of noise, 16-bit WAV at 16 kHz. Each contender is a process that decodes them
 all, computes timestamp and scene embeddings, and writes them to one new file: the command as users

@@ -1,6 +1,6 @@
 """How heavy the runtime is: installed size, import time, start to first embedding, memory.
 
-    python benchmarks/footprint.py CHECKPOINT
+    python benchmarks/speed/footprint.py CHECKPOINT
 
 makes a fresh environment with ``[cpu]`` alone and measures in new processes of it, interleaved:
 medians, with the quartiles. The environment's size leaves Python and pip out.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
 
 from environments import Environment
 

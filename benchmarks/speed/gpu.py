@@ -1,6 +1,6 @@
 """kwmlp on a GPU: this package's ways to run it next to PyTorch's, and what each costs in accuracy.
 
-    python benchmarks/gpu.py CHECKPOINT [--json FILE]
+    python benchmarks/speed/gpu.py CHECKPOINT [--json FILE]
 
 Sounds are numpy arrays before and after, so that copies to and from the GPU count for everyone.
 Every round runs each contender once, in turn. Errors are the largest absolute differences from

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peak memory and CPU time of the whole-pipeline graph, next to the runtime's blocks of windows.
 
-    python benchmarks/hear.py HEAR.onnx [--seconds 1 10 60 600 3600]
+    python benchmarks/speed/pipeline.py PIPELINE.onnx [--seconds 1 10 60 600 3600]
 
 Both take the same file: the graph in one call on one thread, as a program without this package runs
 it, and ``Model.embeddings``, which takes the encoder out of it, on one thread too. Each in a

@@ -1,6 +1,6 @@
 """What a plain script does with a folder of sounds in PyTorch, file by file.
 
-    python benchmarks/plain.py CHECKPOINT FOLDER OUT [--threads N]
+    python benchmarks/speed/plain.py CHECKPOINT FOLDER OUT [--threads N]
 
 ``folder.py`` times it. All embeddings go to one ``.npz``.
 """

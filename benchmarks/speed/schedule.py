@@ -1,6 +1,6 @@
 """How windows are spread over threads: blocks on threads of ours, or rows on ONNX Runtime's.
 
-    python benchmarks/schedule.py CHECKPOINT
+    python benchmarks/speed/schedule.py CHECKPOINT
 
 61 windows (a minute) by two threads that share a session, in blocks of several sizes, and by one
 session with two threads inside; once alone, once next to a process that keeps one CPU busy. Then
@@ -16,18 +16,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from single import keep_busy, open_session
+import onnxruntime
 
 import hearaudiomlp
 from hearaudiomlp.inference.thread_pool import ThreadPool, split
 from hearaudiomlp.spec import WINDOW
-from hearaudiomlp.weights.model_file import read_model_file
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 
 BLOCKS = (1, 2, 4, 8, 16, 32)
 WINDOWS = 61
 SOUNDS = 40
 
 Way = Callable[[], object]
+
+
+def open_session(source: ModelFile, threads: int, spinning: str) -> onnxruntime.InferenceSession:
+    """Open a session whose operators use so many threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in source.weights.values()]
+    options.add_external_initializers(list(source.weights), values)
+    return onnxruntime.InferenceSession(source.graph, options, providers=["CPUExecutionProvider"])
+
+
+def keep_busy() -> None:
+    """Compute until killed."""
+    while True:
+        pass
 
 
 def ways_of_a_minute(checkpoint: Path) -> dict[str, Way]:

@@ -1,6 +1,6 @@
 """Speed of kwmlp next to the alternatives, in one run, interleaved.
 
-    python benchmarks/speed.py CHECKPOINT [--json FILE] [--plot FILE.png]
+    python benchmarks/speed/speed.py CHECKPOINT [--json FILE] [--plot FILE.png]
 
 Every round runs each contender once, in an order of its own, so that a busy machine slows all of
 them and none always comes after the same one; the table has medians, quartiles and ratios to ours.

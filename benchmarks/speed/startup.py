@@ -1,6 +1,6 @@
 """From the start of a process to its first embedding: the runtime next to PyTorch.
 
-    python benchmarks/startup.py CHECKPOINT
+    python benchmarks/speed/startup.py CHECKPOINT
 
 All start in the same environment, in turn; each loads kwmlp, from a checkpoint or an exported
 model, embeds one second, and says how long ago it was started. One process only imports numpy and

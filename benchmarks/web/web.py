@@ -1,6 +1,6 @@
 """The single graph in Node and in Chromium, next to native ONNX Runtime; and a first visit.
 
-    python benchmarks/web.py kwmlp-pipeline.onnx
+    python benchmarks/web/web.py kwmlp-pipeline.onnx
 
 Every contender runs the same file on the same number of samples, on one thread, in turn. Needs
 ``[cpu]``, ``npm install`` in ``web/``, and Chromium.
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-SPEED = Path(__file__).resolve().parents[1] / "web" / "tools" / "speed.js"
+SPEED = Path(__file__).resolve().parents[2] / "web" / "tools" / "speed.js"
 WINDOW = 16_000
 
 

@@ -4,7 +4,7 @@ The weights come in as a second argument, a dictionary with the checkpoint's own
 so that the traced graph keeps them apart: one graph takes any checkpoint. What depends on nothing
 but weights is computed once, when a session is opened, because ONNX Runtime folds constants.
 
-What makes it fast (benchmarks/README.md has the figures):
+What makes it fast (docs/performance.md has the figures):
 
 - Frames come first: values are [98, n, channels] inside, so that the mixing over time is one
   plain matrix product, as are all the others, each with its bias (Gemm).
