@@ -139,7 +139,7 @@ def examine(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911 - a kind a retu
             return boxes.matroska(file)
         case b"\x30\x26\xb2\x75":
             return boxes.asf(file)
-        case b"#!AM":
+        case b"#!AM" if head.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
             return mpeg.amr(file)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return boxes.mp4(file)

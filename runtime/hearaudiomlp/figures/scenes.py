@@ -7,6 +7,7 @@ values are read, so a small file can't unfold to gigabytes.
 import math
 import os
 import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -101,7 +102,7 @@ def _read_npz(path: Path) -> tuple[list[str], npt.NDArray[Any]]:
             shape, order, dtype = _header(file)
             if len(shape) != 1 or dtype.kind != "U" or shape[0] * dtype.itemsize > _MAX_NAMES:
                 raise ValueError("its paths are no list of texts")
-            paths = _values(file, shape, order, dtype).tolist()
+            paths = _texts(_values(file, shape, order, dtype))
         with archive.open("scene_embeddings.npy") as file:
             shape, order, dtype = _header(file)
             if dtype.kind != "f" or dtype.itemsize > 8 or shape[:1] != (len(paths),):
@@ -110,11 +111,24 @@ def _read_npz(path: Path) -> tuple[list[str], npt.NDArray[Any]]:
             return paths, _values(file, shape, order, dtype)
 
 
+def _texts(values: npt.NDArray[Any]) -> list[str]:
+    # numpy ends in a SystemError at what is no character.
+    if values.size and values.dtype.itemsize:
+        points = values.view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+        if points.max() > sys.maxunicode:
+            raise ValueError("its paths are no list of texts")
+    found: list[str] = values.tolist()
+    return found
+
+
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     # The headers of later versions have a length of four bytes, which numpy reads unseen.
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array in a version of .npy that embed doesn't write")
-    return np.lib.format.read_array_header_1_0(file)
+    try:
+        return np.lib.format.read_array_header_1_0(file)
+    except Exception as problem:  # it parses Python, and lets through what the parser raises
+        raise ValueError(f"an array whose header can't be read ({shorten(problem)})") from problem
 
 
 def _values(
