@@ -45,3 +45,18 @@ def test_sizes_of_the_encoders(column: int, name: str) -> None:
 
 def test_it_is_short() -> None:
     assert len(README.split()) <= 1200
+
+
+def test_the_files_that_contributors_are_sent_to_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## How to add")[2].partition("## What we look for")[0]
+    roots = [ROOT, ROOT / "runtime" / "hearaudiomlp", ROOT / "export" / "hearaudiomlp_export"]
+    named = re.findall(r"`([\w./]+(?:/|\.py|\.md|\.toml))`", table)
+    assert len(named) > 20
+    missing = [
+        name
+        for name in named
+        if not any(root.joinpath(name).exists() for root in roots)
+        and not any(any(root.rglob(name)) for root in roots[1:])
+    ]
+    assert missing == []
