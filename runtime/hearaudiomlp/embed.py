@@ -1,4 +1,4 @@
-"""Many files in, embeddings out: decoded, packed into full blocks and computed side by side.
+"""Embeddings of many files: decoded, packed into full blocks and computed in parallel.
 
 Windows are independent, so the unit of work is a block of windows, whichever files they came from
 (:mod:`hearaudiomlp.inference.blocks`). The calling thread decodes and cuts, and the model's threads
@@ -22,7 +22,7 @@ from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 
 BLOCK = 12
-"""Windows in a block, at least. After each one its thread waits for Python's lock, which the thread
+"""Fewest windows in a block. After each block its thread waits for Python's lock, which the thread
 that decodes often holds; and with many files it matters little that threads end at another time."""
 
 
@@ -84,10 +84,15 @@ class Embedded:
 
     Examples:
         >>> import hearaudiomlp
-        >>> model = hearaudiomlp.load_model()
-        >>> [words] = embed_files(["samples/words.flac"], model)
-        >>> words.scene_embedding.shape, words.timestamp_embeddings.shape
-        ((1024,), (638, 64))
+        >>> paths, model = ["samples/words.flac"], hearaudiomlp.load_model()
+        >>> [file] = hearaudiomlp.embed_files(paths, model)
+        >>> round(file.duration, 2), file.sample_rate, file.channels
+        (6.39, 44100, 2)
+        >>> file.timestamp_embeddings.shape, file.timestamps.shape
+        ((638, 64), (638,))
+        >>> [chunk.shape for chunk in file.timestamp_chunks()]
+        [(638, 64)]
+        >>> file.close()
     """
 
     path: str
@@ -106,23 +111,27 @@ class Embedded:
     """[shape=(scene_embedding_size,)]"""
 
     n_timestamps: int
-    """Timestamp embeddings that the file has."""
+    """Number of timestamp embeddings."""
 
     _frames: FrameStore
 
     @property
     def timestamps(self) -> Floats:
-        """Centres of the frames in ms [shape=(n_timestamps,)]."""
+        """Centers of the frames in milliseconds [shape=(n_timestamps,)]."""
         return windows.frame_centres(self.n_timestamps)
 
     @property
     def timestamp_embeddings(self) -> Floats:
-        """All of them, in memory [shape=(n_timestamps, timestamp_embedding_size)]."""
+        """All timestamp embeddings [shape=(n_timestamps, timestamp_embedding_size)]."""
         empty = np.zeros((0, self._frames.size), np.float32)
         return np.concatenate([empty, *self.timestamp_chunks()])
 
     def timestamp_chunks(self) -> Iterator[Floats]:
-        """Return the timestamp embeddings in pieces, for files of any length."""
+        """Return the timestamp embeddings in pieces [shape=(n, size)], for files of any length.
+
+        Raises:
+            ValueError: they were released by :meth:`close`.
+        """
         return self._frames.chunks(1, 1 + self.n_timestamps)
 
     def close(self) -> None:
@@ -132,23 +141,32 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Failed:
-    """A file from which no audio could be read.
+    """A file that couldn't be read.
 
     Examples:
         >>> import hearaudiomlp
-        >>> [failed] = embed_files(["nowhere.wav"], hearaudiomlp.load_model())
-        >>> type(failed.problem).__name__
-        'AudioFileNotFoundError'
+        >>> [failed] = hearaudiomlp.embed_files(["missing.wav"], hearaudiomlp.load_model())
+        >>> print(failed.problem)
+        there is no file missing.wav
     """
 
     path: str
     """As it was given."""
 
     problem: AudioFileError | AudioFileNotFoundError
+    """The error, ready to be raised."""
 
 
 class WindowedFile:
-    """A file as windows of one second: see :class:`~hearaudiomlp.signal.windows.SlidingWindows`."""
+    """A file as windows of one second: see :class:`~hearaudiomlp.signal.windows.SlidingWindows`.
+
+    Examples:
+        >>> file = WindowedFile("samples/words.flac", windows.SlidingWindows(16_000))
+        >>> sum(len(rows) for rows in file.rows())
+        7
+        >>> round(file.duration, 2)
+        6.39
+    """
 
     def __init__(self, path: str | os.PathLike[str], sliding: windows.SlidingWindows) -> None:
         """Prepare; the file is opened when its windows are asked for."""
@@ -156,7 +174,7 @@ class WindowedFile:
         """As it was given."""
 
         self.problem: AudioFileError | AudioFileNotFoundError | None = None
-        """Why no audio could be read."""
+        """Why the file couldn't be read, if it couldn't."""
 
         self.duration = 0.0
         """Seconds in the file."""
@@ -165,7 +183,7 @@ class WindowedFile:
         """What cuts the windows."""
 
     def rows(self) -> Iterator[Floats]:
-        """Decode and cut into windows [shape=(n, 16000)]. A problem ends it."""
+        """Decode the file and yield its windows [shape=(n, 16000)], up to the first problem."""
         try:
             stream = AudioStream(self.path)
             self.sample_rate, self.channels = stream.sample_rate, stream.channels
@@ -179,7 +197,7 @@ class WindowedFile:
             self.problem = problem.with_traceback(None)
 
     def fail_if_nan(self, values: Floats) -> None:
-        """Fail if :func:`finite_or_nan` found a window too loud."""
+        """Set the problem if :func:`finite_or_nan` found a window too loud."""
         if np.isnan(values).any():
             self.problem = AudioFileError(f"{self.path}: so loud that its power overflows float32")
 
@@ -193,6 +211,14 @@ def finite_or_nan(
         compute: raises an AudioValueError if one of the windows is too loud.
         block: the windows [shape=(n, 16000)].
         shape: that of the result of one window.
+
+    Examples:
+        >>> def compute(block):
+        ...     if block.max() > 1e18:
+        ...         raise AudioValueError("too loud")
+        ...     return block.mean(axis=1, keepdims=True)
+        >>> finite_or_nan(compute, np.array([[1.0, 3.0], [1e30, 0.0]]), (1,)).tolist()
+        [[2.0], [nan]]
     """
     try:
         return compute(block)
@@ -203,7 +229,7 @@ def finite_or_nan(
 
 
 class _File(WindowedFile):
-    """A file whose frames come in."""
+    """A file and its frames so far."""
 
     def __init__(self, path: str | os.PathLike[str], model: Model) -> None:
         super().__init__(path, windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT))
@@ -211,12 +237,12 @@ class _File(WindowedFile):
         self._frames = FrameStore(model.timestamp_embedding_size)
 
     def take(self, frames: Floats) -> None:
-        """Take the frames of the next windows [shape=(n, 100, size)]; NaN, where there are none."""
+        """Take the frames of the next windows [shape=(n, 100, size)]; NaN if they are too loud."""
         self.fail_if_nan(frames[:, 0, 0])
         self._frames.append(frames)
 
     def result(self) -> Embedded | Failed:
-        """Return what came of the complete file."""
+        """Return the result of the complete file."""
         if self.problem is not None:
             self._frames.close()
             return Failed(self.path, self.problem)
@@ -237,18 +263,18 @@ class _File(WindowedFile):
 def embed_files(
     paths: Iterable[str | os.PathLike[str]], model: Model
 ) -> Generator[Embedded | Failed, None, None]:
-    """Embed files, in order; one that can't be read doesn't stop the others.
+    """Embed files; a file that can't be read doesn't stop the others.
 
-    Many short files are packed into full blocks, and files of any length are taken: beyond 4 MB a
-    file's embeddings are in a temporary file (in ``TMPDIR``) until they are asked for.
+    Short files share blocks, and files may have any length: more than 4 MB of timestamp embeddings
+    are kept in a temporary file (in ``TMPDIR``) until they are read.
 
     Args:
         paths: the files.
         model: of either encoder.
 
     Returns:
-        For each file, its embeddings or the reason why there are none, as they come. Closing it
-        gives up what is under way.
+        A generator of the results, in order: the embeddings, or why the file couldn't be read.
+        Closing it cancels what is in progress.
 
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.
@@ -256,14 +282,14 @@ def embed_files(
 
     Examples:
         >>> import hearaudiomlp
-        >>> model = hearaudiomlp.load_model()
-        >>> for result in embed_files(["samples/words.flac", "nowhere.wav"], model):
-        ...     if isinstance(result, Failed):
-        ...         print(result.path, "can't be read")
+        >>> paths = ["samples/words.flac", "missing.wav"]
+        >>> for file in hearaudiomlp.embed_files(paths, hearaudiomlp.load_model()):
+        ...     if isinstance(file, Failed):
+        ...         print(file.problem)
         ...     else:
-        ...         print(result.path, f"{result.duration:.1f} s", result.scene_embedding.shape)
-        samples/words.flac 6.4 s (1024,)
-        nowhere.wav can't be read
+        ...         print(file.path, file.scene_embedding.shape)
+        samples/words.flac (1024,)
+        there is no file missing.wav
     """
     shape = (windows.FRAMES_PER_WINDOW, model.timestamp_embedding_size)
 

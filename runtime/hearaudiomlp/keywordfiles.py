@@ -1,7 +1,7 @@
-"""Files of audio in, the words said in them out.
+"""Keywords in audio files.
 
-Recordings of any length are taken: windows are cut from the file as it is decoded, computed in
-blocks (those of short files together), and only hits are kept.
+Files may have any length: windows are cut as the file is decoded and computed in blocks (those of
+short files together), and only hits are kept.
 """
 
 import os
@@ -30,7 +30,7 @@ from hearaudiomlp.spotter import check_keyword_options
 
 @dataclass(frozen=True)
 class Spotted:
-    """A file and the words said in it.
+    """A file and the words spoken in it.
 
     Examples:
         >>> import hearaudiomlp
@@ -46,11 +46,11 @@ class Spotted:
     """Seconds in the file."""
 
     hits: tuple[Hit, ...]
-    """In order of time."""
+    """The words, in order of time."""
 
 
 class _File(WindowedFile):
-    """A file whose probabilities come in."""
+    """A file and its probabilities so far."""
 
     def __init__(self, path: str | os.PathLike[str], hop: int, finder: HitFinder) -> None:
         super().__init__(path, SlidingWindows(hop))
@@ -59,7 +59,7 @@ class _File(WindowedFile):
         self._taken = 0
 
     def take(self, probabilities: Floats) -> None:
-        """Take those of the next windows [shape=(n, 35)]; NaN, where there are none."""
+        """Take those of the next windows [shape=(n, 35)]; NaN if they are too loud."""
         self.fail_if_nan(probabilities[:, 0])
         numbers = range(self._taken, self._taken + len(probabilities))
         starts = [number * self._hop / SAMPLE_RATE for number in numbers]
@@ -67,7 +67,7 @@ class _File(WindowedFile):
         self._taken = numbers.stop
 
     def result(self) -> Spotted | Failed:
-        """Return what came of the complete file."""
+        """Return the result of the complete file."""
         if self.problem is not None:
             return Failed(self.path, self.problem)
         hits = [*self._hits, *self._finder.finish()]
@@ -83,33 +83,33 @@ def spot_files(
     smoothing: float = SMOOTHING_S,
     quiet: float = QUIET_DB,
 ) -> Iterator[Spotted | Failed]:
-    """Find the words said in files, in order; one that can't be read doesn't stop the others.
+    """Find the words spoken in files; a file that can't be read doesn't stop the others.
 
-    Windows are taken bare, as the keyword head was trained: without the padding of the embeddings,
-    and files of under a second filled up with zeros.
+    The windows are bare, as in the training of the keyword head: without the padding of the
+    embeddings, and with zeros appended to files of under a second.
 
     Args:
         paths: the files.
         model: kwmlp.
-        hop: seconds from one window to the next, from 0.01 to 1, in whole samples of 16 kHz.
-        threshold: averaged probability from which on a word counts as said, over 0, at most 1.
+        hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
+        threshold: minimum averaged probability of a word, over 0 and at most 1.
         smoothing: seconds over which probabilities are averaged.
         quiet: level of a window, in dB below full scale (RMS), under which it counts as silence.
 
     Returns:
-        For each file, what was said in it or the reason why that isn't known, as they come.
+        An iterator over the results, in order: the words, or why the file couldn't be read.
 
     Raises:
-        OptionError: the model has no keyword head, or an option has a value that it can't have.
+        OptionError: the model has no keyword head, or an option has an invalid value.
         MissingPackageError: the extra ``[audio]`` isn't installed.
         DeviceError: the device failed.
 
     Examples:
         >>> import hearaudiomlp
-        >>> model = hearaudiomlp.load_model()
-        >>> for result in spot_files(["samples/words.flac"], model):
-        ...     print([hit.word for hit in result.hits])
-        ['marvin', 'seven', 'happy', 'stop']
+        >>> model = hearaudiomlp.load_model(name="kwmlp")
+        >>> for file in hearaudiomlp.spot_files(["samples/words.flac"], model):
+        ...     print(file.path, [hit.word for hit in file.hits])
+        samples/words.flac ['marvin', 'seven', 'happy', 'stop']
     """
     check_keyword_options(model, quiet)
     new_finder = partial(HitFinder, model.labels, threshold=threshold, smoothing=smoothing)

@@ -34,38 +34,36 @@ _GPU_BLOCK = 256
 
 
 class Embeddings(NamedTuple, Generic[Audio]):
-    """Everything that one pass over some sounds gives, as the caller's kind of array.
+    """All embeddings of some sounds, in the caller's kind of array.
 
     Examples:
         >>> import hearaudiomlp
-        >>> model = hearaudiomlp.load_model()
-        >>> result = model.embeddings(np.zeros((1, 16000), np.float32))
-        >>> result.scene_embeddings.shape
-        (1, 1024)
-        >>> embeddings, timestamps, scenes = result
+        >>> import numpy as np
+        >>> embeddings = hearaudiomlp.load_model().embeddings(np.zeros((2, 16000), np.float32))
+        >>> embeddings.timestamp_embeddings.shape, embeddings.scene_embeddings.shape
+        ((2, 100, 64), (2, 1024))
     """
 
     timestamp_embeddings: Audio
     """[shape=(n_sounds, n_timestamps, timestamp_embedding_size)]"""
 
     timestamps: Audio
-    """Centres of the frames in ms [shape=(n_sounds, n_timestamps)]."""
+    """Centers of the frames in milliseconds [shape=(n_sounds, n_timestamps)]."""
 
     scene_embeddings: Audio
     """[shape=(n_sounds, scene_embedding_size)]"""
 
 
 class Model:
-    """An encoder, ready to compute.
+    """A loaded encoder.
 
-    One model may be used from many threads at once, pickled to another process, and used after a
-    fork. Make one with :func:`load_model`.
+    A model may be used by many threads at once, pickled to another process, and used after a fork.
+    :func:`load_model` creates one.
 
     Examples:
         >>> import hearaudiomlp
-        >>> model = hearaudiomlp.load_model(name="audiomae")
-        >>> model.timestamp_embedding_size, model.scene_embedding_size
-        (8, 1584)
+        >>> hearaudiomlp.load_model(device="cpu", threads=2)
+        <kwmlp on cpu, 2 threads>
     """
 
     def __init__(
@@ -96,58 +94,68 @@ class Model:
         self.pool = ThreadPool((operator.index(threads or usable_cpus())) if on_cpu else 1)
         """Threads that compute."""
         self.block: int = BLOCK if on_cpu else _GPU_BLOCK
-        """Windows that are computed at a time, at most."""
+        """Most windows in one run of the graph."""
         card = source.card
         self.name: str = card["model"]
         """``kwmlp`` or ``audiomae``."""
         self.sample_rate: int = int(card["sample_rate"])
-        """Samples per second that the audio has to have."""
+        """Sample rate of the audio in Hz: 16000."""
         self.timestamp_embedding_size: int = int(card["timestamp_embedding_size"])
-        """Values in the embedding of one timestamp."""
+        """Size of one timestamp embedding: 64 (kwmlp) or 8 (audiomae)."""
         self.scene_embedding_size: int = int(card["scene_embedding_size"])
-        """Values in the embedding of a whole sound."""
+        """Size of a scene embedding: 1024 (kwmlp) or 1584 (audiomae)."""
         self.labels: tuple[str, ...] = tuple(json.loads(card["keyword_labels"]))
-        """Words that the keyword head tells apart; empty where there is no such head."""
+        """Keywords in the order of the logits; empty for a model without a keyword head."""
         self.scene_steps: int = int(card["scene_steps"])
-        """Frames to which a sound is shortened for its scene embedding."""
+        """Frames to which a sound is resized for its scene embedding."""
 
     def _open(self) -> Session:
         return Session(self._source.graph, self._source.weights, **self._options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what the model was made from; a session can't be."""
+        """Pickle the model file and the options, because a session can't be pickled."""
         return partial(Model, threads=self._threads, **self._options), (self._source,)
 
     def __repr__(self) -> str:
-        """Tell what it is and what it runs on."""
+        """Describe the model and what it runs on."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"<{self.name} on {self.device}, {threads}>"
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the model file says of itself: provenance, licence, sizes."""
+        """Metadata of the model file: provenance, license, sizes.
+
+        Examples:
+            >>> hearaudiomlp.load_model(name="audiomae").metadata["model"]
+            'audiomae'
+        """
         return self._source.metadata
 
     @property
     def device(self) -> str:
-        """What it runs on: ``cpu``, ``cuda:0`` ..."""
+        """The device in use: ``cpu``, ``cuda:0`` ..."""
         return self._session.device
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """ONNX Runtime's providers in use, in order of preference."""
+        """Execution providers in use, in order of preference.
+
+        Examples:
+            >>> hearaudiomlp.load_model(device="cpu").providers
+            ('CPUExecutionProvider',)
+        """
         return self._session.providers
 
     @property
     def threads(self) -> int:
-        """Threads that compute."""
+        """Number of threads that compute."""
         return self.pool.threads
 
     def with_threads(self, threads: int) -> "Model":
         """Return the same model with another number of threads.
 
         Examples:
-            >>> load_model(device="cpu").with_threads(1)
+            >>> hearaudiomlp.load_model(device="cpu").with_threads(1)
             <kwmlp on cpu, 1 thread>
         """
         return Model(self._source, threads=threads, **self._options)
@@ -160,7 +168,12 @@ class Model:
         return hashlib.sha256(self._source.graph).hexdigest()
 
     def outline(self) -> OnnxSummary:
-        """Return the outline of the graph: operators, signature."""
+        """Return a summary of the graph: operators, inputs and outputs.
+
+        Examples:
+            >>> hearaudiomlp.load_model().outline().inputs
+            {'windows': ('n', 16000)}
+        """
         return summarize(self._source.graph)
 
     def _current_session(self) -> Session:
@@ -187,12 +200,17 @@ class Model:
 
         Raises:
             OptionError: the model has no such output.
-            AudioValueError: they are no such windows, or so loud that float32 overflows.
+            AudioValueError: the windows have another shape or dtype, or are so loud that float32
+                overflows.
 
         Examples:
-            >>> model = load_model()
-            >>> model.encode(np.zeros((2, 16000), np.float32))["frame_embeddings"].shape
-            (2, 98, 64)
+            >>> import numpy as np
+            >>> model = hearaudiomlp.load_model()
+            >>> windows = np.zeros((3, 16000), np.float32)
+            >>> {name: values.shape for name, values in model.encode(windows).items()}
+            {'frame_embeddings': (3, 98, 64), 'keyword_logits': (3, 35)}
+            >>> model.encode(windows, ["power_mel"])["power_mel"].shape
+            (3, 98, 40)
         """
         if audio_windows.dtype != np.float32 or audio_windows.shape[1:] != (WINDOW,):
             raise AudioValueError(
@@ -253,7 +271,7 @@ class Model:
         return np.ascontiguousarray(frames[:, : windows.count_timestamps(n_samples)])
 
     def embeddings(self, audio: Audio) -> Embeddings[Audio]:
-        """Return timestamp and scene embeddings of the same pass.
+        """Compute timestamp and scene embeddings in one pass.
 
         Args:
             audio: as for :meth:`timestamp_embeddings`.
@@ -263,13 +281,14 @@ class Model:
 
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
-            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+            AudioValueError: audio has another shape, or NaN or infinity in it.
 
         Examples:
-            >>> model = load_model()
-            >>> embeddings, timestamps, scenes = model.embeddings(np.zeros((2, 16000), np.float32))
-            >>> embeddings.shape, timestamps.shape, scenes.shape
-            ((2, 100, 64), (2, 100), (2, 1024))
+            >>> recording = hearaudiomlp.read_audio("samples/words.flac")
+            >>> model = hearaudiomlp.load_model(name="audiomae")
+            >>> embeddings = model.embeddings(recording.samples[None])
+            >>> embeddings.timestamp_embeddings.shape, embeddings.scene_embeddings.shape
+            ((1, 638, 8), (1, 1584))
         """
         sounds, to_caller = validate_audio(audio)
         frames = self._frames(sounds)
@@ -280,7 +299,7 @@ class Model:
         )
 
     def timestamp_embeddings(self, audio: Audio) -> tuple[Audio, Audio]:
-        """Return an embedding for every 10 ms.
+        """Compute an embedding for every 10 ms.
 
         Args:
             audio: mono sounds in [-1, 1] at 16 kHz [shape=(n_sounds, n_samples)], of a
@@ -293,19 +312,21 @@ class Model:
 
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
-            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+            AudioValueError: audio has another shape, or NaN or infinity in it.
 
         Examples:
-            >>> embeddings, timestamps = load_model().timestamp_embeddings(np.zeros((1, 480)))
-            >>> embeddings.shape, timestamps
-            ((1, 3, 64), array([[10., 20., 30.]], dtype=float32))
+            >>> import numpy as np
+            >>> model = hearaudiomlp.load_model()
+            >>> embeddings, timestamps = model.timestamp_embeddings(np.zeros((1, 8000)))
+            >>> embeddings.shape, timestamps[0, :3].tolist()
+            ((1, 50, 64), [10.0, 20.0, 30.0])
         """
         sounds, to_caller = validate_audio(audio)
         embeddings = self._timestamp_embeddings(self._frames(sounds), sounds.shape[1])
         return to_caller(embeddings), to_caller(windows.timestamps(*sounds.shape))
 
     def scene_embeddings(self, audio: Audio) -> Audio:
-        """Return one embedding for each whole sound.
+        """Compute one embedding for each whole sound.
 
         Args:
             audio: as for :meth:`timestamp_embeddings`.
@@ -316,21 +337,22 @@ class Model:
 
         Raises:
             AudioTypeError: audio isn't an array of floating-point numbers.
-            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+            AudioValueError: audio has another shape, or NaN or infinity in it.
 
         Examples:
-            >>> load_model().scene_embeddings(np.zeros((3, 8000))).shape
-            (3, 1024)
+            >>> import numpy as np
+            >>> hearaudiomlp.load_model().scene_embeddings(np.zeros((2, 8000))).shape
+            (2, 1024)
         """
         sounds, to_caller = validate_audio(audio)
         result: Audio = to_caller(scene.scene_embedding(self._frames(sounds), self.scene_steps))
         return result
 
     def keyword_logits(self, audio: Audio) -> Audio:
-        """Return the keyword head's logits for sounds of up to one second.
+        """Compute the keyword logits of sounds of up to one second.
 
-        They are taken as bare windows, without the padding of the embeddings; shorter sounds are
-        filled up with zeros.
+        Each sound is one window, without the padding of the embeddings; zeros are appended to
+        shorter sounds.
 
         Args:
             audio: as for :meth:`timestamp_embeddings`, at most 16,000 samples.
@@ -342,13 +364,13 @@ class Model:
         Raises:
             OptionError: this model has no keyword head.
             AudioTypeError: audio isn't an array of floating-point numbers.
-            AudioValueError: its shape is another one, or it has NaN or infinity in it.
+            AudioValueError: audio has another shape, or NaN or infinity in it.
 
         Examples:
             >>> import hearaudiomlp
-            >>> model = load_model()
-            >>> words = hearaudiomlp.read_audio("samples/words.flac").samples
-            >>> logits = model.keyword_logits(words[np.newaxis, :16000])
+            >>> recording = hearaudiomlp.read_audio("samples/words.flac")
+            >>> model = hearaudiomlp.load_model()
+            >>> logits = model.keyword_logits(recording.samples[None, 4_000:20_000])
             >>> model.labels[logits[0].argmax()]
             'marvin'
         """
@@ -357,8 +379,8 @@ class Model:
         sounds, to_caller = validate_audio(audio)
         if sounds.shape[1] > WINDOW:
             raise AudioValueError(
-                f"keywords are told in windows of {WINDOW} samples (one second), and this audio "
-                f"has {sounds.shape[1]}: cut it into windows"
+                f"keyword logits are computed on windows of {WINDOW} samples (one second), and "
+                f"this audio has {sounds.shape[1]}: cut it into windows"
             )
         logits = np.empty((sounds.shape[0], len(self.labels)), np.float32)
         blocks = split(len(sounds), self.threads, self.block)
@@ -388,36 +410,38 @@ def load_model(
     Args:
         model_file_path: a model exported by ``hearaudiomlp-export`` (.onnx), or a checkpoint of
             the published system (.pth), which is read without torch and without running its pickle.
-            None: the weights that come with this package. The strings ``"kwmlp"`` and
-            ``"audiomae"``: the published checkpoint that ``hearaudiomlp pull`` has downloaded; a
-            file that is really called so is ``"./kwmlp"`` or ``Path("kwmlp")``.
-        name: ``kwmlp`` or ``audiomae``, where only that one will do. Without a file, the bundled
-            weights of that one are loaded; those of ``kwmlp``, if it isn't given either.
-        device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA where it works, else the CPU,
-            which is said once.
-        providers: ONNX Runtime's names of providers in the place of a device.
-        threads: threads that compute on the CPU; all CPUs that this process may use, if not given.
-        tf32: with ``device="cuda"``, let the GPU's matrix products round their factors to TF32 (10
-            bits): faster, and further from the published system than its tolerances allow.
-        cuda_graphs: with ``device="cuda"``, record the GPU's work for a few sizes and start it at
-            once: faster where there are few windows at a time. The numbers are the same.
+            None loads the bundled weights. The strings ``"kwmlp"`` and ``"audiomae"`` load the
+            published checkpoint that ``hearaudiomlp pull`` has downloaded; write ``"./kwmlp"`` or
+            ``Path("kwmlp")`` for a file of that name.
+        name: ``kwmlp`` or ``audiomae``: the encoder that the file must hold. Without a file, the
+            bundled weights of this encoder are loaded (kwmlp by default).
+        device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA if it works, else the CPU with
+            one warning.
+        providers: execution providers of ONNX Runtime instead of a device.
+        threads: number of threads that compute on the CPU; by default, all CPUs that this process
+            may use.
+        tf32: with ``device="cuda"``, let matrix products round their factors to TF32 (10 bits):
+            faster, but less exact than the tolerances of the published system allow.
+        cuda_graphs: with ``device="cuda"``, record the GPU's work as CUDA graphs, which is faster
+            for few windows at a time. The results are the same.
 
     Returns:
         The model.
 
     Raises:
-        ModelNotFoundError: there is no such file, or the published checkpoint wasn't pulled.
-        ModelFileError: it isn't a model of this package, or is damaged; in particular
+        ModelNotFoundError: there is no such file, or the published checkpoint wasn't downloaded.
+        ModelFileError: the file isn't a model of this package, or is damaged; in particular
             CheckpointMismatchError for another architecture and UnsafeCheckpointError for a
             checkpoint that asks to run code.
         DeviceError: the device or a provider can't be used.
-        OptionError: an option has a value that it can't have.
-        MissingPackageError: there is no ONNX Runtime, or two of them.
+        OptionError: an option has an invalid value.
+        MissingPackageError: ONNX Runtime isn't installed, or two builds of it are.
 
     Examples:
-        >>> load_model(device="cpu", threads=2)  # the bundled weights of kwmlp
+        >>> import hearaudiomlp
+        >>> hearaudiomlp.load_model(device="cpu", threads=2)  # the bundled weights of kwmlp
         <kwmlp on cpu, 2 threads>
-        >>> load_model("checkpoints/audiomae.pth").name
+        >>> hearaudiomlp.load_model("checkpoints/audiomae.pth").name
         'audiomae'
     """
     if name is not None and name not in ENCODERS:

@@ -36,7 +36,7 @@ from hearaudiomlp.spec import SAMPLE_RATE
 Windows = tuple[npt.NDArray[np.float64], Floats]
 
 MODES = ("words", "all", "best", "vote")
-"""What the windows can be made into; see :class:`Spotter`."""
+"""How windows become words; see :class:`Spotter`."""
 
 
 def check_keyword_options(model: Model, quiet: float) -> None:
@@ -44,7 +44,10 @@ def check_keyword_options(model: Model, quiet: float) -> None:
 
     Examples:
         >>> import hearaudiomlp
-        >>> check_keyword_options(hearaudiomlp.load_model(), quiet=-60.0)
+        >>> check_keyword_options(hearaudiomlp.load_model(name="audiomae"), -60.0)
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.OptionError: audiomae has no keyword head; kwmlp has one
     """
     if not model.labels:
         raise OptionError(f"{model.name} has no keyword head; kwmlp has one")
@@ -53,11 +56,11 @@ def check_keyword_options(model: Model, quiet: float) -> None:
 
 
 class KeywordWindows:
-    """The probabilities of the words in windows at every hop, of a sound that comes in pieces.
+    """Keyword probabilities in windows at every hop, of a sound whose samples arrive in pieces.
 
     Examples:
         >>> import hearaudiomlp
-        >>> live = KeywordWindows(hearaudiomlp.load_model(), hop=0.5)
+        >>> live = KeywordWindows(hearaudiomlp.load_model(name="kwmlp"), hop=0.5)
         >>> for starts, probabilities in live.push(0.1 * np.ones(40_000, np.float32)):
         ...     print(starts, probabilities.shape)
         [0.  0.5 1.  1.5] (4, 35)
@@ -83,7 +86,7 @@ class KeywordWindows:
 
     @property
     def n_samples(self) -> int:
-        """Samples taken so far."""
+        """Number of samples pushed so far."""
         return self._sliding.n_samples
 
     def _compute(self, complete: Iterator[Floats]) -> Iterator[Windows]:
@@ -101,7 +104,12 @@ class KeywordWindows:
                 iterated over, to the end.
 
         Raises:
-            AudioValueError: they are so loud that float32 overflows; :meth:`reset` is due then.
+            AudioValueError: they are so loud that float32 overflows; call :meth:`reset` then.
+
+        Examples:
+            >>> live = KeywordWindows(hearaudiomlp.load_model())
+            >>> [starts.tolist() for starts, _ in live.push(np.zeros(24_000, np.float32))]
+            [[0.0, 0.25, 0.5]]
         """
         return self._compute(self._sliding.push(samples))
 
@@ -110,29 +118,37 @@ class KeywordWindows:
 
         The last window is the first that reaches the end of the sound. Without samples there is
         none.
+
+        Examples:
+            >>> live = KeywordWindows(hearaudiomlp.load_model())
+            >>> list(live.push(np.zeros(100, np.float32)))
+            []
+            >>> [probabilities.shape for _, probabilities in live.flush()]
+            [(1, 35)]
         """
         if self.n_samples:
             yield from self._compute(self._sliding.flush())
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next sample is the first of another sound."""
+        """Forget everything: the next sample starts a new sound."""
         self._sliding.reset()
         self._given = 0
 
 
 class Spotter:
-    """Spots words in a sound whose samples come in pieces of any size.
+    """Keyword spotting in live audio.
 
-    What it finds doesn't depend on how the sound is split, and rests on numbers that are to the bit
-    those of the same windows computed offline. A spotter is for one thread at a time; many may
-    share one model.
+    The results don't depend on how the sound is split into pieces; the probabilities behind them
+    equal those of the same windows computed offline bit by bit. Use a spotter from one thread at a
+    time; many spotters may share one model.
 
-    The modes: ``words`` averages neighbouring windows, as
-    :class:`hearaudiomlp.keywords.hits.HitFinder` does, and announces a word once, as soon as the
+    The mode ``words`` averages neighboring windows, as
+    :class:`hearaudiomlp.keywords.hits.HitFinder` does, and reports a word once, as soon as the
     average reaches the threshold. The others take each window by itself, as the windowed inference
-    of arXiv 2110.07749 does: ``all`` gives every window that reaches the threshold, ``best`` the
-    most probable window of the sound and ``vote`` the word of most windows, both at :meth:`flush`.
+    of arXiv 2110.07749 does: ``all`` reports every window that reaches the threshold, ``best`` the
+    most probable window of the sound, and ``vote`` the word of most windows; the last two report at
+    :meth:`flush`.
 
     Examples:
         >>> import hearaudiomlp
@@ -158,20 +174,20 @@ class Spotter:
         refractory: float = REFRACTORY_S,
         quiet: float = QUIET_DB,
     ) -> None:
-        """Begin before the first sample.
+        """Start before the first sample.
 
         Args:
             model: kwmlp.
             mode: ``words``, ``all``, ``best`` or ``vote``.
             hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
-            threshold: probability from which on a word counts as said, over 0, at most 1.
+            threshold: minimum probability of a word, over 0 and at most 1.
             smoothing: seconds over which ``words`` averages.
-            refractory: seconds after a word in which ``words`` doesn't announce it again.
+            refractory: seconds after a word in which ``words`` doesn't report it again.
             quiet: level of a window, in dB below full scale (RMS), under which it counts as
                 silence.
 
         Raises:
-            OptionError: the model has no keyword head, or an option has a value it can't have.
+            OptionError: the model has no keyword head, or an option has an invalid value.
         """
         self._trigger: Trigger
         if mode == "words":
@@ -188,7 +204,7 @@ class Spotter:
 
     @property
     def n_samples(self) -> int:
-        """Samples taken so far."""
+        """Number of samples pushed so far."""
         return self._windows.n_samples
 
     def _decide(self, windows: Iterator[Windows]) -> list[Hit]:
@@ -201,33 +217,43 @@ class Spotter:
             raise
 
     def push(self, samples: Any) -> list[Hit]:
-        """Take the next samples, any number; return the words that they decide.
+        """Take the next samples, any number; return the words found.
 
         Args:
             samples: mono in [-1, 1] at 16 kHz [shape=(n_samples,)], of a floating-point dtype;
                 numpy or a tensor of another framework.
 
         Raises:
-            AudioTypeError: samples are no array of floating-point numbers.
-            AudioValueError: their shape is another one, they have NaN or infinity in them, or they
-                are so loud that float32 overflows. After the last, the spotter has been reset;
-                after the others it is as before.
+            AudioTypeError: samples isn't an array of floating-point numbers.
+            AudioValueError: samples has another shape, or NaN or infinity in it; the spotter is
+                unchanged. Or it is so loud that float32 overflows; the spotter is reset.
+
+        Examples:
+            >>> spotter = hearaudiomlp.Spotter(hearaudiomlp.load_model(), mode="all")
+            >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
+            >>> [(hit.word, hit.start) for hit in spotter.push(sound[:32_000])]
+            [('marvin', 0.0), ('marvin', 0.25)]
         """
         return self._decide(self._windows.push(validate_samples(samples)[0]))
 
     def flush(self) -> list[Hit]:
-        """End the sound; return the words that its end decides.
-
-        The next sample is the first of another sound.
+        """End the sound and return the words still undecided; the next sample starts a new sound.
 
         Raises:
             AudioValueError: as for :meth:`push`.
+
+        Examples:
+            >>> spotter = hearaudiomlp.Spotter(hearaudiomlp.load_model(), mode="vote")
+            >>> spotter.push(hearaudiomlp.read_audio("samples/words.flac").samples[:32_000])
+            []
+            >>> [hit.word for hit in spotter.flush()]
+            ['marvin']
         """
         duration = self.n_samples / SAMPLE_RATE
         hits = [*self._decide(self._windows.flush()), *self._trigger.finish()]
         return [hit.within(duration) for hit in hits]
 
     def reset(self) -> None:
-        """Forget everything: the next sample is the first of another sound."""
+        """Forget everything: the next sample starts a new sound."""
         self._windows.reset()
         self._trigger.finish()

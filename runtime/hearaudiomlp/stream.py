@@ -1,7 +1,7 @@
-"""Live audio: embeddings of a sound whose samples come in pieces, equal to those of the whole.
+"""Live audio: timestamp embeddings of a sound whose samples arrive in pieces.
 
-The windows of the embeddings follow one another without an overlap, so a second of audio costs what
-it costs offline. For windows that overlap see :mod:`hearaudiomlp.spotter`.
+The windows of the embeddings don't overlap, so a second of audio costs the same as offline. For
+keywords in overlapping windows see :mod:`hearaudiomlp.spotter`.
 """
 
 from collections.abc import Iterator
@@ -24,25 +24,25 @@ class Frames:
     Examples:
         >>> import hearaudiomlp
         >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
-        >>> [frames] = stream.push(np.zeros(16000, np.float32))
-        >>> frames.embeddings.shape, frames.timestamps[0]
-        ((99, 64), np.float32(10.0))
+        >>> [frames] = stream.push(np.zeros(16_000, np.float32))
+        >>> frames.embeddings.shape, frames.timestamps[-1]
+        ((99, 64), np.float32(990.0))
     """
 
     embeddings: Any
-    """[shape=(n, timestamp_embedding_size)], float32, of the kind of array that was pushed."""
+    """float32 [shape=(n, timestamp_embedding_size)], the same kind of array as was pushed."""
 
     timestamps: Any
-    """Milliseconds since the sound's first sample [shape=(n,)], float32, likewise."""
+    """Milliseconds since the first sample of the sound [shape=(n,)], float32, likewise."""
 
 
 class Stream:
-    """Timestamp embeddings as the samples come.
+    """Timestamp embeddings of live audio.
 
-    All that is pushed up to :meth:`flush` is one sound. Its frames, laid end to end, are to the bit
-    those of ``model.timestamp_embeddings(sound)``, however the sound was split. A stream keeps less
-    than one window, however long the sound. It is for one thread at a time; many streams may share
-    one model.
+    Everything that is pushed before :meth:`flush` is one sound. Its frames, concatenated, equal
+    ``model.timestamp_embeddings(sound)`` bit by bit, however the sound was split. A stream keeps
+    about a second of audio, however long the sound. Use a stream from one thread at a time; many
+    streams may share one model.
 
     Examples:
         >>> import hearaudiomlp
@@ -57,7 +57,7 @@ class Stream:
     """
 
     def __init__(self, model: Model) -> None:
-        """Begin before the first sample.
+        """Start before the first sample.
 
         Args:
             model: of either encoder.
@@ -66,42 +66,62 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next sample is the first of another sound."""
+        """Forget everything: the next sample starts a new sound.
+
+        Examples:
+            >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
+            >>> stream.push(np.zeros(100))
+            []
+            >>> stream.reset()
+            >>> stream.n_samples
+            0
+        """
         self._sliding = windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
         self._given = 0
         self._restore: ToCaller = np.asarray
 
     @property
     def n_samples(self) -> int:
-        """Samples taken so far."""
+        """Number of samples pushed so far."""
         return self._sliding.n_samples
 
     def push(self, samples: Any) -> list[Frames]:
-        """Take the next samples, any number; return the frames of the windows that they complete.
+        """Take the next samples, any number; return the frames of the windows they complete.
 
         Args:
             samples: mono in [-1, 1] at 16 kHz [shape=(n_samples,)], of a floating-point dtype;
                 numpy or a tensor of another framework.
 
         Returns:
-            99 frames for the sound's first window, 100 for each of the others.
+            99 frames for the first window of the sound, 100 for each of the others.
 
         Raises:
-            AudioTypeError: samples are no array of floating-point numbers.
-            AudioValueError: their shape is another one, they have NaN or infinity in them, or they
-                are so loud that float32 overflows. Of the last, the stream knows nothing any more:
-                it has been reset. After the others it is as before.
+            AudioTypeError: samples isn't an array of floating-point numbers.
+            AudioValueError: samples has another shape, or NaN or infinity in it; the stream is
+                unchanged. Or it is so loud that float32 overflows; the stream is reset.
+
+        Examples:
+            >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
+            >>> stream.push(np.zeros(15_000, np.float32))
+            []
+            >>> [len(frames.timestamps) for frames in stream.push(np.zeros(40_000, np.float32))]
+            [99, 100, 100]
         """
         checked, self._restore = validate_samples(samples)
         return self._encode(self._sliding.push(checked))
 
     def flush(self) -> list[Frames]:
-        """End the sound; return the frames that are left, those up to its last 10 ms.
-
-        The next sample is the first of another sound.
+        """End the sound and return its remaining frames; the next sample starts a new sound.
 
         Raises:
             AudioValueError: as for :meth:`push`.
+
+        Examples:
+            >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
+            >>> stream.push(np.zeros(8_000, np.float32))
+            []
+            >>> [frames.timestamps[-1] for frames in stream.flush()]
+            [np.float32(500.0)]
         """
         frames = self._encode(self._sliding.flush())
         self.reset()
@@ -119,7 +139,7 @@ class Stream:
         return [frames for frames in found if len(frames.timestamps)]
 
     def _next(self, rows: Floats) -> Frames:
-        """Return those of a window's 100 frames that belong to the sound."""
+        """Return the frames of a window (100 with its edges repeated) that belong to the sound."""
         if not self._given:
             rows = rows[1:]
         start, self._given = self._given, self._given + len(rows)

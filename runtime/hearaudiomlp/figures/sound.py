@@ -91,9 +91,18 @@ def analyze(samples: Any, model: Model) -> Analysis:
         model: of either encoder.
 
     Raises:
-        AudioTypeError: samples are no array of floating-point numbers.
-        AudioValueError: their shape is another one, they have NaN or infinity in them, or there
-            are too few.
+        AudioTypeError: samples aren't an array of floating-point numbers.
+        AudioValueError: they have another shape, NaN or infinity in them, or are too few.
+        OptionError: the model file was exported before features were among its outputs.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> recording = hearaudiomlp.read_audio("samples/words.flac")
+        >>> analysis = analyze(recording.samples, hearaudiomlp.load_model())
+        >>> analysis.mel.shape, analysis.mfcc.shape, analysis.embeddings.shape
+        ((40, 638), (40, 638), (64, 638))
+        >>> [hit.word for hit in analysis.hits]
+        ['marvin', 'seven', 'happy', 'stop']
     """
     checked, _ = validate_samples(samples)
     if len(checked) < HOP:
