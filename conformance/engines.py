@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from wav import write_wav
 
+from conformance.wav import write_wav
 from hearaudiomlp.spec import KEYWORDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,7 @@ def _openvino(model: Path, _program: Path | None) -> tuple[str, Run]:
 
 def _c(model: Path, program: Path | None) -> tuple[str, Run]:
     if program is None:
-        raise SystemExit("the engine c needs --program, what examples/c/build.py made")
+        raise ValueError("the engine c needs --program: examples/c/build.py prints its path")
 
     def run(audio: Floats) -> Outputs:
         with tempfile.TemporaryDirectory() as folder:

@@ -2,14 +2,18 @@
  * Embeddings and keywords in Node. See index.d.ts for the types, README.md for examples.
  */
 
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { HearAudioMLPError } from "./page/lib/errors.js";
 import { HearModel } from "./page/lib/model.js";
+import { readWav } from "./page/lib/wav.js";
 
 export { HearAudioMLPError } from "./page/lib/errors.js";
 export { HearModel } from "./page/lib/model.js";
 export { resample, Resampler, SAMPLE_RATE } from "./page/lib/resample.js";
+export { Spotter } from "./page/lib/spotter.js";
 export { findWords, softmax, WordFinder } from "./page/lib/words.js";
 
 const RUNTIMES = ["onnxruntime-node", "onnxruntime-web"];
@@ -35,25 +39,33 @@ async function findRuntime(wanted) {
   );
 }
 
+/** Run `task` on a file; what the system says of it becomes an error that names it. */
+async function withFile(file, what, task) {
+  if (typeof file !== "string" && !(file instanceof URL)) {
+    throw new HearAudioMLPError("file", `${what} has to be a path, a file: URL or a Uint8Array`);
+  }
+  try {
+    return await task(file);
+  } catch (problem) {
+    if (problem instanceof HearAudioMLPError) throw problem;
+    throw new HearAudioMLPError("file", `can't read ${what}: ${problem.message}`, { cause: problem });
+  }
+}
+
 /**
  * Load a model for many sounds.
  *
  * @param {string | URL | Uint8Array} file an ONNX file, or its bytes
  * @param {{runtime?: "onnxruntime-node" | "onnxruntime-web", threads?: number}} [options]
  * @returns {Promise<HearModel>}
+ * @throws {HearAudioMLPError} `file`, `model`, `runtime` or `option`
  */
 export async function loadModel(file, { runtime, threads = 1 } = {}) {
-  let bytes = file;
-  if (!(file instanceof Uint8Array)) {
-    try {
-      bytes = await readFile(file);
-    } catch (problem) {
-      throw new HearAudioMLPError("file", `can't read the model: ${problem.message}`, {
-        cause: problem,
-      });
-    }
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new HearAudioMLPError("option", `threads has to be a whole number from 1 up, not ${String(threads)}`);
   }
   const ort = await findRuntime(runtime);
+  const bytes = file instanceof Uint8Array ? file : await withFile(file, "the model", readFile);
   // The web assembly takes threads from its environment, and reads it when it starts.
   if (ort.env.wasm) ort.env.wasm.numThreads = threads;
   return HearModel.create(ort, bytes, { intraOpNumThreads: threads });
@@ -77,4 +89,37 @@ export async function embed(audio, { model, runtime, threads, ...options } = {})
   } finally {
     await loaded.close();
   }
+}
+
+/**
+ * Read a WAV file.
+ *
+ * @param {string | URL | Uint8Array} file a WAV file of any rate, depth and number of channels, or its bytes
+ * @returns {Promise<{samples: Float32Array, rate: number, channels: number, duration: number}>}
+ *   `samples`: mono at 16 kHz; the others are the file's own, seconds for the duration
+ * @throws {HearAudioMLPError} `file`
+ */
+export async function readAudio(file) {
+  const read = async (from, size, name) => {
+    const found = await readWav(from, size, name);
+    if (found !== null) return found;
+    throw new HearAudioMLPError("file", `${name}: not a WAV file with plain samples; convert it, with FFmpeg for instance`);
+  };
+  if (file instanceof Uint8Array) {
+    return read(async (begin, end) => file.subarray(begin, end), file.length, "the WAV file");
+  }
+  return withFile(file, "the sound", async () => {
+    const handle = await open(file);
+    try {
+      const { size } = await handle.stat();
+      const from = async (begin, end) => {
+        const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - begin));
+        const { bytesRead } = await handle.read(bytes, 0, bytes.length, begin);
+        return bytes.subarray(0, bytesRead);
+      };
+      return await read(from, size, basename(file instanceof URL ? fileURLToPath(file) : file));
+    } finally {
+      await handle.close();
+    }
+  });
 }

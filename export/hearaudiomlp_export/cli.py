@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hearaudiomlp import HearAudioMLPError, __version__
+from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.model_file import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
 
@@ -61,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--source", help="where the weights come from (known for the published ones)"
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of these names that this command didn't write (never folders, links, "
+        "devices or the checkpoint)",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
@@ -115,6 +122,7 @@ def _main(arguments: Sequence[str]) -> int:
             arithmetic=options.arithmetic,
             licence=options.licence,
             source=options.source,
+            overwrite=options.overwrite,
         )
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -126,8 +134,10 @@ def _main(arguments: Sequence[str]) -> int:
         print(f"hearaudiomlp-export: {message or problem}", file=sys.stderr)
         return 1
     except HearAudioMLPError as problem:
-        print(f"hearaudiomlp-export: {options.checkpoint}: {problem}", file=sys.stderr)
-        return 1
+        refused = isinstance(problem, OutputExistsError)
+        about = "" if refused else f"{options.checkpoint}: "
+        print(f"hearaudiomlp-export: {about}{problem}", file=sys.stderr)
+        return 2 if refused else 1
     except OSError as problem:
         name = problem.filename or options.output
         print(f"hearaudiomlp-export: {name}: {problem.strerror or problem}", file=sys.stderr)

@@ -1,11 +1,14 @@
 """Export an encoder: trace, verify, and write the model file with its report."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.ownership import MARK, check_output
 from hearaudiomlp.weights.model_file import INTERFACES, OLD_INTERFACES
 from hearaudiomlp_export.graph.float16 import store_as_float16, stored
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
@@ -15,10 +18,18 @@ from hearaudiomlp_export.networks.checkpoints import load_checkpoint, random_che
 from hearaudiomlp_export.verify.encoder import report, verify
 from hearaudiomlp_export.verify.pipeline import verify_float16, verify_pipeline
 
+Check = Callable[[Path], None]
 
-def _write(path: Path, data: bytes) -> None:
-    with replacing(path) as file:
+
+def _write(path: Path, data: bytes, check: Check) -> None:
+    with replacing(path, check=partial(check, path)) as file:
         file.write(data)
+
+
+def _check_all(output: Path, check: Check) -> None:
+    """Refuse to replace what isn't ours before minutes of work are done."""
+    for ending in (".onnx", ".report.md", ".failed.md"):
+        check(output.with_suffix(ending))
 
 
 def _refuse_overflow(name: str) -> None:
@@ -46,6 +57,7 @@ def export(
     arithmetic: str = "float32",
     licence: str | None = None,
     source: str | None = None,
+    overwrite: bool = False,
 ) -> bool:
     """Trace and verify a graph; if every comparison passes, write the model and its report.
 
@@ -58,12 +70,14 @@ def export(
         arithmetic: what the blocks of kwmlp compute in; ``float16`` implies that precision.
         licence: of the weights.
         source: where the weights come from.
+        overwrite: whether to replace files of these names that this package didn't write.
 
     Returns:
         Whether every comparison passed. If not, only a report is written, as ``.failed.md``.
 
     Raises:
         OSError: a file can't be read or written.
+        OutputExistsError: something that isn't ours has the name of the model or the report.
         ModelFileError: the checkpoint isn't one of these encoders.
         OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
             the range of float16.
@@ -73,6 +87,8 @@ def export(
         True
     """
     interface = _interface(interface)
+    check = partial(check_output, overwrite=overwrite, inputs=[checkpoint])
+    _check_all(output, check)
     if graph_only:
         weights = random_checkpoint(checkpoint)
     else:
@@ -104,8 +120,9 @@ def export(
         findings += verify_pipeline(graph, encoder)
     passed = all(finding.passed for finding in findings)
     if passed:
-        _write(output, graph.SerializeToString(deterministic=True))
+        _write(output, graph.SerializeToString(deterministic=True), check)
     # A report of failure has a name of its own: an older model and its report may be there.
     suffix = ".report.md" if passed else ".failed.md"
-    _write(output.with_suffix(suffix), report(graph, findings).encode())
+    page = f"{report(graph, findings)}\n<!-- {MARK} -->\n"
+    _write(output.with_suffix(suffix), page.encode(), check)
     return passed

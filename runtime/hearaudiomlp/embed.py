@@ -294,7 +294,7 @@ def embed_files(
     shape = (windows.FRAMES_PER_WINDOW, model.timestamp_embedding_size)
 
     def encode(block: Floats) -> Floats:
-        return windows.repeat_edges(model.encode(block)["frame_embeddings"])
+        return windows.repeat_edges(model.encode(block, ("frame_embeddings",))["frame_embeddings"])
 
     def compute(block: Floats) -> Floats:
         return finite_or_nan(encode, block, shape)

@@ -125,7 +125,9 @@ def _spot(
     new_finder: Callable[[], HitFinder],
 ) -> Iterator[Spotted | Failed]:
     def probabilities(block: Floats) -> Floats:
-        return window_probabilities(model.encode(block)["keyword_logits"], block, quiet)
+        return window_probabilities(
+            model.encode(block, ("keyword_logits",))["keyword_logits"], block, quiet
+        )
 
     def compute(block: Floats) -> Floats:
         return finite_or_nan(probabilities, block, (len(model.labels),))

@@ -5,7 +5,7 @@ import operator
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp.weights.locate import locate
 from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
-
-if TYPE_CHECKING:
-    from hearaudiomlp.inference.halves import Halves
 
 Audio = TypeVar("Audio")
 
@@ -231,16 +228,6 @@ class Model:
             refuse_overflow(values)
         return results
 
-    def halves(self) -> "Halves":
-        """Open front end and encoder apart, for windows that have frames in common."""
-        from hearaudiomlp.inference.halves import Halves
-
-        options = dict(self._options)
-        if options["providers"] is None:
-            options["device"] = self.device  # the one that "auto" came to
-        del options["cuda_graphs"]  # the front end's frames are of any number
-        return Halves(self._source, **options)
-
     def _frames(self, audio: Floats) -> Floats:
         """Return all stitched frames [shape=(n_sounds, 100 * n_windows - 2, size)]."""
         session = self._current_session()
@@ -388,7 +375,7 @@ class Model:
         def compute(number: int) -> None:
             start, stop = blocks[number]
             block = windows.clip_windows(sounds[start:stop])
-            logits[start:stop] = self.encode(block)["keyword_logits"]
+            logits[start:stop] = self.encode(block, ("keyword_logits",))["keyword_logits"]
 
         self.pool.run(compute, len(blocks))
         result: Audio = to_caller(logits)

@@ -93,7 +93,7 @@ class KeywordWindows:
         for block in in_blocks(complete, self._model.block):
             starts = (self._given + np.arange(len(block))) * self._hop / SAMPLE_RATE
             self._given += len(block)
-            logits = self._model.encode(block)["keyword_logits"]
+            logits = self._model.encode(block, ("keyword_logits",))["keyword_logits"]
             yield starts, window_probabilities(logits, block, self._quiet)
 
     def push(self, samples: Floats) -> Iterator[Windows]:

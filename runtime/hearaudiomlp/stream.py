@@ -131,7 +131,7 @@ class Stream:
         found = []
         try:
             for block in windows.in_blocks(complete, self._model.block):
-                encoded = self._model.encode(block)["frame_embeddings"]
+                encoded = self._model.encode(block, ("frame_embeddings",))["frame_embeddings"]
                 found += [self._next(rows) for rows in windows.repeat_edges(encoded)]
         except BaseException:
             self.reset()

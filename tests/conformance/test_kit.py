@@ -12,21 +12,14 @@ import onnx
 import pytest
 import soundfile
 
+from conformance import cases, make_kit, run_engine, sounds, wav, write_results
+from conformance.results import add_results, read_results
 from hearaudiomlp_export.cli import main as export_main
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
 from hearaudiomlp_export.graph.pipeline import pipeline_graph
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import ROOT, SHARED
-
-sys.path.insert(0, str(ROOT / "conformance"))
-
-import kit as kit_files
-import make
-import run
-import sounds
-import table
-import wav
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +37,32 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def kit(model: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("kit") / "kit"
-    make.make([model], folder)
+    make_kit.make([model], folder)
     return folder
 
 
 @pytest.fixture
+def model_and_kit(model, kit) -> tuple[Path, Path]:
+    return model, kit
+
+
+@pytest.fixture
 def ran(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
-    """Return a function that runs run.py and gives its exit code and what it printed."""
+    """Return a function that runs run_engine; it returns the exit code and the output."""
 
     def call(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-        code = run.main()
+        monkeypatch.setattr(sys, "argv", ["run_engine", *map(str, arguments)])
+        code = run_engine.main()
         return code, capsys.readouterr().out
 
     return call
 
 
 def test_graph_passes_its_kit(model, kit, tmp_path, ran) -> None:
-    figures = tmp_path / "results" / "one.json"
-    figures.parent.mkdir()
-    code, told = ran(model, "--kit", kit, "--json", figures)
+    figures = tmp_path / "results.jsonl"
+    code, told = ran(model, "--kit", kit, "--results", figures)
     assert (code, f"{len(sounds.sounds())} of {len(sounds.sounds())} cases" in told) == (0, True)
-    page = table.table([json.loads(figures.read_text())])
+    page = write_results.table(read_results(figures))
     assert "| onnxruntime " in page
     assert "8 of 8" in page
 
@@ -83,19 +80,62 @@ def test_a_wrong_value_is_noticed(model, kit, tmp_path, ran, output: str) -> Non
     assert "0 of 1 cases" in told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.onnx"], "no.onnx: No such file"),
+        (["samples/words.flac"], "samples/words.flac: not an ONNX file"),
+        (["onnx_models/kwmlp.onnx"], "wasn't exported with hearaudiomlp-export --interface pipe"),
+        (["MODEL", "--kit", "docs"], "there is no kit in docs"),
+        (["MODEL", "--engine", "c"], "the engine c needs --program"),
+        (["MODEL", "--reference", "docs"], "docs/reference.npz: No such file"),
+        (["MODEL", "--only", "whale"], "no case has 'whale' in its name"),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(
+    model_and_kit, monkeypatch, capsys, arguments: list[str], message: str
+) -> None:
+    model, kit = model_and_kit
+    monkeypatch.chdir(ROOT)
+    named = [str(model) if one == "MODEL" else one for one in arguments]
+    if "--kit" not in named:
+        named += ["--kit", str(kit)]
+    monkeypatch.setattr(sys, "argv", ["run_engine", *named])
+    assert run_engine.main() == 2
+    told = capsys.readouterr().err
+    assert told.startswith("run_engine: ")
+    assert message in told
+
+
+def test_a_newer_run_replaces_the_former_one(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    run = {"set": "kit", "model": "kwmlp", "precision": "float32", "platform": "x86_64 Linux"}
+    add_results([run | {"engine": "engine 1.0, CPU"}, run | {"engine": "other 1.0"}], path)
+    add_results([run | {"engine": "engine 1.1, CPU"}], path)
+    assert [one["engine"] for one in read_results(path)] == ["engine 1.1, CPU", "other 1.0"]
+    path.write_text('{"set": "kit"}\n')
+    with pytest.raises(ValueError, match="line 1: not the figures of a run"):
+        read_results(path)
+
+
+def test_committed_results_make_the_committed_page() -> None:
+    page = (ROOT / "conformance" / "RESULTS.md").read_text()
+    assert write_results.table(read_results()) == page
+
+
 def test_nan_and_wrong_shapes_are_noticed() -> None:
     expected = np.zeros((1, 3), np.float32)
-    case = kit_files.Case("x", expected, {"out": expected}, {"out": 1.0})
+    case = cases.Case("x", expected, {"out": expected}, {"out": 1.0})
     for wrong in (expected * np.nan, expected[:, :2], expected.astype(np.float64)):
-        [(_, error, _)] = run.compare(case, lambda _, wrong=wrong: {"out": wrong})
+        [(_, error, _)] = run_engine.compare(case, lambda _, wrong=wrong: {"out": wrong})
         assert error == np.inf
 
 
 def test_kit_of_other_weights_is_refused(kit) -> None:
     with pytest.raises(ValueError, match="this kit isn't of kwmlp with float16 weights"):
-        list(kit_files.read_kit(kit, "kwmlp", "float16", "none"))
+        list(cases.read_kit(kit, "kwmlp", "float16", "none"))
     with pytest.raises(ValueError, match="make one with"):
-        list(kit_files.read_kit(kit, "kwmlp", "float32", "0" * 64))
+        list(cases.read_kit(kit, "kwmlp", "float32", "0" * 64))
 
 
 def test_kit_holds_what_its_list_says(kit) -> None:
@@ -131,24 +171,23 @@ def arrays(tmp_path_factory, checkpoints) -> Path:
         "def allowed(kind, case, output, noise, size):\n"
         '    return 0.0 if output == "timestamps" else 1.5e-4\n'
     )
-    script = [sys.executable, str(ROOT / "conformance" / "own_reference.py"), source, folder]
-    subprocess.run([*script, checkpoints["kwmlp"]], check=True)
+    script = [sys.executable, "-m", "conformance.compute_reference", source, folder]
+    subprocess.run([*script, checkpoints["kwmlp"]], check=True, cwd=ROOT)
     return folder
 
 
 def test_other_weights_are_held_against_pytorch(arrays, checkpoints, tmp_path, ran) -> None:
-    path, figures = tmp_path / "own.onnx", tmp_path / "figures.json"
+    path, figures = tmp_path / "own.onnx", tmp_path / "figures.jsonl"
     assert export_main([str(checkpoints["kwmlp"]), "-o", str(path), "--interface", "pipeline"]) == 0
-    code, told = ran(path, "--reference", arrays, "--json", figures)
+    code, told = ran(path, "--reference", arrays, "--results", figures)
     assert (code, "5 of 5 cases" in told) == (0, True), told
-    assert json.loads(figures.read_text())["set"] == "own-reference"
-    assert "own weights" in table.table([json.loads(figures.read_text())])
+    [one] = read_results(figures)
+    assert one["set"] == "own-reference"
+    assert "own weights" in write_results.table([one])
 
 
-def test_arrays_of_other_weights_are_refused(arrays, model, ran, capsys) -> None:
-    with pytest.raises(SystemExit):
-        ran(model, "--reference", arrays)
-    assert "is of other weights" in capsys.readouterr().err
+def test_arrays_of_other_weights_are_refused(arrays, model, ran) -> None:
+    assert ran(model, "--reference", arrays)[0] == 2
 
 
 def test_float_wav_keeps_every_bit(tmp_path: Path) -> None:
@@ -210,10 +249,11 @@ def test_emulated_arm_passes_the_kit(model, kit, tmp_path: Path) -> None:
     folder = Path(os.environ.get("CONFORMANCE_BUILD") or tmp_path) / "arm64"
     arm = [sys.executable, str(ROOT / "tests" / "platforms" / "arm64.py"), str(folder)]
     for engine in ("onnxruntime", "hearaudiomlp"):
-        command = [*arm, str(ROOT / "conformance" / "run.py"), str(model), "--kit", str(kit)]
-        figures = tmp_path / "figures.json"
-        subprocess.run([*command, "--engine", engine, "--json", str(figures)], check=True)
-        assert json.loads(figures.read_text())["platform"].startswith("aarch64")
+        command = [*arm, "-m", "conformance.run_engine", str(model), "--kit", str(kit)]
+        figures = tmp_path / f"{engine}.jsonl"
+        command += ["--engine", engine, "--results", str(figures)]
+        subprocess.run(command, check=True, cwd=ROOT)
+        assert read_results(figures)[0]["platform"].startswith("aarch64")
 
 
 @pytest.mark.platforms

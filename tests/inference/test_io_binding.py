@@ -4,6 +4,7 @@ ONNX Runtime binds buffers on the CPU in the same way as on a GPU, so the runs t
 the CUDA provider is pretended to.
 """
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,47 +15,58 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
-import hearaudiomlp
 from hearaudiomlp import load_model
-from hearaudiomlp import model as model_module
 from hearaudiomlp.errors import DeviceError, OptionError
 from hearaudiomlp.inference.io_binding import SIZES, BoundRuns
 from hearaudiomlp.inference.providers import CPU, CUDA
+from hearaudiomlp.inference.session import Session
 from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.weights.model_file import read_model_file
 
 OUTPUTS = ("frame_embeddings",)
 
 
-def bound_runs(model: hearaudiomlp.Model, *, graphs: bool, sizes=(1, 2, 5)) -> BoundRuns:
-    opened = model._session._session
+@pytest.fixture(scope="session")
+def opened(checkpoints) -> onnxruntime.InferenceSession:
+    """A session on the graph of KW-MLP, as ONNX Runtime opens it."""
+    source = read_model_file(checkpoints["kwmlp"].read_bytes(), "kwmlp")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in source.weights.values()]
+    options.add_external_initializers(list(source.weights), values)
+    return onnxruntime.InferenceSession(source.graph, options, providers=[CPU])
+
+
+def bound_runs(opened, *, graphs: bool, sizes=(1, 2, 5)) -> BoundRuns:
     assert BoundRuns.fits(opened)
     return BoundRuns(onnxruntime, opened, ("cpu", 0), graphs=graphs, sizes=sizes)
+
+
+def run(opened, values: np.ndarray) -> dict[str, np.ndarray]:
+    names = [output.name for output in opened.get_outputs()]
+    return dict(zip(names, opened.run(names, {"windows": values}), strict=True))
 
 
 @pytest.mark.parametrize("graphs", [False, True])
 @settings(max_examples=12, deadline=None)
 @given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=4), seed=st.integers(0, 99))
-def test_bound_runs_equal_plain_ones(kwmlp, graphs: bool, counts: list[int], seed: int) -> None:
-    runs = bound_runs(kwmlp, graphs=graphs)
+def test_bound_runs_equal_plain_ones(opened, graphs: bool, counts: list[int], seed: int) -> None:
+    runs = bound_runs(opened, graphs=graphs)
     rng = np.random.default_rng(seed)
     for count in counts:  # what one run leaves in the buffers must not come into the next
         values = rng.standard_normal((count, WINDOW)).astype(np.float32)
-        found = runs.run(values, kwmlp._session.outputs)
-        expected = kwmlp._session.run(values)
+        expected = run(opened, values)
+        found = runs.run(values, list(expected))
         for array, wanted in zip(found, expected.values(), strict=True):
             np.testing.assert_array_equal(array, wanted)
 
 
-def test_the_largest_size_is_the_block_of_gpus() -> None:
-    assert SIZES[-1] == model_module._GPU_BLOCK
-    assert list(SIZES) == sorted(SIZES)
-
-
-def test_each_choice_of_outputs_has_its_own_binding(kwmlp, noise) -> None:
-    runs = bound_runs(kwmlp, graphs=False)
+def test_each_choice_of_outputs_has_its_own_binding(opened, noise) -> None:
+    runs = bound_runs(opened, graphs=False)
     values = noise(2, WINDOW)
-    everything = kwmlp._session.run(values)
+    everything = run(opened, values)
     for chosen in (["mfcc"], ["keyword_logits", "mfcc"], ["frame_embeddings"], ["mfcc"]):
         found = runs.run(values, chosen)
         assert len(found) == len(chosen)
@@ -62,8 +74,8 @@ def test_each_choice_of_outputs_has_its_own_binding(kwmlp, noise) -> None:
             np.testing.assert_array_equal(array, everything[name])
 
 
-def test_results_stay_when_the_buffers_are_used_again(kwmlp, noise) -> None:
-    runs = bound_runs(kwmlp, graphs=False)
+def test_results_stay_when_the_buffers_are_used_again(opened, noise) -> None:
+    runs = bound_runs(opened, graphs=False)
     first = runs.run(noise(2, WINDOW), OUTPUTS)[0]
     kept = first.copy()
     runs.run(noise(2, WINDOW, seed=1), OUTPUTS)
@@ -71,40 +83,37 @@ def test_results_stay_when_the_buffers_are_used_again(kwmlp, noise) -> None:
 
 
 @pytest.mark.parametrize("graphs", [False, True])
-def test_many_threads_may_run_at_once(kwmlp, noise, graphs: bool) -> None:
-    runs = bound_runs(kwmlp, graphs=graphs)
+def test_many_threads_may_run_at_once(opened, noise, graphs: bool) -> None:
+    runs = bound_runs(opened, graphs=graphs)
     inputs = [noise(1 + seed % 5, WINDOW, seed=seed) for seed in range(16)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(runs.run, inputs, [OUTPUTS] * len(inputs)))
     for values, outputs in zip(inputs, found, strict=True):
-        np.testing.assert_array_equal(outputs[0], kwmlp._session.run(values)["frame_embeddings"])
+        np.testing.assert_array_equal(outputs[0], run(opened, values)["frame_embeddings"])
 
 
-def test_recorded_runs_are_all_made_on_one_thread(kwmlp, noise, monkeypatch) -> None:
-    runs = bound_runs(kwmlp, graphs=True)
-    seen = set()
-    whole = runs._run
+class Watched:
+    """A session that keeps on which threads it ran."""
 
-    def watched(*arguments):
-        seen.add(threading.get_ident())
-        return whole(*arguments)
+    def __init__(self, inner) -> None:
+        self.inner, self.threads = inner, []
 
-    monkeypatch.setattr(runs, "_run", watched)
-    threads = [
-        threading.Thread(target=runs.run, args=(noise(1, WINDOW), OUTPUTS)) for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 1
-    assert threading.get_ident() not in seen
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def run_with_iobinding(self, *arguments) -> None:
+        self.threads.append(threading.get_ident())
+        self.inner.run_with_iobinding(*arguments)
 
 
-def test_graphs_with_other_moving_shapes_are_not_bound(kwmlp) -> None:
-    halves = kwmlp.halves()
-    assert not BoundRuns.fits(halves._front._session)
-    assert BoundRuns.fits(halves._encoder._session)
+def test_recorded_runs_are_all_made_on_one_thread(opened, noise) -> None:
+    watched = Watched(opened)
+    runs = bound_runs(watched, graphs=True)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(runs.run, [noise(1, WINDOW)] * 9, [OUTPUTS] * 9))
+    assert len(watched.threads) == 9
+    assert len(set(watched.threads)) == 1
+    assert threading.get_ident() not in watched.threads
 
 
 # ---- the CUDA provider, pretended to ----
@@ -114,6 +123,7 @@ class PretendedCuda:
     """A session on the CPU that says it is on CUDA, and keeps what it was asked for."""
 
     asked: ClassVar[list[dict[str, object]]] = []
+    bound: ClassVar[list[int]] = []
 
     def __init__(self, graph, options, providers, **rest) -> None:
         [(name, chosen)] = providers
@@ -122,7 +132,6 @@ class PretendedCuda:
         self.asked.append(dict(chosen))
         self.chosen = {key: str(value) for key, value in chosen.items()}
         self.inner = RealSession(graph, options_without_strictness(options), providers=[CPU])
-        self.bound = 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
@@ -137,8 +146,8 @@ class PretendedCuda:
         return {CUDA: self.chosen}
 
     def run_with_iobinding(self, binding, options) -> None:
-        self.bound += 1
-        assert int(options.get_run_config_entry("gpu_graph_id")) in SIZES
+        self.bound.append(1)
+        assert int(options.get_run_config_entry("gpu_graph_id")) > 0
         self.inner.run_with_iobinding(binding, options)
 
 
@@ -159,6 +168,7 @@ def cuda(monkeypatch) -> type[PretendedCuda]:
         return real(shape, kind, "cpu", 0)
 
     monkeypatch.setattr(PretendedCuda, "asked", [])
+    monkeypatch.setattr(PretendedCuda, "bound", [])
     monkeypatch.setattr(onnxruntime, "InferenceSession", PretendedCuda)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", on_cpu)
@@ -181,7 +191,8 @@ def test_cuda_gets_its_options_and_is_bound(
     assert cuda.asked == [{"device_id": 1, **expected}]
     audio = np.random.default_rng(0).standard_normal((3, 40_000))
     np.testing.assert_array_equal(model.scene_embeddings(audio), kwmlp.scene_embeddings(audio))
-    assert model._session._session.bound > 1  # trying out is one
+    assert len(cuda.bound) > 1  # trying out is one
+    assert model.block == SIZES[-1]
 
 
 def test_cuda_as_a_provider_is_bound_too(checkpoints, cuda, kwmlp, noise) -> None:
@@ -189,9 +200,22 @@ def test_cuda_as_a_provider_is_bound_too(checkpoints, cuda, kwmlp, noise) -> Non
     model = load_model(checkpoints["kwmlp"], providers=[(CUDA, chosen)])
     audio = noise(1, 16_000)
     np.testing.assert_array_equal(model.scene_embeddings(audio), kwmlp.scene_embeddings(audio))
-    assert model._session._session.bound == 1
+    assert len(cuda.bound) == 1
+
+
+def test_graphs_need_fixed_shapes(cuda) -> None:
+    shape = ["n", "any"]
+    made = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "moving",
+        [helper.make_tensor_value_info("x", 1, shape)],
+        [helper.make_tensor_value_info("y", 1, shape)],
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    graph = helper.make_model(made, opset_imports=opsets, ir_version=10).SerializeToString()
+    Session(graph, {}, providers=[(CUDA, {})])
     with pytest.raises(OptionError, match="fixed shapes"):
-        model.halves()
+        Session(graph, {}, providers=[(CUDA, {"enable_cuda_graph": 1})])
 
 
 def test_a_gpu_that_fails_when_it_computes_is_an_error(checkpoints, cuda, monkeypatch) -> None:
@@ -212,17 +236,15 @@ def test_options_of_cuda_are_refused_elsewhere(
         load_model(checkpoints["kwmlp"], device=device, **{option: True})
 
 
-def test_halves_compute_on_the_same_device(checkpoints, cuda) -> None:
-    model = load_model(checkpoints["kwmlp"], device="cuda:1", tf32=True, cuda_graphs=True)
-    cuda.asked.clear()
-    model.halves()
-    assert cuda.asked == [{"device_id": 1, "use_tf32": 1}] * 2
-
-
-def test_fork_keeps_the_options(checkpoints, cuda) -> None:
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_fork_keeps_the_options(checkpoints, cuda, noise) -> None:
     model = load_model(checkpoints["kwmlp"], device="cuda:1", tf32=True)
+    audio = noise(1, 16_000)
+    expected = model.scene_embeddings(audio)
     cuda.asked.clear()
-    model._pid = -1  # as after a fork
-    model._current_session()
-    assert cuda.asked == [{"device_id": 1, "use_tf32": 1}]
-    assert CUDA in model.providers
+    pid = os.fork()
+    if pid == 0:
+        same = np.array_equal(model.scene_embeddings(audio), expected)
+        opened = cuda.asked == [{"device_id": 1, "use_tf32": 1}] and CUDA in model.providers
+        os._exit(0 if same and opened else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -20,7 +20,7 @@ from hearaudiomlp import Model, keywordfiles, load_model
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli.main import main
 from hearaudiomlp.embed import Failed
-from hearaudiomlp.errors import OptionError
+from hearaudiomlp.errors import AudioFileError, OptionError
 from hearaudiomlp.keywordfiles import Spotted, spot_files
 from hearaudiomlp.keywords import hits
 from hearaudiomlp.keywords.hits import Hit, HitFinder, find_hits
@@ -234,7 +234,9 @@ def test_bad_files_do_not_stop_the_others(kwmlp: Model, tmp_path: Path) -> None:
 def test_a_long_file_takes_no_more_memory_than_a_short_one(kwmlp, tmp_path, monkeypatch) -> None:
     peaks = []
     monkeypatch.setattr(
-        type(kwmlp), "encode", lambda _, block: {"keyword_logits": np.zeros((len(block), 35), "f4")}
+        type(kwmlp),
+        "encode",
+        lambda _, block, names: {"keyword_logits": np.zeros((len(block), 35), "f4")},
     )
     for minutes in (1, 5):
         soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 60 * minutes, "i2"), 16000)
@@ -267,7 +269,7 @@ def three_hits(monkeypatch, checkpoints) -> list[str]:
 
     def spot(paths, model, **_):
         for path in paths:
-            problem = keywordfiles.AudioFileError(f"{path}: bad")
+            problem = AudioFileError(f"{path}: bad")
             yield Failed(path, problem) if "bad" in path else Spotted(path, 61.25, hits)
 
     monkeypatch.setattr(keywordfiles, "spot_files", spot)

@@ -59,8 +59,8 @@ def test_only_numpy_and_onnxruntime_are_imported(slim: Environment, script: Path
 )
 def test_parity(slim: Environment, shared: Path, module: str, checkpoint: str) -> None:
     comparison = str(shared / "reference" / "compare.py")
-    told = slim.run(comparison, module, str(shared / "checkpoints" / checkpoint))
-    assert "76 of 76" in told
+    printed = slim.run(comparison, module, str(shared / "checkpoints" / checkpoint))
+    assert "76 of 76" in printed
 
 
 def test_commands_name_the_missing_extra(slim: Environment, checkpoints) -> None:
@@ -72,19 +72,19 @@ def test_commands_name_the_missing_extra(slim: Environment, checkpoints) -> None
 
     folder, checkpoint = slim.folder / "bin", str(checkpoints["kwmlp"])
     sample = str(ROOT / "samples" / "words.flac")
-    told = fails(
+    printed = fails(
         str(folder / "hearaudiomlp"), "embed", sample, "--model", checkpoint, "-o", "/tmp/x.npz"
     )
-    assert "pip install 'hearaudiomlp[audio]'" in told
-    told = fails(str(folder / "hearaudiomlp-export"), checkpoint, "-o", "/tmp/x.onnx")
-    assert "pip install 'hearaudiomlp[cpu,export]'" in told
-    told = subprocess.run(
+    assert "pip install 'hearaudiomlp[audio]'" in printed
+    printed = fails(str(folder / "hearaudiomlp-export"), checkpoint, "-o", "/tmp/x.onnx")
+    assert "pip install 'hearaudiomlp[cpu,export]'" in printed
+    printed = subprocess.run(
         [str(folder / "hearaudiomlp"), "info", checkpoint],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert "424,811" in told
+    assert "424,811" in printed
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
@@ -129,15 +129,15 @@ def test_installed_wheel_works_without_network(wheel: Path, tmp_path: Path) -> N
     environment = Environment(tmp_path / "env", f"{wheel}[cpu,audio]")
     sample, offline = str(ROOT / "samples" / "words.flac"), ("unshare", "-rn")
     command = ("-m", "hearaudiomlp")
-    told = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
-    assert "words.npz: 1 file, 6.4 s, kwmlp on cpu" in told
+    printed = environment.run(*command, "embed", sample, "-o", "words.npz", prefix=offline)
+    assert "words.npz: 1 file, 6.4 s, kwmlp on cpu" in printed
     assert (environment.folder / "words.npz").stat().st_size > 100_000
-    told = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
-    assert [line.split("\t")[2] for line in told.splitlines()] == [
+    printed = environment.run(*command, "keywords", sample, "--labels", prefix=offline)
+    assert [line.split("\t")[2] for line in printed.splitlines()] == [
         "marvin", "seven", "happy", "stop",
     ]  # fmt: skip
-    told = environment.run(*command, "info", "--encoder", "audiomae", prefix=offline)
-    assert "bundled with this installation" in told
+    printed = environment.run(*command, "info", "--encoder", "audiomae", prefix=offline)
+    assert "bundled with this installation" in printed
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")

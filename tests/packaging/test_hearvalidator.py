@@ -22,6 +22,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def test_it_says_looks_good(environment: Environment, checkpoints, module: str, name: str) -> None:
     path: Path = checkpoints[name]
     arguments = (f"hearaudiomlp.torch.{module}", "--model", str(path), "--device", "cpu")
-    told = environment.run("-m", "hearvalidator.validate", *arguments)
-    assert told.splitlines()[-1] == "Looks good!", told
-    assert "Received torch Module: TorchModel" in told
+    printed = environment.run("-m", "hearvalidator.validate", *arguments)
+    assert printed.splitlines()[-1] == "Looks good!", printed
+    assert "Received torch Module: TorchModel" in printed

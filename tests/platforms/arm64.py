@@ -2,6 +2,7 @@
 """Run a Python command on an emulated 64-bit ARM machine, with the published aarch64 wheels.
 
     arm64.py FOLDER SCRIPT.py ARGUMENTS ...
+    arm64.py FOLDER -m MODULE ARGUMENTS ...
 
 FOLDER is filled on first use: Debian's Python for arm64 and its libraries, unpacked and not
 installed, the wheels of numpy and onnxruntime of the versions that this Python has, and QEMU's
@@ -102,7 +103,12 @@ def command(folder: Path, arguments: Sequence[str]) -> tuple[list[str], dict[str
     root = folder / "arm64"
     line = [str(folder / EMULATOR), "-cpu", "cortex-a72"]
     line += ["-L", str(root), str(root / "usr" / "bin" / "python3.11"), *arguments]
-    paths = [str(folder / "wheels"), str(ROOT / "runtime"), os.environ.get("PYTHONPATH", "")]
+    paths = [
+        str(folder / "wheels"),
+        str(ROOT),
+        str(ROOT / "runtime"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
     return line, {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 

@@ -1,14 +1,16 @@
 """Which files a table is made of, and how they are cut into units."""
 
 import io
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp.errors import AudioFileNotFoundError
+from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
 from hearaudiomlp.table.find import AudioPath, Skipped, find
 from hearaudiomlp.table.listing import Listing
 
@@ -49,6 +51,79 @@ def test_lists_and_standard_input(recordings, tmp_path, monkeypatch) -> None:
         assert found("-") == names
     with pytest.raises(AudioFileNotFoundError, match=r"no list .*gone\.txt"):
         found(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-16-be-mark"],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lists_of_any_encoding(recordings, tmp_path, encoding, line_end) -> None:
+    names = [f"{recordings}/b.wav", f"{recordings}/c d/ü.wav", f"{recordings}/a/z.flac"]
+    text = line_end.join([*names, ""])
+    if encoding == "utf-16-be-mark":
+        data = b"\xfe\xff" + text.encode("utf-16-be")
+    else:
+        data = text.encode(encoding)
+    (tmp_path / "list.txt").write_bytes(data)
+    assert found(tmp_path / "list.txt") == names
+
+
+def test_a_carriage_return_may_be_in_a_name(tmp_path) -> None:
+    names = [tmp_path / "a\rb.wav", tmp_path / "c.wav"]
+    for name in names:
+        name.touch()
+    (tmp_path / "list.txt").write_text("\n".join(map(str, names)), newline="")
+    assert found(tmp_path / "list.txt") == [str(name) for name in names]
+
+
+def test_names_in_a_list_may_be_bytes_that_are_no_text(tmp_path) -> None:
+    odd = os.fsencode(tmp_path) + b"/w\xe9\x1b.wav"
+    Path(os.fsdecode(odd)).touch()
+    (tmp_path / "list.txt").write_bytes(odd + b"\n")
+    assert found(tmp_path / "list.txt") == [os.fsdecode(odd)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)),
+        "käse.wav\nbär.wav\n".encode("latin-1"),
+        b"\xff\xfe\x61\xd8\x61\xd8",  # half of a pair
+        b"\xef\xbb\xbf\xff\xfe",
+        b"\x1f\x8b\x08\x00" + bytes(50),
+    ],
+)
+def test_what_is_no_list_is_refused(tmp_path, data) -> None:
+    (tmp_path / "list.txt").write_bytes(data)
+    with pytest.raises(AudioFileError, match=r"list\.txt is no list of paths in UTF-8 or UTF-16"):
+        found(tmp_path / "list.txt")
+
+
+def test_lists_that_would_be_waited_for(tmp_path, monkeypatch) -> None:
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(AudioFileError, match="a pipe or device"):
+        found(tmp_path / "list.txt")
+    monkeypatch.setattr("hearaudiomlp.table.find.LONGEST_LIST", 1000)
+    endless = SimpleNamespace(buffer=SimpleNamespace(read=lambda size: size * b"y"))
+    monkeypatch.setattr(sys, "stdin", endless)
+    with pytest.raises(AudioFileError, match="standard input has over 1,000 bytes"):
+        found("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(AudioFileNotFoundError, match="standard input is closed"):
+        found("-")
+
+
+def test_links_that_lead_back_are_gone_through_once(recordings) -> None:
+    for name in ("a", "c d"):
+        for loop in range(3):
+            (recordings / name / f"loop{loop}").symlink_to(recordings)
+    (recordings / "self.md").symlink_to("self.md")
+    (recordings / "self.wav").symlink_to("self.wav")
+    assert [path for path in found(f"{recordings}/**/*.wav") if "self" not in path] == [
+        f"{recordings}/{name}" for name in ("a.b/x.wav", "b.wav", "c d/ü.wav")
+    ]
+    assert len(found(recordings)) == 6  # with the link to itself, to be reported
 
 
 def test_links_to_folders_are_not_followed(recordings) -> None:

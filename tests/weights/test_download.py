@@ -1,5 +1,7 @@
 """Downloads from a server on this machine that misbehaves in every way."""
 
+import contextlib
+import gzip
 import hashlib
 import http.server
 import os
@@ -127,6 +129,32 @@ class Server:
             def nothing(self) -> None:
                 pass
 
+            def drip(self) -> None:
+                """Send a header without end, a byte at a time."""
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+                with contextlib.suppress(OSError):
+                    while not outer.gate.wait(0.05):
+                        self.wfile.write(b"a")
+
+            def continued(self) -> None:
+                with contextlib.suppress(OSError):
+                    while not outer.gate.is_set():
+                        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+            def headers_without_end(self) -> None:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                with contextlib.suppress(OSError):
+                    while not outer.gate.is_set():
+                        self.wfile.write(b"X: " + b"a" * 60_000 + b"\r\n")
+
+            def compressed(self) -> None:
+                content = gzip.compress(CONTENT)
+                self.head(length=len(content), **{"Content-Encoding": "gzip"})
+                self.wfile.write(content)
+
+            def escapes(self) -> None:
+                self.wfile.write(b"HTTP/1.1 404 N\x1b]0;pwned\x07\r\nContent-Length: 0\r\n\r\n")
+
             def nonsense(self) -> None:
                 self.wfile.write(b"\x16\x03 no HTTP at all\r\n\r\n")
 
@@ -229,6 +257,11 @@ FAILURES = {
     "missing": (DownloadError, "answers 404 Not Found"),
     "broken": (DownloadError, "answers 500 Internal Server Error"),
     "circle": (DownloadError, "redirects"),
+    "drip": (DownloadTimeoutError, "comes at 0 bytes a second"),
+    "continued": (DownloadTimeoutError, "comes at 0 bytes a second"),
+    "headers_without_end": (DownloadError, "127.0.0.1"),
+    "compressed": (WrongDownloadError, "it is compressed"),
+    "escapes": (DownloadError, r"answers 404 N\\x1b\]0;pwned\\x07"),
     "elsewhere": (DownloadError, "redirects to http://localhost"),
 }
 
@@ -275,6 +308,26 @@ def test_a_cache_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "kwmlp.pth").mkdir()
     with pytest.raises(CacheError, match=r"kwmlp\.pth can't be written"):
         download.pull(server.checkpoint("good"), folder=tmp_path)
+
+
+def test_a_link_s_target_is_never_written_to(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "kwmlp.pth").symlink_to("precious")
+    assert download.pull(server.checkpoint("good"), folder=tmp_path)[1]
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert not (tmp_path / "kwmlp.pth").is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_is_no_ordinary_file_stays(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a" / "kwmlp.pth")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "kwmlp.pth").symlink_to("/dev/zero")
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        with pytest.raises(CacheError, match="no ordinary file"):
+            download.pull(server.checkpoint("good"), folder=folder)
+    assert server.requests == []
 
 
 def run_pull(server: Server, folder: Path, behaviour: str, **options: object) -> subprocess.Popen:

@@ -1,9 +1,9 @@
 /** What this copy of the page offers. All addresses are relative to the page. */
 
-/** Models to choose from; the first one is loaded with the page. */
+/** Models to choose from; the first one is loaded with the page, the others by `?model=name` too. */
 export const MODELS = [
-  { url: "models/kwmlp-pipeline-float16.onnx", title: "KW-MLP: 35 keywords, 64 values every 10 ms" },
-  { url: "models/audiomae-pipeline-float16.onnx", title: "AudioMAE: 8 values every 10 ms" },
+  { name: "kwmlp", url: "models/kwmlp-pipeline-float16.onnx", title: "KW-MLP: 35 keywords, 64 values every 10 ms" },
+  { name: "audiomae", url: "models/audiomae-pipeline-float16.onnx", title: "AudioMAE: 8 values every 10 ms" },
 ];
 
 /** Where `npm install` put ONNX Runtime. */
@@ -11,3 +11,6 @@ export const RUNTIME = {
   script: "vendor/ort.wasm.bundle.min.mjs",
   wasm: "vendor/ort-wasm-simd-threaded.wasm",
 };
+
+/** A sound to try the page with. */
+export const SAMPLE = "vendor/sentence.flac";

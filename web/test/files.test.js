@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { recordedRate } from "../page/lib/audiofile.js";
 import { readMetadata } from "../page/lib/onnxfile.js";
-import { npz } from "../page/save.js";
+import { recordedRate } from "../page/sound/decode.js";
+import { toCsv, toLabelTrack } from "../page/sound/export.js";
+import { npz } from "../page/sound/npz.js";
 
 function bytes(...parts) {
   return Uint8Array.from(
@@ -57,4 +58,10 @@ test("an .npz has the bytes of zip and npy", async () => {
   assert.ok(text.includes("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }"));
   assert.equal((text.indexOf("\n") + 1 - text.indexOf("\x93NUMPY")) % 64, 0);
   assert.equal(text.indexOf("PK\x01\x02"), new DataView(file.buffer).getUint32(file.length - 6, true));
+});
+
+test("words as a table and as a label track", async () => {
+  const words = [{ word: 'a "b", c', start: 0.25, end: 1, probability: 0.91234 }];
+  assert.equal(await toCsv(words).text(), 'start,end,word,probability\r\n0.250,1.000,"a ""b"", c",0.9123\r\n');
+  assert.equal(await toLabelTrack(words).text(), '0.250000\t1.000000\ta "b", c\n');
 });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { embed, HearAudioMLPError, loadModel } from "../index.js";
+import { openGraph } from "../tools/runtimes.js";
 
 const models = process.env.HEARAUDIOMLP_WEB_MODELS;
 const skip = models ? false : "HEARAUDIOMLP_WEB_MODELS names no folder with models";
@@ -57,24 +58,27 @@ for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
           assert.equal(result.scene.length, scene);
           assert.equal(result.logits.length, result.logitTimes.length * words);
           if (frames > 1) assert.deepEqual([...result.timestamps.slice(0, 2)], [10, 20]);
+          assert.equal(result.levels.length, frames * 40);
           for (const values of [result.embeddings, result.scene, result.logits]) {
             assert.ok(values.every(Number.isFinite));
           }
         }
       });
 
-      test("blocks of windows give what one run gives", async () => {
-        // One window more than a block, ends that fall into the padding, and several blocks.
-        for (const length of [255_681, 255_900, 17 * 16_000, 40 * 16_000 + 777]) {
+      test("the encoder and the steps around it give what the file's whole graph gives", async () => {
+        const graph = await openGraph(join(models, `${name}.onnx`), runtime);
+        // Ends that fall into the padding, blocks that are full or have one window more.
+        for (const length of [1_000, 15_680, 15_681, 8 * 16_000 - 320, 255_900, 40 * 16_000 + 777]) {
           const sound = noise(length);
-          const whole = await model.run(sound);
-          const blocks = await model.embed(sound, { hop: 1 });
-          assert.ok(distance(blocks.embeddings, whole.embeddings) < 1e-5);
-          assert.ok(distance(blocks.scene, whole.scene) < 1e-5);
-          const inside = blocks.logits.length; // not those that begin in the last half second
+          const whole = await graph.run(sound);
+          const parts = await model.embed(sound, { hop: 1 });
+          assert.ok(distance(parts.embeddings, whole.embeddings) < 1e-5);
+          assert.ok(distance(parts.scene, whole.scene) < 1e-5);
+          const inside = parts.logits.length; // not those that begin in the last half second
           assert.ok(whole.logits.length - inside <= words);
-          assert.ok(distance(blocks.logits, whole.logits.subarray(0, inside)) < 1e-5);
+          assert.ok(distance(parts.logits, whole.logits.subarray(0, inside)) < 1e-5);
         }
+        await graph.close();
       });
 
       test("every keyword window is the bare second of sound at its time", async () => {
@@ -88,7 +92,7 @@ for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
             const begin = Math.round(logitTimes[i] * 16_000);
             const bare = new Float32Array(16_000);
             bare.set(sound.subarray(Math.max(0, begin), begin + 16_000), Math.max(0, -begin));
-            const alone = await model.run(bare);
+            const alone = await model.encode(bare);
             const row = logits.subarray(i * words, (i + 1) * words);
             assert.ok(distance(row, alone.logits) < 1e-5, `window ${i} at ${logitTimes[i]} s`);
           }
@@ -113,6 +117,17 @@ for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
         assert.equal(shares.at(-1), 1);
       });
 
+      test("a signal stops it within a block", async () => {
+        const controller = new AbortController();
+        const shares = [];
+        const progress = (share) => {
+          shares.push(share);
+          if (shares.length === 2) controller.abort();
+        };
+        await assert.rejects(model.embed(noise(60 * 16_000), { signal: controller.signal, progress }), { name: "AbortError" });
+        assert.equal(shares.length, 2);
+      });
+
       test("audio that is none is refused", async () => {
         const broken = [
           Int16Array.of(1, 2),
@@ -125,8 +140,12 @@ for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
           await assert.rejects(model.embed(audio), { name: "HearAudioMLPError", code: "audio" });
         }
         for (const hop of [0, 0.3, 2, -1, NaN]) {
-          await assert.rejects(model.embed(noise(10), { hop }), { code: "audio" });
+          await assert.rejects(model.embed(noise(10), { hop }), { code: "option" });
         }
+        for (const options of [{ threshold: 2 }, { threshold: "0.5" }, { hits: 0 }, { hits: 1.5 }, { hop: "1" }]) {
+          await assert.rejects(model.embed(noise(10), options), { name: "HearAudioMLPError", code: "option" });
+        }
+        await assert.rejects(model.embed(["1", "2"]), { code: "audio" });
       });
 
       test("audio that wasn't scaled is computed, with a warning", async () => {
@@ -161,6 +180,23 @@ test("models and runtimes that are none", async () => {
   assert.ok(new HearAudioMLPError("audio", "x") instanceof Error);
 });
 
-test("a graph of single windows is refused by name", { skip: !process.env.HEARAUDIOMLP_WEB_WINDOWS }, async () => {
-  await assert.rejects(loadModel(process.env.HEARAUDIOMLP_WEB_WINDOWS), /--interface pipeline/);
+test("a file of windows gives what one of the whole pipeline gives", { skip }, async () => {
+  for (const name of ["kwmlp", "audiomae"]) {
+    const pipeline = await loadModel(join(models, `${name}.onnx`));
+    const windows = await loadModel(join(models, `${name}-windows.onnx`));
+    const sound = noise(50_000);
+    const [a, b] = [await pipeline.embed(sound), await windows.embed(sound)];
+    for (const key of ["embeddings", "scene", "logits", "levels"]) assert.deepEqual(a[key], b[key], key);
+    await pipeline.close();
+    await windows.close();
+  }
+});
+
+test("options that are none", async () => {
+  for (const threads of [0, 1.5, "2", -1]) {
+    await assert.rejects(loadModel("model.onnx", { threads }), { name: "HearAudioMLPError", code: "option" });
+  }
+  for (const file of [undefined, 7, {}, []]) {
+    await assert.rejects(loadModel(file), { name: "HearAudioMLPError", code: "file" });
+  }
 });

@@ -1,15 +1,15 @@
 /**
- * The page in Debian's Chromium, served under a path of its own. HEARAUDIOMLP_WEB_MODELS names a
- * folder with kwmlp.onnx and audiomae.onnx; HEARAUDIOMLP_WEB_SENTENCE a WAV file for the fake
- * microphone, and HEARAUDIOMLP_WEB_WORDS the words that the model has to find in it.
+ * The page in Debian's Chromium. HEARAUDIOMLP_WEB_MODELS names a folder with kwmlp.onnx and
+ * audiomae.onnx.
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
+<<<<<<< HEAD
 import { EXECUTABLE, hasBrowser, launch } from "../tools/browser.js";
 import { serve } from "../tools/serve.js";
 
@@ -89,88 +89,173 @@ const colours = (page, id) =>
 async function picture(page, name) {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
+=======
+import { colours, complaint, computed, files, models, picture, pictures, ready, skip, toneFile, visit } from "../tools/visit.js";
+>>>>>>> d7bf85b (web: do everything heavy in the page's thread, and open sounds in one place)
 
 describe("the page", { skip }, () => {
   let visited;
   let page;
   before(async () => {
-    visited = await visit({ viewport: { width: 1180, height: 900 } });
+    visited = await visit({ viewport: { width: 1280, height: 900 } });
     page = visited.page;
     await ready(page);
   });
-  after(() => visited.leave());
+  after(() => visited?.leave());
 
-  test("a sound file is drawn, and every array of it can be saved", async () => {
-    const file = { name: "tone.wav", mimeType: "audio/wav", buffer: wav(44_100, tone(44_100, 3)) };
-    await page.setInputFiles("#open", file);
+  const open = (file) => page.setInputFiles("#open", file);
+  const download = async (button) => {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
+    return { name: file.suggestedFilename(), content: readFileSync(await file.path()) };
+  };
+
+  test("a sound file is drawn, and saved in every form", async () => {
+    await open(toneFile("tone.wav", 3, 44_100));
     await computed(page, "tone.wav");
-    await page.evaluate(() => new Promise(requestAnimationFrame));
     for (const id of ["spectrogram", "embedding"]) assert.ok((await colours(page, id)) > 50, id);
     const label = await page.getAttribute("#embedding", "aria-label");
     assert.equal(label, "Embedding of tone.wav, 3.0 seconds: 300 frames of 64 values");
-    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
-    assert.equal(download.suggestedFilename(), "tone.kwmlp.npz");
-    const saved = readFileSync(await download.path());
-    for (const key of ["timestamp_embeddings", "timestamps", "scene_embeddings", "offsets"]) {
-      assert.ok(saved.includes(`${key}.npy`), key);
-    }
-    assert.ok(saved.includes("'shape': (300, 64)"));
-    if (pictures) writeFileSync(join(pictures, "tone.kwmlp.npz"), saved);
+    const npz = await download("#save");
+    assert.equal(npz.name, "tone.kwmlp.npz");
+    const wav = await download("#save-wav");
+    assert.equal(wav.name, "tone.16k.wav");
+    assert.equal(wav.content.length, 44 + 2 * 48_000);
+    const csv = await download("#save-csv");
+    assert.match(csv.content.toString(), /^start,end,word,probability\r\n/);
+    assert.equal((await download("#save-labels")).name, "tone.labels.txt");
   });
 
-  test("a long sound has a position, for the keyboard too", async () => {
-    const file = { name: "long.wav", mimeType: "audio/wav", buffer: wav(8_000, tone(8_000, 40)) };
-    await page.setInputFiles("#open", file);
+  test("a position moves view and playing, for the keyboard and the pointer", async () => {
+    await open(toneFile("long.wav", 40, 8_000));
     await computed(page, "long.wav");
     await page.focus("#position");
     await page.keyboard.press("End");
-    const text = await page.getAttribute("#position", "aria-valuetext");
-    assert.match(text, /^from (2[5-9]|3\d)\.\d seconds on$/);
+    assert.equal(await page.getAttribute("#position", "aria-valuetext"), "40.0 of 40.0 s");
+    await page.keyboard.press("Home");
+    for (let i = 0; i < 50; i++) await page.keyboard.press("ArrowRight");
+    assert.equal(await page.textContent("#position-value"), "5.0 of 40.0 s");
+    const { width } = await page.locator("#pictures").boundingBox();
+    await page.click("#pictures", { position: { x: width / 2, y: 60 } });
+    const position = async () => parseFloat(await page.textContent("#position-value"));
+    const pointed = await position();
+    assert.ok(pointed > 5.3 && pointed < 6.7, String(pointed));
+    await page.click("#play");
+    await page.waitForFunction((at) => parseFloat(document.getElementById("position-value").textContent) > at + 0.2, pointed);
+    assert.equal(await page.textContent("#play"), "Pause");
+    await page.click("#play");
+    assert.equal(await page.textContent("#play"), "Play");
+    const paused = await position();
+    await page.waitForTimeout(300);
+    assert.equal(await position(), paused);
+    assert.ok(paused > pointed && paused < 30, String(paused));
   });
 
-  test("files that are no sound are named, and the page goes on", async () => {
-    const file = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("not a sound") };
-    await page.setInputFiles("#open", file);
-    await page.waitForSelector("#problem:visible");
-    assert.match(await page.textContent("#problem"), /^notes\.txt is no sound file/);
-    await page.setInputFiles("#open", { name: "e.wav", mimeType: "", buffer: Buffer.alloc(0) });
-    await page.waitForFunction(() => document.getElementById("problem").textContent.startsWith("e.wav"));
-    await page.setInputFiles("#open", { name: "ok.wav", mimeType: "", buffer: wav(16_000, tone(16_000, 0.5)) });
-    await computed(page, "ok.wav");
+  test("files that are no sound are named, and what was there stays", async () => {
+    await open(toneFile("good.wav", 1));
+    await computed(page, "good.wav");
+    const cut = toneFile("cut.wav", 1);
+    cut.buffer = cut.buffer.subarray(0, 20_000);
+    const broken = [
+      [{ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("not a sound") }, /^notes\.txt is not a sound file/],
+      [{ name: "empty.wav", mimeType: "audio/wav", buffer: Buffer.alloc(0) }, /^empty\.wav is not a sound file/],
+      [cut, /^cut\.wav: cut off: its header promises 32,044 bytes and there are 20,000/],
+    ];
+    for (const [file, message] of broken) {
+      await open(file);
+      await complaint(page, message);
+      assert.match(await page.textContent("#status"), /^good\.wav: 1\.0 s/);
+      assert.ok(await page.isEnabled("#save"));
+      const saved = await download("#save");
+      assert.equal(saved.name, "good.kwmlp.npz");
+      if (!pictures) continue;
+      writeFileSync(join(pictures, saved.name), saved.content); // test_web.py reads both
+      writeFileSync(join(pictures, "good.wav"), toneFile("good.wav", 1).buffer);
+    }
+    await open(toneFile("next.wav", 0.5));
+    await computed(page, "next.wav");
     assert.ok(await page.isHidden("#problem"));
   });
 
-  test("another model, and one that is none", async () => {
-    const junk = { name: "junk.onnx", mimeType: "", buffer: Buffer.from("junk junk junk") };
-    await page.setInputFiles("#model-file", junk);
-    await page.waitForSelector("#problem:visible");
-    assert.match(await page.textContent("#problem"), /not an ONNX file/);
+  test("a sound without samples is a sound", async () => {
+    await open(toneFile("nothing.wav", 0));
+    await computed(page, "nothing.wav");
+    assert.match(await page.textContent("#status"), /^nothing\.wav: 0\.0 s/);
+    assert.ok(await page.isEnabled("#save"));
+  });
+
+  test("the newest file wins, and Cancel keeps what was there", async () => {
+    await open(toneFile("good.wav", 1));
+    await computed(page, "good.wav");
+    await open(toneFile("longer.wav", 240));
+    await page.waitForSelector("#cancel:visible");
+    assert.ok(await page.isEnabled("#save")); // of what is shown
+    assert.equal((await download("#save")).name, "good.kwmlp.npz");
+    await open(toneFile("newer.wav", 2));
+    await computed(page, "newer.wav");
+    await page.waitForTimeout(500);
+    assert.match(await page.textContent("#status"), /^newer\.wav: 2\.0 s/);
+    await open(toneFile("longer.wav", 240));
+    await page.waitForSelector("#cancel:visible");
+    await page.click("#cancel");
+    await computed(page, "newer.wav");
+    assert.ok(await page.isHidden("#busy"));
+    assert.ok(await page.isHidden("#problem"));
+  });
+
+  test("another model: words are hidden, one's own file is shown as chosen, and none changes nothing", async () => {
+    await open(toneFile("ok.wav", 1));
+    await computed(page, "ok.wav");
+    await page.click("summary:has-text('Settings')");
+    await page.setInputFiles("#model-file", { name: "junk.onnx", mimeType: "", buffer: Buffer.from("junk junk junk") });
+    await complaint(page, /not an ONNX file/);
     assert.equal(await page.getAttribute("html", "data-model"), "kwmlp");
-    await page.setInputFiles("#model-file", join(models, "audiomae.onnx"));
+    assert.match(await page.textContent("#status"), /^ok\.wav: 1\.0 s/);
+    const own = join(tmpdir(), `my own ${process.pid}.onnx`);
+    copyFileSync(join(models, "audiomae.onnx"), own);
+    await page.setInputFiles("#model-file", own);
     await page.waitForSelector("html[data-model=audiomae]");
     await computed(page, "ok.wav");
-    assert.ok(await page.isHidden("#keywords"));
-    await page.click("summary:has-text('Settings')");
+    assert.match(await page.evaluate(() => document.getElementById("model").selectedOptions[0].text), /^my own/);
+    for (const id of ["#keywords", "#words-section", "#vocabulary-section", "#threshold", "#save-csv", "#save-labels"]) {
+      assert.ok(await page.isHidden(id), id);
+    }
+    await picture(page, "desktop-audiomae");
     await page.selectOption("#model", { index: 0 });
     await page.waitForSelector("html[data-model=kwmlp]");
     await computed(page, "ok.wav");
     assert.ok(await page.isVisible("#keywords"));
+    await page.selectOption("#model", { index: 2 }); // one's own is still there
+    await page.waitForSelector("html[data-model=audiomae]");
+    await page.selectOption("#model", { index: 0 });
+    await page.waitForSelector("html[data-model=kwmlp]");
+    await computed(page, "ok.wav");
+    await page.click("summary:has-text('Settings')");
   });
 
-  test("every control has a name, and Tab reaches it in the order of the page", async () => {
-    const unnamed = await page.evaluate(() =>
-      [...document.querySelectorAll("button, input, select, canvas:not([aria-hidden])")]
-        .filter((e) => !(e.getAttribute("aria-label") || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
-        .map((e) => e.id),
-    );
-    assert.deepEqual(unnamed, []);
+  test("text sizes of the browser are followed, in the pictures too", async () => {
+    const height = () => page.evaluate(() => document.getElementById("keywords").clientHeight);
+    const before = await height();
+    await page.evaluate(() => (document.documentElement.style.fontSize = "32px"));
+    await page.waitForFunction((before) => document.getElementById("keywords").clientHeight > 1.9 * before, before);
+    const font = () =>
+      page.evaluate(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return document.getElementById("axis").getContext("2d").font;
+      });
+    assert.match(await font(), /^24px/);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
+    await page.evaluate(() => (document.documentElement.style.fontSize = ""));
+  });
+
+  test("Tab reaches every control in the order of the page", async () => {
     await page.focus(".skip"); // the page's first stop
     const reached = [];
-    for (let i = 0; i < 16; i++) {
+    for (let i = 0; i < 20; i++) {
       await page.keyboard.press("Tab");
       reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
     }
-    const order = ["microphone", "open", "play", "save", "SUMMARY", "model", "model-file", "threshold"];
+    const order = ["microphone", "open", "sample", "SUMMARY", "words-log", "play", "position", "save", "save-wav", "save-csv", "save-labels"];
     assert.deepEqual(reached.filter((id) => order.includes(id)).slice(0, order.length), order);
   });
 
@@ -190,107 +275,27 @@ describe("the page", { skip }, () => {
       return [inPage, inWorker];
     }, other);
     assert.deepEqual(tries, ["refused", "refused"]);
-    const threads = page.workers().map((worker) => worker.url());
+    const threads = page.workers().map((worker) => worker.url()).filter((url) => !url.includes("sw.js"));
     assert.ok(threads.length > 0 && threads.every((url) => url.startsWith("blob:")), String(threads));
   });
+});
+
+test("the page's address can name the model, and the sample is a sound", { skip }, async () => {
+  const { page, leave } = await visit({ query: "?model=audiomae" });
+  await page.waitForSelector("html[data-model=audiomae]");
+  assert.equal(await page.evaluate(() => document.getElementById("model").selectedIndex), 1);
+  await page.click("#sample");
+  await computed(page, "sentence.flac");
+  await leave();
 });
 
 test("a host without models asks for one", { skip }, async () => {
   const missing = Object.fromEntries(Object.keys(files).map((name) => [name, "/no/such/file"]));
   const { page, leave } = await visit({ served: missing });
-  await page.waitForSelector("#problem:visible");
-  assert.match(await page.textContent("#problem"), /open an \.onnx file/);
+  assert.match(await complaint(page, /open an \.onnx file/), /404/);
+  assert.match(await page.textContent("#status"), /^There is no model yet/);
   await page.setInputFiles("#model-file", join(models, "kwmlp.onnx"));
   await ready(page);
   assert.ok(await page.isEnabled("#microphone"));
   await leave();
-});
-
-test("without a microphone the page says so", { skip }, async () => {
-  const { page, leave } = await visit();
-  await ready(page);
-  await page.click("#microphone");
-  await page.waitForSelector("#problem:visible");
-  assert.match(await page.textContent("#problem"), /microphone/);
-  assert.equal(await page.getAttribute("#microphone", "aria-pressed"), "false");
-  await leave();
-});
-
-const screens = {
-  desktop: { viewport: { width: 1180, height: 900 } },
-  phone: {
-    viewport: { width: 390, height: 844 },
-    deviceScaleFactor: 2,
-    isMobile: true,
-    hasTouch: true,
-    colorScheme: "dark",
-    reducedMotion: "reduce",
-  },
-};
-
-for (const [name, screen] of Object.entries(screens)) {
-  const silent = sentence ? skip : skip || "HEARAUDIOMLP_WEB_SENTENCE names no WAV file";
-  test(`words from the microphone, ${name}`, { skip: silent, timeout: 120_000 }, async () => {
-    const { page, complaints, leave } = await visit({ microphone: sentence, ...screen });
-    try {
-      await ready(page);
-      await page.click("#microphone");
-      await page.waitForSelector("#microphone[aria-pressed=true]");
-      if (words) {
-        await page.waitForFunction((count) => document.querySelectorAll("#words li").length >= count, words.length, {
-          timeout: 30_000,
-        });
-      }
-      await page.waitForTimeout(2_000);
-      await picture(page, `${name}-live`);
-      for (const id of ["spectrogram", "embedding"]) assert.ok((await colours(page, id)) > 50, id);
-      const live = await shown(page);
-      await page.click("#microphone");
-      await computed(page, "the recording");
-      await picture(page, `${name}-after`);
-      if (words) {
-        assert.deepEqual(live, words);
-        assert.deepEqual(await shown(page), words);
-      }
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
-      assert.deepEqual(complaints, []);
-    } finally {
-      await leave();
-    }
-  });
-}
-
-test("the microphone's sound arrives at 16 kHz", { skip }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "hearaudiomlp-tone-"));
-  const microphone = join(folder, "tone.wav");
-  writeFileSync(microphone, wav(48_000, tone(48_000, 8)));
-  const { page, leave } = await visit({ microphone });
-  try {
-    const samples = await page.evaluate(async () => {
-      const { Microphone } = await import("./microphone.js");
-      const got = [];
-      const opened = await Microphone.open((piece) => got.push(...piece), () => {});
-      while (got.length < 48_000) await new Promise((resolve) => setTimeout(resolve, 50));
-      await opened.close();
-      return got;
-    });
-    // The share of the power that a 440 Hz tone explains, in pieces of a tenth of a second: on a
-    // busy machine the fake microphone skips, which spoils the pieces with a skip in them only.
-    const shares = [];
-    for (let begin = 16_000; begin < 48_000; begin += 1_600) {
-      let [re, im, power] = [0, 0, 0];
-      samples.slice(begin, begin + 1_600).forEach((sample, i) => {
-        re += sample * Math.cos((2 * Math.PI * 440 * i) / 16_000);
-        im += sample * Math.sin((2 * Math.PI * 440 * i) / 16_000);
-        power += sample * sample;
-      });
-      shares.push((2 * (re * re + im * im)) / (1_600 * power));
-    }
-    const median = shares.sort((a, b) => a - b)[shares.length >> 1];
-    assert.ok(median > 0.999, `440 Hz explains ${median} of the power`);
-  } finally {
-    await leave();
-    rmSync(folder, { recursive: true });
-  }
 });

@@ -18,7 +18,7 @@ function errorOf(output, hz, rate) {
 
 for (const rate of [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000]) {
   test(`tones pass from ${rate} Hz to 16 kHz`, () => {
-    const top = 0.92 * Math.min(rate, 16_000) * 0.5;
+    const top = 0.9 * Math.min(rate, 16_000) * 0.5;
     for (const hz of [0.02 * top, 0.3 * top, 0.77 * top, top]) {
       const output = resample(tone(hz, rate, rate), rate);
       assert.ok(errorOf(output, hz, 16_000) < 3e-5, `${hz} Hz: ${errorOf(output, hz, 16_000)}`);
@@ -80,7 +80,7 @@ test("lengths", () => {
   for (const rate of [8_000, 11_025, 16_000, 44_100, 48_000]) {
     for (const length of [0, 1, 2, 440, 441, 442, 5_000]) {
       const output = resample(new Float32Array(length), rate);
-      assert.equal(output.length, Math.ceil((length * 16_000) / rate));
+      assert.equal(output.length, Math.floor((length * 16_000) / rate + 0.5));
     }
   }
 });
@@ -90,6 +90,12 @@ test("16 kHz is not touched, but copied", () => {
   const output = resample(input, 16_000);
   assert.deepEqual(output, input);
   assert.notEqual(output.buffer, input.buffer);
+});
+
+test("what is no audio is refused", () => {
+  for (const audio of [[1, 2], Int16Array.of(1), undefined, "sound"]) {
+    assert.throws(() => resample(audio, 8_000), { name: "HearAudioMLPError", code: "audio" });
+  }
 });
 
 test("a rate that is none is refused", () => {

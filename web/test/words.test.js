@@ -58,3 +58,16 @@ test("a word is given out as soon as it is sure, and goes on growing", () => {
 test("no labels, no words", () => {
   assert.deepEqual(findWords(new Float32Array(0), new Float32Array(0), []), []);
 });
+
+test("what can't be meant is refused", () => {
+  const bad = [
+    () => new WordFinder(LABELS, { threshold: 0 }),
+    () => new WordFinder(LABELS, { threshold: "0.5" }),
+    () => new WordFinder(LABELS, { hits: 0 }),
+    () => new WordFinder("cat"),
+    () => softmax([1, 2], 2),
+    () => softmax(Float32Array.of(1, 2, 3), 2),
+    () => findWords(new Float32Array(4), new Float32Array(1), LABELS),
+  ];
+  for (const one of bad) assert.throws(one, { name: "HearAudioMLPError", code: "option" });
+});

@@ -1,5 +1,7 @@
 /** One way to embed sounds for each place where the model can run, Chromium included. */
 
+import { readFileSync } from "node:fs";
+
 import { loadModel } from "../index.js";
 import { launch } from "./browser.js";
 import { serve } from "./serve.js";
@@ -20,17 +22,18 @@ async function inChromium(file) {
   const page = await browser.newPage();
   await page.goto(url);
   await page.evaluate(async () => {
-    const { Engine } = await import("./engine.js");
-    const { RUNTIME } = await import("./config.js");
-    const response = await fetch("models/under-test.onnx");
-    globalThis.engine = new Engine(RUNTIME);
-    await globalThis.engine.load(new Uint8Array(await response.arrayBuffer()));
+    const { engine, prepare } = await import("./model/choice.js");
+    await prepare();
+    const bytes = new Uint8Array(await (await fetch("models/under-test.onnx")).arrayBuffer());
+    await engine.call("load", { bytes });
+    globalThis.engine = engine;
   });
   const embed = async (samples, options) => {
     const answer = await page.evaluate(
       async ({ text, options }) => {
         const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-        const result = await globalThis.engine.embed(new Float32Array(bytes.buffer), options);
+        const samples = new Float32Array(bytes.buffer);
+        const result = await globalThis.engine.call("whole", { samples, options });
         const encode = (array) => {
           const raw = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
           let characters = "";
@@ -47,14 +50,14 @@ async function inChromium(file) {
     const [embeddings, timestamps, scene, logits] = answer.map(fromBase64);
     return { embeddings, timestamps, scene, logits };
   };
-  /** Milliseconds of runs of the graph on one sound, each measured in the page. */
+  /** Milliseconds of runs of the encoder on whole windows, each measured in the page. */
   const times = (samples, runs) =>
     page.evaluate(
       async ({ text, runs }) => {
         const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
         const sound = new Float32Array(bytes.buffer);
         const took = [];
-        for (let i = 0; i < runs; i++) took.push((await globalThis.engine.run(sound)).took);
+        for (let i = 0; i < runs; i++) took.push((await globalThis.engine.call("time", { windows: sound })).took);
         return took;
       },
       { text: toBase64(samples), runs },
@@ -69,13 +72,31 @@ async function inChromium(file) {
   };
 }
 
+/** A whole-pipeline graph as it is in the file, run by Node's ONNX Runtime. */
+export async function openGraph(file, runtime) {
+  const module = await import(runtime);
+  const { InferenceSession, Tensor } = module.InferenceSession ? module : module.default;
+  const session = await InferenceSession.create(new Uint8Array(readFileSync(file)));
+  return {
+    run: async (samples) => {
+      const output = await session.run({ audio: new Tensor("float32", samples, [1, samples.length]) });
+      return {
+        embeddings: output.timestamp_embeddings.data,
+        scene: output.scene_embeddings.data,
+        logits: output.keyword_logits?.data ?? new Float32Array(0),
+      };
+    },
+    close: () => session.release(),
+  };
+}
+
 async function inNode(file, runtime) {
   const model = await loadModel(file, { runtime });
   const times = async (samples, runs) => {
     const took = [];
     for (let i = 0; i < runs; i++) {
       const begin = performance.now();
-      await model.run(samples);
+      await model.encode(samples);
       took.push(performance.now() - begin);
     }
     return took;

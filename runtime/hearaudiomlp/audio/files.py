@@ -258,10 +258,7 @@ class AudioStream:
                 f"{self.path}: changes its format: {problem}"
             ) from problem
         except ValueError as problem:
-            if not self.decoded:
-                raise self._unreadable(problem) from problem
-            self._miss(f"it can't be decoded after {self.duration:.2f} s ({problem})")
-        return np.zeros((0, self.channels), np.float32)
+            raise self._unreadable(problem) from problem
 
     def _mono(self, samples: npt.NDArray[Any]) -> Floats:
         """Return one channel, or the average of all."""

@@ -14,6 +14,9 @@ from hearaudiomlp.audio.chatter import quiet_libraries
 from hearaudiomlp.audio.containers.structure import RawPcm, Structure
 from hearaudiomlp.errors import MissingPackageError
 
+_PIECE = 256
+"""Samples that are decoded at a time before a damaged place."""
+
 _MP3_SLACK = 4 * 1152
 """Samples that may lack in an MP3: encoders count their own delay and padding differently."""
 
@@ -106,6 +109,7 @@ class LibsndfileDecoder:
         if structure.samples is not None and structure.exact:
             self._promised = self.frames
         self._decoded = 0
+        self._broken = ""
 
     def _open(self, soundfile: ModuleType, path: str, raw: RawPcm | None) -> Any:
         if self._link is not None:
@@ -130,7 +134,9 @@ class LibsndfileDecoder:
 
     @property
     def missing(self) -> str:
-        """What its header promises and didn't come, in words."""
+        """What couldn't be decoded, or its header promises and didn't come, in words."""
+        if self._broken:
+            return self._broken
         if self._decoded + self._slack < self._promised < sys.maxsize:
             return f"its header promises {self._promised:,} samples and there are {self._decoded:,}"
         return ""
@@ -150,9 +156,22 @@ class LibsndfileDecoder:
                     count, dtype=self._dtype, always_2d=True
                 )
         except self._errors as problem:
-            raise ValueError(self._reason(problem)) from problem
+            samples = self._salvage(count, self._reason(problem))
         self._decoded += len(samples)
         return samples
+
+    def _salvage(self, count: int, reason: str) -> npt.NDArray[Any]:
+        """Return the samples before a damaged place, which libsndfile's error throws away."""
+        pieces: list[npt.NDArray[Any]] = []
+        try:
+            self._file.seek(self._decoded)
+            while sum(map(len, pieces)) < count - _PIECE:
+                pieces.append(self._file.read(_PIECE, dtype=self._dtype, always_2d=True))
+        except self._errors as problem:
+            if not pieces and not self._decoded:
+                raise ValueError(reason) from problem
+        self._broken = f"its samples can't be decoded to the end ({reason})"
+        return np.concatenate([np.zeros((0, self.channels), self._dtype), *pieces])
 
     def close(self) -> None:
         """Close the file."""

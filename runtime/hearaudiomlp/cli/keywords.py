@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hearaudiomlp.keywordfiles import Spotted
 
 NAME = "keywords"
-HELP = "Tell which of 35 words are said in audio files, and when."
+HELP = "Find which of 35 words are spoken in audio files, and when."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
             for hit in file.hits:
                 print_line(f"{hit.start:.3f}\t{hit.end:.3f}\t{hit.word}")
         else:
-            print_line(_table(file))
+            for line in _table(file):
+                print_line(line)
     if failed and len(options.files) > 1:
         print_error(f"{failed} of {len(options.files)} files failed")
     return 1 if failed else 0
@@ -117,7 +118,7 @@ def _json(file: "Spotted", model: "Model") -> str:
     return json.dumps(facts | made_by | {"keywords": hits})
 
 
-def _table(file: "Spotted") -> str:
+def _table(file: "Spotted") -> list[str]:
     words = "1 keyword" if len(file.hits) == 1 else f"{len(file.hits)} keywords"
     lines = [f"{file.path}: {file.duration:.2f} s, {words}"]
     if file.hits:
@@ -126,4 +127,4 @@ def _table(file: "Spotted") -> str:
         f"{hit.start:9.2f} {hit.end:9.2f}  {hit.word:10s} {hit.probability:11.2f}"
         for hit in file.hits
     ]
-    return "\n".join(lines)
+    return lines

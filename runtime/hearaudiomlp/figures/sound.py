@@ -10,12 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import AudioValueError, MissingPackageError
-from hearaudiomlp.inference.halves import BANDS
 from hearaudiomlp.keywords.hits import Hit, find_hits
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
@@ -23,7 +21,7 @@ from hearaudiomlp.signal.arrays import validate_samples
 from hearaudiomlp.spec import HOP, SAMPLE_RATE
 from hearaudiomlp.spotter import KeywordWindows
 
-_TOP_DB, _LEAST = 80.0, 1e-10  # of the front end: see Halves and docs/format.md
+_TOP_DB, _LEAST = 80.0, 1e-10  # range of the mel bands' colours, and the least power in them
 _COLUMNS = 3000  # that a heat map has, at most; a picture has no more
 _WORDS = 8  # keywords that are drawn, at most
 _KEYWORD_HOP_S = 0.1
@@ -38,11 +36,10 @@ class Analysis:
     """[shape=(n_samples,)]"""
 
     mel: Floats
-    """Mel bands as the encoder takes them [shape=(40, n)]: for kwmlp in dB, floored 80 dB below
-    each window's loudest; for audiomae power."""
+    """Power in the mel bands [shape=(40, n)], which audiomae takes as it is."""
 
     mfcc: Floats | None
-    """For kwmlp the cepstral coefficients of that, which its first layer sees [shape=(40, n)]."""
+    """The cepstral coefficients that kwmlp takes [shape=(40, n)], in dB."""
 
     embeddings: Floats
     """Timestamp embeddings [shape=(size, n)]."""
@@ -57,30 +54,17 @@ class Analysis:
     """Words that were said."""
 
 
-def _dct_matrix() -> npt.NDArray[np.float64]:
-    """Return the orthonormal DCT-II over the mel bands [shape=(40, 40)], a row per coefficient."""
-    k, n = np.arange(BANDS)[:, None], np.arange(BANDS)
-    matrix = np.cos(np.pi * k * (2 * n + 1) / (2 * BANDS)) * np.sqrt(2 / BANDS)
-    matrix[0] /= np.sqrt(2)
-    return np.asarray(matrix)
-
-
-def _features(samples: Floats, model: Model) -> tuple[Floats, Floats | None]:
-    total = windows.count_windows(len(samples))
-    halves = model.halves()
-    cut = (windows.cut_windows(samples[None], index, index + 1)[0] for index in range(total))
-    mel = np.stack([halves.power_mel(window) for window in cut])  # [windows, 98, 40]
-    mfcc = None
-    if model.labels:
-        decibels = 10.0 * np.log10(np.maximum(mel, _LEAST))
-        mel = np.maximum(decibels, decibels.max(axis=(1, 2), keepdims=True) - _TOP_DB)
-        mfcc = np.asarray(mel @ _dct_matrix().T, np.float32)
+def _encode(samples: Floats, model: Model) -> dict[str, Floats]:
+    """Return the encoder's features and embeddings on the frames' time axis [shape=(size, n)]."""
+    names = ["power_mel", "frame_embeddings"] + ["mfcc"] * bool(model.labels)
+    audio, total = samples[None], windows.count_windows(len(samples))
+    blocks = [
+        model.encode(windows.cut_windows(audio, start, min(start + model.block, total)), names)
+        for start in range(0, total, model.block)
+    ]
     n = windows.count_timestamps(len(samples))
-
-    def on_the_axis(features: Floats) -> Floats:
-        return windows.stitch(features, 1)[0, :n].T
-
-    return on_the_axis(mel), None if mfcc is None else on_the_axis(mfcc)
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+    return {name: windows.stitch(rows, 1)[0, :n].T for name, rows in found.items()}
 
 
 def analyze(samples: Any, model: Model) -> Analysis:
@@ -107,14 +91,21 @@ def analyze(samples: Any, model: Model) -> Analysis:
     checked, _ = validate_samples(samples)
     if len(checked) < HOP:
         raise AudioValueError(f"{len(checked)} samples are too few for a picture: at least {HOP}")
-    embeddings, _ = model.timestamp_embeddings(checked[None])
-    mel, mfcc = _features(checked, model)
+    encoded = _encode(checked, model)
     words: tuple[str, ...] = ()
     probabilities = np.zeros((0, 0), np.float32)
     hits: tuple[Hit, ...] = ()
     if model.labels:
         words, probabilities, hits = _keywords(checked, model)
-    return Analysis(checked, mel, mfcc, embeddings[0].T, words, probabilities, hits)
+    return Analysis(
+        checked,
+        encoded["power_mel"],
+        encoded.get("mfcc"),
+        encoded["frame_embeddings"],
+        words,
+        probabilities,
+        hits,
+    )
 
 
 def _keywords(samples: Floats, model: Model) -> tuple[tuple[str, ...], Floats, tuple[Hit, ...]]:
@@ -180,14 +171,11 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
     )
     duration = len(analysis.samples) / SAMPLE_RATE
     _draw_wave(axes["wave"], analysis, duration)
-    mel = analysis.mel
-    lowest = float(mel.min())
-    if not model.labels:  # power, whose range no colours have
-        mel = np.asarray(10.0 * np.log10(np.maximum(mel, _LEAST)), np.float32)
-        lowest = float(mel.max()) - _TOP_DB
+    mel = np.asarray(10.0 * np.log10(np.maximum(analysis.mel, _LEAST)), np.float32)
+    loudest = float(mel.max())
     # A frame is centred on its timestamp, and the first has that of 10 ms.
     extent = (0.005, 0.005 + mel.shape[1] * HOP / SAMPLE_RATE)
-    _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", lowest, float(mel.max())))
+    _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", loudest - _TOP_DB, loudest))
     if analysis.mfcc is not None:  # the first is the loudness, far from all others
         scale = _Scale.without_outliers("MFCC", "dB", analysis.mfcc[1:])
         _draw_rows(axes["mfcc"], analysis.mfcc, extent, scale)

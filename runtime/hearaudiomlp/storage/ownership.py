@@ -25,6 +25,9 @@ from hearaudiomlp.errors import OutputExistsError
 MARK = "hearaudiomlp:5c1f7a90e2b84d63"
 """What the outputs of this package carry."""
 
+_MODEL_MARK = b"\x0a\x13hearaudiomlp_format"
+"""An entry of this name in the metadata of an ONNX file, as protobuf."""
+
 MARK_FILE = ".hearaudiomlp.json"
 """Name of the file that says that a folder is ours."""
 
@@ -34,7 +37,7 @@ _ENDS = 1 << 16
 _LARGEST = 1 << 28
 """Bytes of the largest sealed file that is read."""
 
-_SEAL = re.compile(rb',\s*"sha256": "([0-9a-f]{64})"\s*\}\n\Z')
+_SEAL = re.compile(rb'(?:, |,\n )"sha256": "([0-9a-f]{64})"\n?\}\n\Z')
 
 
 def seal(content: dict[str, Any], indent: int | None = None) -> bytes:
@@ -78,13 +81,12 @@ def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
 
 
 def has_mark(file: IO[bytes]) -> bool:
-    """Whether a file carries our mark near its beginning or its end."""
+    """Whether a file carries our mark, or is a model file, by its beginning or its end."""
     head = file.read(_ENDS)
-    if MARK.encode() in head:
-        return True
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _ENDS))
-    return MARK.encode() in file.read(_ENDS)
+    ends = head + file.read(_ENDS)
+    return MARK.encode() in ends or _MODEL_MARK in ends
 
 
 def figure_metadata(kind: str) -> dict[str, str]:

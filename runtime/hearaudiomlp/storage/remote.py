@@ -7,10 +7,21 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import MissingPackageError, OptionError
 from hearaudiomlp.storage.stopping import noted
 
 _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
+
+
+PROTOCOLS = frozenset(
+    {
+        *("abfs", "abfss", "adl", "az", "gcs", "gs", "hf", "oci", "oss", "s3", "s3a", "wasb"),
+        *("wasbs", "ftp", "hdfs", "http", "https", "memory", "sftp", "smb", "ssh", "webhdfs"),
+    }
+)
+"""Protocols of places that hold files. fsspec has others that wrap one another, unpack archives,
+run commands or carry the data themselves (``dir``, ``zip``, ``git``, ``data`` ...)."""
 
 
 def is_url(path: str) -> bool:
@@ -45,8 +56,8 @@ def _filesystem(protocol: str) -> Any:
         return fsspec.filesystem(protocol)
     except ImportError as problem:  # s3fs, gcsfs ...: it says which
         raise MissingPackageError(f"{protocol}://: {problem}") from problem
-    except ValueError as problem:
-        raise OptionError(f"{protocol}://: {problem}") from problem
+    except Exception as problem:  # each back end has errors of its own for what it isn't given
+        raise OptionError(f"{protocol}://: {shorten(problem, 300)}") from problem
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -54,19 +65,33 @@ def filesystem(url: str) -> tuple[Any, str]:
 
     Raises:
         MissingPackageError: fsspec, or what it needs for this protocol, isn't installed.
-        OptionError: there is no such protocol.
+        OptionError: the protocol isn't one of :data:`PROTOCOLS`, or URLs are chained with ``::``.
 
     Examples:
-        >>> _, path = filesystem("memory://recordings/a.wav")
-        >>> path
-        '/recordings/a.wav'
+        >>> filesystem("memory://folder/a.wav")[1]
+        '/folder/a.wav'
+        >>> filesystem("zip://a.wav::memory://b.zip")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OptionError: zip://a.wav::memory://b.zip: chained URLs aren't ...
     """
-    fs = _filesystem(url.partition("://")[0])
-    return fs, str(fs._strip_protocol(url))
+    protocol = url.partition("://")[0].lower()
+    if "::" in url:
+        raise OptionError(f"{shorten(url)}: chained URLs aren't taken")
+    if protocol not in PROTOCOLS:
+        raise OptionError(
+            f"{shorten(protocol)}:// is none of the protocols that can be read: "
+            f"{', '.join(sorted(PROTOCOLS))}"
+        )
+    fs = _filesystem(protocol)
+    try:
+        return fs, str(fs._strip_protocol(url))
+    except Exception as problem:
+        raise OptionError(f"{shorten(url)}: {shorten(problem, 300)}") from problem
 
 
 def stamp(info: dict[str, Any]) -> str:
-    """Return what tells one version of a remote file from the next, as far as the server says.
+    """Return what distinguishes one version of a remote file from the next, if the server says.
 
     Examples:
         >>> stamp({"name": "sound.wav", "ETag": "d41d8cd9"})
@@ -99,7 +124,7 @@ class Copy:
             raise
         except Exception as problem:  # each of fsspec's back ends has errors of its own
             self.close()
-            raise OSError(f"can't fetch {url}: {problem}") from problem
+            raise OSError(f"can't fetch {url}: {shorten(problem, 300)}") from problem
         except BaseException:
             self.close()
             raise

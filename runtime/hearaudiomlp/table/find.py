@@ -1,13 +1,17 @@
 """Which files are meant: folders, patterns, lists and URLs into one listing, in a fixed order."""
 
+import codecs
+import fnmatch
 import glob
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hearaudiomlp.errors import AudioFileNotFoundError
+from hearaudiomlp.audio.decoders import open_regular
+from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
 from hearaudiomlp.storage.remote import filesystem, is_url, local_path, stamp
 
 ENDINGS = frozenset(
@@ -24,6 +28,18 @@ ENDINGS = frozenset(
 
 LISTS = frozenset({".txt", ".lst"})
 """Endings of files that name other files."""
+
+LONGEST_LIST = 1 << 28
+"""Bytes of a list: a few million paths."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # starts with the mark of UTF-16
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\udc80-\udcff]")
 
 _MISSING = -1
 
@@ -109,12 +125,44 @@ def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
             yield from _walk(item.path, skipped)
         elif _ending(item.name) in ENDINGS:
             yield stat_path(item.path)
-        elif not item.is_dir():
+        elif not _is_folder(item):
             skipped.endings[_ending(item.name)] += 1
 
 
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # links that name each other
+        return False
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Give all paths below a folder but hidden ones. Links to folders aren't gone into."""
+    for place, folders, names in os.walk(folder or "."):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = place if folder else place.removeprefix(".").removeprefix("/")
+        for name in (*folders, *names):
+            if not name.startswith("."):
+                yield os.path.join(inside, name)  # noqa: PTH118 - a million times
+
+
+def _glob(pattern: str) -> Iterator[str]:
+    """Match a pattern. Python's own ``**`` goes into links, even those to a folder above them."""
+    before, found, behind = pattern.partition("**")
+    if not found:
+        yield from glob.iglob(pattern)  # noqa: PTH207 - keeps ./
+        return
+    parts = [fnmatch.translate(part) for part in behind.strip("/").split("/") if part != "**"]
+    folders = glob.iglob(before) if glob.has_magic(before) else [before]  # noqa: PTH207
+    for folder in folders:
+        for path in _below(folder):
+            names = path[len(folder) :].strip("/").split("/")[-len(parts) :]
+            if len(names) == len(parts) and all(map(re.match, parts, names)):
+                yield path
+
+
 def _matches(pattern: str) -> Iterator[AudioPath]:
-    matches = sorted(glob.iglob(pattern, recursive=True), key=_by_part)  # noqa: PTH207 - keeps ./
+    matches = sorted(_glob(pattern), key=_by_part)
     found = [path for path in matches if not os.path.isdir(path)]  # noqa: PTH112
     return (stat_path(path) for path in found or [pattern])
 
@@ -144,12 +192,77 @@ def _remote(url: str, skipped: Skipped) -> Iterator[AudioPath]:
         yield stat_path(str(fs.unstrip_protocol(path)))
 
 
-def _named(data: bytes) -> Iterator[str]:
-    """Give the paths of a list: one a line, or each ended by a NUL, as ``find -print0`` does."""
-    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
-    for line in lines:
-        if line.strip():
-            yield os.fsdecode(line)
+def _text(data: bytes) -> str | None:
+    """Decode a list that has a byte order mark, or that is UTF-16 without one; None for others."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    half = len(data) // 2
+    for encoding, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+        if half > 1 and len(data) % 2 == 0 and zeros.count(0) > 0.7 * half:
+            return data.decode(encoding)
+    return None
+
+
+def _named(data: bytes, name: str) -> list[str]:
+    """Return the paths of a list: one a line, or each ended by a NUL, as ``find -print0`` does.
+
+    Args:
+        data: the list, in UTF-8 or UTF-16, with a byte order mark or without.
+        name: of the list, for messages.
+
+    Raises:
+        AudioFileError: it is neither, and not the bytes of names of files.
+    """
+    refusal = f"{name} is no list of paths in UTF-8 or UTF-16"
+    if len(data) > LONGEST_LIST:
+        raise AudioFileError(f"{name} has over {LONGEST_LIST:,} bytes: does it ever end?")
+    try:
+        text = _text(data)
+    except UnicodeDecodeError as problem:
+        raise AudioFileError(refusal) from problem
+    if text is None:
+        separator = b"\0" if b"\0" in data else b"\n" if b"\n" in data else b"\r"
+        paths = [os.fsdecode(line) for line in data.split(separator)]
+    else:
+        separator = b"\n"
+        paths = text.split("\n" if "\n" in text else "\r")
+    if separator != b"\0":
+        paths = [path.removesuffix("\r") for path in paths]
+    paths = [path for path in paths if path.strip()]
+    odd = [path for path in paths if _NO_TEXT.search(path)]
+    # Names of files are any bytes, but other files than lists have more of those.
+    if odd and not any(map(_exists, odd[:1000])):
+        raise AudioFileError(refusal)
+    return paths
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.lexists(local_path(path))
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _read_list(path: str) -> list[str]:
+    try:
+        if os.path.isfile(path) and not os.path.getsize(path):  # noqa: PTH113, PTH202
+            return []
+        with open_regular(path) as file:
+            return _named(file.read(LONGEST_LIST + 1), path)
+    except FileNotFoundError:
+        raise AudioFileNotFoundError(f"there is no list {path}") from None
+    except AudioFileError:
+        raise
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise AudioFileError(f"{path}: not a list that can be read ({reason})") from problem
+
+
+def _read_standard_input() -> list[str]:
+    if sys.stdin is None:
+        raise AudioFileNotFoundError("standard input is closed: there is no list in it")
+    return _named(sys.stdin.buffer.read(LONGEST_LIST + 1), "standard input")
 
 
 def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
@@ -166,6 +279,7 @@ def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
 
     Raises:
         AudioFileNotFoundError: there is no such list.
+        AudioFileError: a list that is no text, or never ends.
         MissingPackageError: a URL needs a package that isn't installed.
 
     Examples:
@@ -176,15 +290,10 @@ def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
     for argument in arguments:
         path = local_path(argument)
         if argument == "-":
-            for name in _named(sys.stdin.buffer.read()):
+            for name in _read_standard_input():
                 yield from _one(name, skipped)
-        elif not is_url(argument) and _ending(path) in LISTS:
-            try:
-                with open(path, "rb") as file:  # noqa: PTH123
-                    data = file.read()
-            except FileNotFoundError:
-                raise AudioFileNotFoundError(f"there is no list {path}") from None
-            for name in _named(data):
+        elif not is_url(argument) and _ending(path) in LISTS and not os.path.isdir(path):  # noqa: PTH112
+            for name in _read_list(path):
                 yield from _one(name, skipped)
         else:
             yield from _one(argument, skipped)

@@ -1,17 +1,21 @@
 """Download a published checkpoint into the cache folder (extra ``[pull]``: pooch).
 
-This is the only place in the package that uses the network, and only when it is asked to.
+This is the only module in the package that uses the network, and only when a user asks for it.
 """
 
-import hashlib
+import logging
+import stat
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import (
     CacheError,
     DownloadError,
@@ -23,7 +27,7 @@ from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.weights.locate import cache_folder
 from hearaudiomlp.weights.published import PublishedCheckpoint
 
-_CHUNK = 256  # bytes; the sink looks at the clock when so many have come, however long that takes
+_CHUNK = 256  # bytes; a slow server's are counted as they come
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes that there will be."""
@@ -32,7 +36,7 @@ STALLED_S = 30.0
 """Seconds without an answer, or without another byte, after which a download is given up."""
 
 SLOWEST = 2_000
-"""Bytes per second, on average, that a download has to reach once it has gone on so long."""
+"""Bytes per second, on average from the start, below which a download is given up after that."""
 
 
 def pull(
@@ -45,13 +49,14 @@ def pull(
     """Download a checkpoint, unless it is there already, and check its size and SHA-256.
 
     The file is put into its place once it is whole, so neither an interrupted download nor two at a
-    time leave a damaged one.
+    time leave a damaged one. Only the server that the checkpoint names is asked. It gets at most
+    ``stalled_after`` seconds, or as long as :data:`SLOWEST` bytes a second take if that is more.
 
     Args:
         checkpoint: one of :data:`hearaudiomlp.weights.published.PUBLISHED`.
         folder: where to; :func:`hearaudiomlp.weights.locate.cache_folder`, where load_model looks
             for it, if not given.
-        progress: called as it goes on.
+        progress: called while data comes, from another thread.
         stalled_after: seconds without an answer or a byte after which to give up.
 
     Returns:
@@ -60,46 +65,55 @@ def pull(
     Raises:
         DownloadError: it can't be downloaded: in particular DownloadTimeoutError, where the server
             stalls, and WrongDownloadError, where the file isn't the one that was published.
-        CacheError: the folder can't be written to, or is full.
+        CacheError: the folder can't be written to, is full, or has something else than an ordinary
+            file in the file's place.
         MissingPackageError: the extra ``[pull]`` isn't installed.
+
+    Example:
+        >>> from hearaudiomlp.weights.published import PUBLISHED
+        >>> path, new = pull(PUBLISHED["kwmlp"])  # doctest: +SKIP
+        >>> path.name  # doctest: +SKIP
+        'kwmlp.pth'
     """
     target = (cache_folder() if folder is None else folder) / f"{checkpoint.name}.pth"
-    if _is_there(target, checkpoint):
-        return target, False
-    downloaders, requests = _packages()
+    pooch, requests = _packages()
     try:
+        if _is_there(target, checkpoint, pooch):
+            return target, False
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as file:
-            sink = _Sink(file, checkpoint, progress, stalled_after)
-            with _told(checkpoint, requests):
-                downloaders.HTTPDownloader(
-                    timeout=stalled_after,
-                    chunk_size=_CHUNK,
-                    hooks={"response": _stay_on_the_host},
-                )(checkpoint.url, sink, None)
-            sink.check()
-    except DownloadError:
+        # A folder of its own, so that an abandoned download leaves nothing in the cache.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+            download = _Download(checkpoint, progress, stalled_after, pooch, requests)
+            content = download.run(Path(scratch))
+            with replacing(target) as file:
+                file.write(content)
+    except (DownloadError, CacheError):
         raise
-    except _Unwritable as problem:
-        raise _cache_error(target, problem.reason) from problem
     except OSError as problem:
-        raise _cache_error(target, problem) from problem
+        raise CacheError(
+            problem.errno,
+            f"{target} can't be written ({problem.strerror}); "
+            "HEARAUDIOMLP_CACHE names another folder for downloads",
+        ) from problem
     return target, True
 
 
-def _cache_error(target: Path, problem: OSError) -> CacheError:
-    return CacheError(
-        problem.errno,
-        f"{target} can't be written ({problem.strerror}); "
-        "HEARAUDIOMLP_CACHE names another folder for downloads",
-    )
-
-
-def _is_there(target: Path, checkpoint: PublishedCheckpoint) -> bool:
+def _is_there(target: Path, checkpoint: PublishedCheckpoint, pooch: ModuleType) -> bool:
     try:
-        return hashlib.sha256(target.read_bytes()).hexdigest() == checkpoint.sha256
-    except OSError:
+        status = target.lstat()
+    except FileNotFoundError:
         return False
+    if stat.S_ISLNK(status.st_mode) and target.is_file():
+        status = target.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise CacheError(
+            None,
+            f"{target} can't be written (it is no ordinary file): remove it, or set "
+            "HEARAUDIOMLP_CACHE to another folder",
+        )
+    if status.st_size != checkpoint.size:
+        return False
+    return bool(pooch.file_hash(str(target)) == checkpoint.sha256)
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:
@@ -114,60 +128,135 @@ def _packages() -> tuple[ModuleType, ModuleType]:
 
 
 class _Unwritable(Exception):  # noqa: N818 - no error that anybody sees
-    """A write that failed: told apart from the network's errors, which are OSErrors too."""
+    """A failed write: told apart from the network's errors, which are OSErrors too."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-class _Sink:
-    """What is downloaded goes through here: counted, timed, added to the digest, written."""
+class _Download:
+    """One download, on a thread of its own: pooch's, with limits of size, time and servers.
+
+    A server that sends a header byte by byte keeps a read alive for ever, so the time is kept by
+    the caller's thread, which shuts the connection.
+    """
 
     def __init__(
         self,
-        file: IO[bytes],
         checkpoint: PublishedCheckpoint,
         progress: Progress | None,
         patience: float,
+        pooch: ModuleType,
+        requests: ModuleType,
     ) -> None:
-        self._file, self._checkpoint, self._progress = file, checkpoint, progress
-        self._patience, self._began = patience, time.monotonic()
-        self._digest = hashlib.sha256()
+        self._checkpoint, self._progress, self._patience = checkpoint, progress, patience
+        self._pooch, self._requests = pooch, requests
         self._size = 0
+        self._sockets: list[Any] = []
+        self._failure: BaseException | None = None
+        self._given_up = False
 
-    def write(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._checkpoint.size:
-            raise self._wrong(f"it is longer than {self._checkpoint.size:,} bytes")
-        passed = time.monotonic() - self._began
-        if passed > self._patience and self._size < SLOWEST * passed:
-            raise DownloadTimeoutError(
-                f"{self._checkpoint.url} comes at {self._size / passed:,.0f} bytes a second; "
-                "given up, and nothing was kept"
-            )
-        self._digest.update(data)
+    def run(self, scratch: Path) -> bytes:
+        """Download into a folder; return what came, which is what was published."""
+        worker = threading.Thread(target=self._retrieve, args=(scratch,), daemon=True)
+        began = time.monotonic()
+        worker.start()
         try:
-            self._file.write(data)
-        except OSError as problem:
-            raise _Unwritable(problem) from problem
-        if self._progress is not None:
-            self._progress(self._size, self._checkpoint.size)
+            while worker.is_alive():
+                worker.join(0.1)
+                passed = time.monotonic() - began
+                # A read that gets nothing ends by itself, with an error of its own.
+                if passed > 1.5 * self._patience and self._size < SLOWEST * passed:
+                    raise self._too_slow(passed)
+        finally:
+            self._given_up = True
+            for socket in self._sockets:
+                with suppress(OSError, ValueError):
+                    socket.shutdown(2)  # both ways; a read that waits returns
+        if self._failure is not None:
+            raise self._failure
+        return (scratch / self._checkpoint.name).read_bytes()
 
-    def flush(self) -> None:
-        """Do nothing: the file is flushed once it is whole."""
+    def _retrieve(self, scratch: Path) -> None:
+        logger = self._pooch.get_logger()  # it writes every download to standard error
+        level = logger.level
+        logger.setLevel(logging.WARNING)
+        name, pin = self._checkpoint.name, f"sha256:{self._checkpoint.sha256}"
+        try:
+            with _translated(self._checkpoint, self._requests):
+                self._pooch.retrieve(self._checkpoint.url, pin, name, scratch, downloader=self)
+        except BaseException as problem:  # for the caller's thread
+            self._failure = problem
+        finally:
+            logger.setLevel(level)
 
-    def check(self) -> None:
-        """Raise an error if what came isn't what was published."""
+    def __call__(self, url: str, output_file: str, _: object) -> None:
+        """Download, as pooch has its downloaders do."""
+        asked = {
+            "stream": True,
+            "timeout": self._patience,
+            "headers": {"Accept-Encoding": "identity"},
+            "hooks": {"response": _stay_on_the_host},
+        }
+        with self._session() as session, session.get(url, **asked) as answer:
+            answer.raise_for_status()
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                raise self._wrong("it is compressed")
+            content = b"".join(self._counted(answer.iter_content(_CHUNK)))
         if self._size != self._checkpoint.size:
             raise self._wrong(f"it ended after {self._size:,} of {self._checkpoint.size:,} bytes")
-        if self._digest.hexdigest() != self._checkpoint.sha256:
-            raise self._wrong(f"its SHA-256 is {self._digest.hexdigest()}")
+        try:
+            Path(output_file).write_bytes(content)
+        except OSError as problem:
+            raise _Unwritable(problem) from problem
+        found = self._pooch.file_hash(output_file)
+        if found != self._checkpoint.sha256:  # pooch compares too, and says less
+            raise self._wrong(f"its SHA-256 is {found}")
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for data in chunks:
+            self._size += len(data)
+            if self._given_up:
+                raise DownloadError("given up")
+            if self._size > self._checkpoint.size:
+                raise self._wrong(f"it is longer than {self._checkpoint.size:,} bytes")
+            if self._progress is not None:
+                self._progress(self._size, self._checkpoint.size)
+            yield data
+
+    def _session(self) -> Any:
+        """Return a session whose connections can be shut from another thread."""
+        from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+        session = self._requests.Session()
+        for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
+            adapter = self._requests.adapters.HTTPAdapter()
+            adapter.poolmanager.pool_classes_by_scheme = {scheme: _watched(pool, self._sockets)}
+            session.mount(f"{scheme}://", adapter)
+        return session
 
     def _wrong(self, reason: str) -> WrongDownloadError:
         return WrongDownloadError(
             f"{self._checkpoint.url} isn't the file that was published ({reason}); nothing was kept"
         )
+
+    def _too_slow(self, passed: float) -> DownloadTimeoutError:
+        return DownloadTimeoutError(
+            f"{self._checkpoint.url} comes at {self._size / passed:,.0f} bytes a second; "
+            "given up, and nothing was kept"
+        )
+
+
+def _watched(pool: Any, sockets: list[Any]) -> Any:
+    """Return a class of connection pools that keeps the sockets it opens."""
+
+    def connect(self: Any) -> None:
+        pool.ConnectionCls.connect(self)
+        sockets.append(self.sock)
+
+    connection = type("Connection", (pool.ConnectionCls,), {"connect": connect})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 def _stay_on_the_host(response: Any, *_: object, **__: object) -> None:
@@ -177,25 +266,30 @@ def _stay_on_the_host(response: Any, *_: object, **__: object) -> None:
     target = urlsplit(response.headers["location"])
     here = urlsplit(response.url)
     if (target.scheme or here.scheme, target.netloc or here.netloc) != (here.scheme, here.netloc):
+        response.close()
         raise DownloadError(
-            f"{response.url} redirects to {target.scheme or here.scheme}://{target.netloc}, "
+            f"{shorten(response.url)} redirects to "
+            f"{shorten(target.scheme or here.scheme)}://{shorten(target.netloc)}, "
             "and another server isn't asked; nothing was kept"
         )
 
 
 @contextmanager
-def _told(checkpoint: PublishedCheckpoint, requests: ModuleType) -> Iterator[None]:
+def _translated(checkpoint: PublishedCheckpoint, requests: ModuleType) -> Iterator[None]:
     """Turn the network's errors into ours."""
     host, errors = urlsplit(checkpoint.url).netloc, requests.exceptions
     nothing = "nothing was kept"
     try:
         yield
-    except (DownloadError, _Unwritable):
+    except DownloadError:
         raise
+    except _Unwritable as problem:
+        raise problem.reason from problem
     except errors.HTTPError as problem:
         answer = problem.response
         raise DownloadError(
-            f"{host} answers {answer.status_code} {answer.reason} for {checkpoint.url}; {nothing}"
+            f"{host} answers {answer.status_code} {shorten(answer.reason)} for {checkpoint.url}; "
+            f"{nothing}"
         ) from problem
     except errors.Timeout as problem:
         raise DownloadTimeoutError(f"{host} doesn't answer; {nothing}") from problem
@@ -217,4 +311,5 @@ def _reason(problem: BaseException) -> str:
     """Return the innermost reason: requests and urllib3 wrap it several times."""
     while (inner := problem.__cause__ or problem.__context__) is not None:
         problem = inner
-    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    text = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    return shorten(text, 200)

@@ -14,7 +14,7 @@ from hearaudiomlp._text import printable, shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, MEL_BANDS, SAMPLE_RATE, WINDOW
-from hearaudiomlp.weights.onnx_check import check_graph
+from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, check_graph, is_plausible
 from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, summarize
 
 FORMAT = "1"
@@ -215,19 +215,22 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     spec = ENCODERS[card["model"]]
     labels = read_labels(card)
     size = _integer(card["timestamp_embedding_size"])
-    embeddings: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
-    features: dict[str, tuple[int | str, ...]] = {"power_mel": ("n", FRAMES, MEL_BANDS)}
+    outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
     if labels:
-        embeddings["keyword_logits"] = ("n", len(labels))
-        features["mfcc"] = ("n", FRAMES, MEL_BANDS)
+        outputs["keyword_logits"] = ("n", len(labels))
     # Files that were exported before the features became outputs have the embeddings alone.
-    outputs = embeddings | features if "power_mel" in summary.outputs else embeddings
+    outputs |= {
+        name: ("n", FRAMES, MEL_BANDS) for name in ("power_mel", "mfcc") if name in summary.outputs
+    }
     signature: dict[str, tuple[object, object]] = {
         "input": (summary.inputs, {"windows": ("n", WINDOW)}),
         "outputs": (summary.outputs, outputs),
     }
     if interface_of(card) == "pipeline":  # its outputs aren't used
-        signature = {"input": (summary.inputs, {"audio": ("n_sounds", "n_samples")})}
+        signature = {
+            "input": (summary.inputs, {"audio": ("n_sounds", "n_samples")}),
+            "number of labels": (len(labels), len(spec.labels)),
+        }
     facts: dict[str, tuple[object, object]] = {
         "sample rate": (_integer(card["sample_rate"]), SAMPLE_RATE),
         "hop": (_integer(card["hop"]), HOP),
@@ -287,8 +290,8 @@ def _read_weight(name: str, shape: tuple[int, ...], tensors: Mapping[str, Tensor
     if len(tensor.data) != dtype.itemsize * math.prod(shape):
         raise ModelFileError(f"a pipeline file that is damaged: {name} is incomplete")
     values: Floats = np.frombuffer(tensor.data, dtype).reshape(shape).astype(np.float32)
-    if not np.isfinite(values).all():
-        raise ModelFileError(f"a pipeline file with NaN or infinity in {name}")
+    if not is_plausible(values):
+        raise ModelFileError(f"a pipeline file with {IMPLAUSIBLE} in {name}")
     return values
 
 

@@ -1,17 +1,30 @@
 /**
- * What an ONNX file says of itself. ONNX Runtime's JavaScript interface doesn't give a model's
- * metadata, so this reads the few fields of the protobuf that hold it and skips the others.
+ * ONNX files as bytes: ONNX Runtime's JavaScript interface gives no metadata of a model, no value
+ * inside its graph, and can't change it. This reads and writes the few protobuf fields that takes
+ * and passes everything else through.
  *
  * Wire format: https://protobuf.dev/programming-guides/encoding/, field numbers: onnx.proto.
  */
 
 import { HearAudioMLPError } from "./errors.js";
 
-const METADATA_PROPS = 14; // of ModelProto
-const KEY = 1; // of StringStringEntryProto
-const VALUE = 2;
+// Of ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, ValueInfoProto.
+const GRAPH = 7;
+const METADATA = 14;
+const NODE = 1;
+const INITIALIZER = 5;
+const INPUT = 11;
+const OUTPUT = 12;
+const NODE_INPUT = 1;
+const NODE_OUTPUT = 2;
+const ATTRIBUTE = 5;
+const ATTRIBUTE_GRAPH = 6;
+const FLOAT = 1;
 
-/** Yield [field number, bytes] of every length-delimited field of a protobuf message. */
+const text = new TextDecoder();
+const encode = (string) => new TextEncoder().encode(string);
+
+/** Yield [field number, value] of every field of a protobuf message: a number or bytes. */
 function* fields(bytes) {
   let at = 0;
   const varint = () => {
@@ -26,7 +39,7 @@ function* fields(bytes) {
   while (at < bytes.length) {
     const tag = varint();
     const wire = tag % 8;
-    if (wire === 0) varint();
+    if (wire === 0) yield [Math.floor(tag / 8), varint()];
     else if (wire === 1) at += 8;
     else if (wire === 5) at += 4;
     else if (wire === 2) {
@@ -38,6 +51,50 @@ function* fields(bytes) {
   }
 }
 
+const all = (message, number) => [...fields(message)].flatMap(([n, value]) => (n === number ? [value] : []));
+const texts = (message, number) => all(message, number).map((value) => text.decode(value));
+
+/** Join byte arrays. */
+export function concat(parts) {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function varint(value) {
+  const bytes = [];
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) + 128);
+  return Uint8Array.of(...bytes, value);
+}
+
+/** One field of a message: a number, a string, or the bytes of a message inside it. */
+export function field(number, value) {
+  if (typeof value === "number") return concat([varint(number * 8), varint(value)]);
+  const bytes = typeof value === "string" ? encode(value) : value;
+  return concat([varint(number * 8 + 2), varint(bytes.length), bytes]);
+}
+
+/** A float32 value with a name; a string is the name of a free dimension. */
+export function valueInfo(name, shape) {
+  const dims = shape.map((size) => field(1, typeof size === "number" ? field(1, size) : field(2, size)));
+  const tensor = concat([field(1, FLOAT), field(2, concat(dims))]);
+  return concat([field(1, name), field(2, field(1, tensor))]);
+}
+
+/** Run `task`; whatever goes wrong in it means that the bytes are no ONNX file. */
+function reading(task) {
+  try {
+    return task();
+  } catch (problem) {
+    if (problem instanceof HearAudioMLPError) throw problem;
+    throw new HearAudioMLPError("model", `this is not an ONNX file (${problem.message})`, { cause: problem });
+  }
+}
+
 /**
  * Read the metadata of an ONNX file.
  *
@@ -46,18 +103,91 @@ function* fields(bytes) {
  * @throws {HearAudioMLPError} `model`, if these bytes are no ONNX file
  */
 export function readMetadata(bytes) {
-  const text = new TextDecoder();
-  const metadata = {};
-  try {
-    for (const [field, value] of fields(bytes)) {
-      if (field !== METADATA_PROPS) continue;
-      const entry = Object.fromEntries(fields(value));
-      metadata[text.decode(entry[KEY])] = text.decode(entry[VALUE]);
+  return reading(() =>
+    Object.fromEntries(
+      all(bytes, METADATA).map((entry) => {
+        const pair = Object.fromEntries(fields(entry));
+        return [text.decode(pair[1]), text.decode(pair[2])];
+      }),
+    ),
+  );
+}
+
+/**
+ * The same ONNX file with other metadata.
+ *
+ * @param {Uint8Array} bytes
+ * @param {Record<string, string>} entries what is added or replaced
+ * @returns {Uint8Array}
+ */
+export function withMetadata(bytes, entries) {
+  const metadata = { ...readMetadata(bytes), ...entries };
+  const rest = [...fields(bytes)].filter(([number]) => number !== METADATA);
+  return concat([
+    ...rest.map(([number, value]) => field(number, value)),
+    ...Object.entries(metadata).map(([key, value]) => field(METADATA, concat([field(1, key), field(2, value)]))),
+  ]);
+}
+
+/** The nodes inside the Loop of a whole-pipeline file, or null where there is none. */
+function encoderLoop(nodes) {
+  for (const node of nodes) {
+    for (const attribute of all(node, ATTRIBUTE)) {
+      for (const body of all(attribute, ATTRIBUTE_GRAPH)) {
+        const outputs = all(body, OUTPUT).map((output) => texts(output, 1)[0]);
+        if (outputs.includes("frame_embeddings")) return all(body, NODE);
+      }
     }
-  } catch (problem) {
-    throw new HearAudioMLPError("model", `this is not an ONNX file (${problem.message})`, {
-      cause: problem,
-    });
   }
-  return metadata;
+  return null;
+}
+
+/**
+ * The encoder of a model file by itself, from windows of 16,000 samples on: what a whole-pipeline
+ * file runs in its Loop, and all of a file of windows.
+ *
+ * @param {Uint8Array} bytes a file that `hearaudiomlp-export` wrote, with either interface
+ * @param {Record<string, (string | number)[]>} shapes of the outputs wanted, by name; any value in
+ *   the encoder can be one, and those that aren't there are left out. A Loop calls the logits
+ *   `window_logits`.
+ * @returns {Uint8Array} an ONNX file
+ * @throws {HearAudioMLPError} `model`, if there is no such encoder in it
+ */
+export function encoderOf(bytes, shapes) {
+  return reading(() => {
+    const [graph] = all(bytes, GRAPH);
+    if (graph === undefined) throw new RangeError("it has no graph");
+    const outside = all(graph, NODE);
+    const inside = encoderLoop(outside) ?? outside;
+    const made = new Set(inside.flatMap((node) => texts(node, NODE_OUTPUT)));
+    const outputs = Object.keys(shapes).filter((name) => made.has(name));
+    const needed = new Set(outputs);
+    // The constants that a Loop uses are outside of it. Nodes are in topological order.
+    const kept = [...(inside === outside ? [] : outside), ...inside]
+      .reverse()
+      .filter((node) => {
+        const gives = texts(node, NODE_OUTPUT);
+        if (gives.includes("windows") || !gives.some((name) => needed.has(name))) return false;
+        texts(node, NODE_INPUT).forEach((name) => needed.add(name));
+        return true;
+      })
+      .reverse();
+    if (!outputs.includes("frame_embeddings") || !needed.has("windows")) {
+      throw new HearAudioMLPError(
+        "model",
+        "this ONNX file isn't a model from waveform to embeddings (it computes no frame_embeddings " +
+          "from windows); make one with hearaudiomlp-export",
+      );
+    }
+    const initializers = all(graph, INITIALIZER).filter((tensor) => needed.has(texts(tensor, 8)[0]));
+    const parts = [
+      ...kept.map((node) => field(NODE, node)),
+      ...texts(graph, 2).map((name) => field(2, name)),
+      ...initializers.map((tensor) => field(INITIALIZER, tensor)),
+      field(INPUT, valueInfo("windows", ["n", 16_000])),
+      ...outputs.map((name) => field(OUTPUT, valueInfo(name, shapes[name]))),
+    ];
+    const rest = [...fields(bytes)].filter(([number]) => number !== GRAPH);
+    return concat([...rest.map(([number, value]) => field(number, value)), field(GRAPH, concat(parts))]);
+  });
 }

@@ -2,9 +2,9 @@
  * Band-limited resampling from any rate to any other: a Kaiser-windowed sinc, kept as one row of
  * taps for each of the positions that an output sample can have between two input samples.
  *
- * What lies below 92 % of the lower rate's half is passed, what lies above that half is at least
- * 100 dB down. Formulas of the Kaiser window's shape and length: J. F. Kaiser, "Nonrecursive digital
- * filter design using the I0-sinh window function", ISCAS 1974.
+ * Cutoff, length and shape are those of soxr's high quality, which the Python package uses; they
+ * were fitted to its impulse response from 48 kHz (largest difference: 3e-8). Shape of the window:
+ * J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", ISCAS 1974.
  */
 
 import { HearAudioMLPError } from "./errors.js";
@@ -12,8 +12,14 @@ import { HearAudioMLPError } from "./errors.js";
 /** Samples per second of all audio that the models take. */
 export const SAMPLE_RATE = 16_000;
 
-const STOP_DB = 100;
-const PASS = 0.92;
+/** Where the response has fallen by 6 dB, as a share of the lower rate's half. */
+const CUTOFF = 0.95687;
+
+/** Length of the filter to each side, in samples of the lower rate. */
+const REACH = 96.84;
+
+/** Of the Kaiser window: nothing above the lower rate's half is less than 125 dB down. */
+const BETA = 13.04;
 
 function besselI0(x) {
   let term = 1;
@@ -31,21 +37,18 @@ function commonDivisor(a, b) {
 
 /** Taps for `phases` positions between two samples, `2 * half` each, one row after the other. */
 function design(from, to, phases) {
-  const nyquist = Math.min(from, to) / 2;
-  const width = ((1 - PASS) * nyquist) / from; // of the transition, in cycles per input sample
-  const cutoff = ((1 + PASS) * nyquist) / from; // twice the frequency in its middle
-  const half = Math.ceil((STOP_DB - 7.95) / (14.36 * width) / 2);
-  const beta = 0.1102 * (STOP_DB - 8.7);
-  const scale = besselI0(beta);
+  const scale = Math.min(1, to / from); // samples of the lower rate in one of the input
+  const reach = REACH / scale;
+  const half = Math.ceil(reach);
   const taps = new Float32Array(phases * 2 * half);
   const row = new Float64Array(2 * half);
   for (let phase = 0; phase < phases; phase++) {
     let sum = 0;
     for (let k = 0; k < 2 * half; k++) {
       const t = k - half + 1 - phase / phases; // from the output sample to this input sample
-      const x = Math.PI * cutoff * t;
-      const edge = Math.max(0, 1 - (t / half) ** 2);
-      row[k] = ((x === 0 ? 1 : Math.sin(x) / x) * besselI0(beta * Math.sqrt(edge))) / scale;
+      const x = Math.PI * CUTOFF * scale * t;
+      const edge = 1 - (t / reach) ** 2;
+      row[k] = edge < 0 ? 0 : (x === 0 ? 1 : Math.sin(x) / x) * besselI0(BETA * Math.sqrt(edge));
       sum += row[k];
     }
     // Rows that differ in their sums would turn a constant into a tone.
@@ -57,7 +60,7 @@ function design(from, to, phases) {
 /**
  * A resampler for audio that comes in pieces. However the input is cut, the output is the same to
  * the bit: output sample `m` lies at input sample `m * from / to`, and there are
- * `ceil(samples * to / from)` of them after {@link Resampler.flush}.
+ * `round(samples * to / from)` of them after {@link Resampler.flush}.
  */
 export class Resampler {
   #pending; // input from sample #start on
@@ -119,7 +122,7 @@ export class Resampler {
   flush() {
     if (this.half === 0) return new Float32Array(0);
     this.#append(new Float32Array(this.half));
-    const last = this.#make(Math.ceil((this.#received * this.phases) / this.step));
+    const last = this.#make(Math.floor((this.#received * this.phases) / this.step + 0.5));
     this.reset();
     return last;
   }
@@ -157,9 +160,13 @@ export class Resampler {
  * @param {Float32Array} samples mono
  * @param {number} from its samples per second
  * @param {number} [to] the samples per second wanted
- * @returns {Float32Array} `ceil(samples.length * to / from)` samples
+ * @returns {Float32Array} `round(samples.length * to / from)` samples
+ * @throws {HearAudioMLPError} `audio`
  */
 export function resample(samples, from, to = SAMPLE_RATE) {
+  if (!(samples instanceof Float32Array)) {
+    throw new HearAudioMLPError("audio", "resample takes a Float32Array of mono samples");
+  }
   const resampler = new Resampler(from, to);
   const body = resampler.process(samples);
   const rest = resampler.flush();

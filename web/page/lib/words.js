@@ -3,6 +3,8 @@
  * merged. Windows are a second long and overlap, so that one word is seen by several of them.
  */
 
+import { HearAudioMLPError } from "./errors.js";
+
 /** Probability from which on a window is taken as one with a word in it. */
 export const THRESHOLD = 0.75;
 
@@ -20,6 +22,9 @@ const AGAIN = 0.75;
  * @returns {Float32Array} probabilities, each row with the sum 1
  */
 export function softmax(logits, labels) {
+  if (!(logits instanceof Float32Array) || !Number.isInteger(labels) || logits.length % Math.max(1, labels) !== 0) {
+    throw new HearAudioMLPError("option", "softmax takes a Float32Array of whole rows, and the number of labels in a row");
+  }
   const probabilities = new Float32Array(logits.length);
   for (let row = 0; row < logits.length; row += labels) {
     const scores = logits.subarray(row, row + labels);
@@ -29,6 +34,19 @@ export function softmax(logits, labels) {
     for (let i = 0; i < labels; i++) probabilities[row + i] = exps[i] / sum;
   }
   return probabilities;
+}
+
+/**
+ * @param {{threshold?: number, hits?: number}} options
+ * @throws {HearAudioMLPError} `option`
+ */
+export function checkWordOptions({ threshold = THRESHOLD, hits = HITS }) {
+  if (typeof threshold !== "number" || !(threshold > 0 && threshold <= 1)) {
+    throw new HearAudioMLPError("option", `threshold has to be over 0 and at most 1, not ${String(threshold)}`);
+  }
+  if (!Number.isInteger(hits) || hits < 1) {
+    throw new HearAudioMLPError("option", `hits has to be a whole number from 1 up, not ${String(hits)}`);
+  }
 }
 
 /**
@@ -43,9 +61,14 @@ export class WordFinder {
 
   /**
    * @param {string[]} labels
-   * @param {{threshold?: number, hits?: number}} [options]
+   * @param {{threshold?: number, hits?: number, ignore?: string}} [options] `ignore`: a label that
+   *   stands for everything else, and is no word
+   * @throws {HearAudioMLPError} `option`
    */
-  constructor(labels, { threshold = THRESHOLD, hits = HITS } = {}) {
+  constructor(labels, { threshold = THRESHOLD, hits = HITS, ignore } = {}) {
+    if (!Array.isArray(labels)) throw new HearAudioMLPError("option", "labels has to be a list of words");
+    checkWordOptions({ threshold, hits });
+    this.ignore = ignore;
     this.labels = labels;
     this.threshold = threshold;
     this.hits = hits;
@@ -66,7 +89,7 @@ export class WordFinder {
       if (probabilities[i] > probabilities[best]) best = i;
     }
     const probability = probabilities[best];
-    if (!(probability >= this.threshold)) return null;
+    if (!(probability >= this.threshold) || this.labels[best] === this.ignore) return null;
     const open = this.#open;
     const end = start + WINDOW_SECONDS;
     if (open?.word === this.labels[best] && end - open.end <= AGAIN) {
@@ -90,8 +113,11 @@ export class WordFinder {
  * @param {{threshold?: number, hits?: number}} [options] see WordFinder
  */
 export function findWords(logits, times, labels, options) {
-  const probabilities = softmax(logits, labels.length);
   const finder = new WordFinder(labels, options);
+  if (logits.length !== times.length * labels.length) {
+    throw new HearAudioMLPError("option", `${logits.length} logits are not ${times.length} rows of ${labels.length}`);
+  }
+  const probabilities = softmax(logits, labels.length);
   const found = [];
   for (const [i, time] of times.entries()) {
     const row = probabilities.subarray(i * labels.length, (i + 1) * labels.length);

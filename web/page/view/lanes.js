@@ -1,6 +1,7 @@
 import { fit } from "./raster.js";
+import { readTheme } from "./theme.js";
 
-const LANE_HEIGHT = 25; // CSS pixels that a lane takes at least
+const LANE_HEIGHT = 1.55; // rem that a lane takes at least
 const SEEN = 0.3; // probability from which on a word gets a lane
 
 /**
@@ -30,16 +31,16 @@ export class Lanes {
   draw(track, labels, view, { threshold, words }) {
     const { context, width, height } = fit(this.#canvas);
     if (width === 0) return;
-    const style = getComputedStyle(this.#canvas);
-    const colour = (name) => style.getPropertyValue(name).trim();
+    const { colours, family, rem } = readTheme();
+    const colour = (name) => colours[name];
     const first = Math.max(0, Math.floor((view.from - track.begin) / track.step) - 1);
     const end = Math.min(track.length, Math.ceil((view.from + view.seconds - track.begin) / track.step) + 2);
-    const room = Math.max(1, Math.floor(height / LANE_HEIGHT));
+    const room = Math.max(1, Math.floor(height / (LANE_HEIGHT * rem)));
     this.#assign(track, first, end, room);
 
     const lane = height / room;
     const x = (time) => ((time - view.from) / view.seconds) * width;
-    context.font = `600 13px ${style.fontFamily}`;
+    context.font = `600 ${0.8125 * rem}px ${family}`;
     context.textBaseline = "middle";
     for (const [i, label] of this.#lanes.entries()) {
       const floor = (i + 1) * lane - 2;

@@ -12,10 +12,11 @@ export function fit(canvas) {
   return { context, width, height };
 }
 
-/** Draws a track as a picture: time to the right, the first value of a row at the bottom. */
+/** Draws a track of bytes as a picture: time to the right, the first value of a row at the bottom. */
 export class Raster {
   #canvas;
-  #colours;
+  #map;
+  #colours = new Uint32Array(256);
   #image = document.createElement("canvas");
 
   /**
@@ -25,35 +26,38 @@ export class Raster {
    */
   constructor(canvas, colours, smooth) {
     this.#canvas = canvas;
-    this.#colours = colourMap(colours);
+    this.#map = colourMap(colours);
     this.smooth = smooth;
   }
 
   /**
    * @param {import("./track.js").Track} track
    * @param {{from: number, seconds: number}} view in seconds
-   * @param {(value: number, index: number) => number} level of a value, 0 to 1
+   * @param {(byte: number) => number} level of a byte, 0 to 1
    */
   draw(track, { from, seconds }, level) {
     const { context, width, height } = fit(this.#canvas);
     const first = Math.max(0, Math.floor((from - track.begin) / track.step));
-    const end = Math.min(track.length, Math.ceil((from + seconds - track.begin) / track.step));
-    if (end <= first || width === 0) return;
+    const end = Math.ceil((from + seconds - track.begin) / track.step);
+    const { from: begin, values } = track.rows(first, end);
+    const columns = values.length / track.size;
+    if (!(columns >= 1) || width === 0) return;
+    for (let byte = 0; byte < 256; byte++) {
+      this.#colours[byte] = this.#map[Math.round(255 * Math.min(1, Math.max(0, level(byte))))];
+    }
     const image = this.#image;
-    Object.assign(image, { width: end - first, height: track.size });
-    const pixels = new ImageData(image.width, image.height);
+    Object.assign(image, { width: columns, height: track.size });
+    const pixels = new ImageData(columns, track.size);
     const colours = new Uint32Array(pixels.data.buffer);
-    for (let i = 0; i < image.width; i++) {
-      const row = track.row(first + i);
+    for (let i = 0; i < columns; i++) {
       for (let j = 0; j < track.size; j++) {
-        const share = Math.min(1, Math.max(0, level(row[j], j)));
-        colours[(track.size - 1 - j) * image.width + i] = this.#colours[Math.round(255 * share)];
+        colours[(track.size - 1 - j) * columns + i] = this.#colours[values[i * track.size + j]];
       }
     }
     image.getContext("2d").putImageData(pixels, 0, 0);
     context.imageSmoothingEnabled = this.smooth;
     const scale = width / seconds;
-    const x = (track.begin + first * track.step - from) * scale;
-    context.drawImage(image, x, 0, image.width * track.step * scale, height);
+    const x = (track.begin + begin * track.step - from) * scale;
+    context.drawImage(image, x, 0, columns * track.step * scale, height);
   }
 }

@@ -1,11 +1,13 @@
-import { BANDS, HOP } from "../lib/mel.js";
-import { SAMPLE_RATE } from "../lib/resample.js";
+import { BANDS } from "../lib/model.js";
+import { HOP } from "../lib/spotter.js";
 import { Lanes } from "./lanes.js";
 import { fit, Raster } from "./raster.js";
+import { readTheme } from "./theme.js";
 import { Track } from "./track.js";
 
-const STEP = HOP / SAMPLE_RATE; // seconds from one frame to the next
-const RANGE_DB = 70; // of the spectrogram, down from its loudest
+const STEP = 0.01; // seconds from one frame to the next
+const RANGE = 140; // of the spectrogram, down from its loudest, in half dB
+const FAINT = 120; // the loudest is taken to be this at least: -40 dB
 
 /** The three pictures over one time axis. */
 export class Timeline {
@@ -21,7 +23,7 @@ export class Timeline {
     this.#embedding = new Raster(canvases.embedding, "cividis", false);
     this.#keywords = new Lanes(canvases.keywords);
     this.threshold = 0.5;
-    this.reset(1, [], 0.25);
+    this.reset(1, []);
   }
 
   /**
@@ -29,40 +31,36 @@ export class Timeline {
    *
    * @param {number} size values of the model's frames
    * @param {string[]} labels its keywords
-   * @param {number} hop seconds between keyword windows
    */
-  reset(size, labels, hop) {
+  reset(size, labels) {
     this.labels = labels;
-    this.mel = new Track(BANDS, STEP);
-    this.frames = new Track(size, STEP);
-    this.probabilities = new Track(labels.length, hop, 0);
+    this.levels = new Track(BANDS, STEP, { kind: Uint8Array });
+    this.frames = new Track(size, STEP, { kind: Uint8Array });
+    this.probabilities = new Track(labels.length, HOP, { begin: HOP - 0.5 });
     this.words = [];
-    this.cursor = null;
-    this.peak = -40;
+    this.loudest = FAINT;
     this.#keywords.reset();
-    this.#low = new Float32Array(size).fill(Infinity);
-    this.#high = new Float32Array(size).fill(-Infinity);
   }
 
-  #low;
-  #high;
-
-  /** Add a column to the spectrogram. */
-  addMel(levels) {
-    this.mel.push(levels);
-    for (const level of levels) this.peak = Math.max(this.peak, level);
+  /** Show a whole sound, as the model's thread gives it. */
+  show({ levels, frames, probabilities, times, words }) {
+    this.levels.replace(levels);
+    this.frames.replace(frames);
+    this.probabilities.begin = (times[0] ?? 0) + 0.5; // the middle of the window
+    this.probabilities.replace(probabilities);
+    this.words = words;
+    for (let i = 0; i < levels.length; i++) if (levels[i] > this.loudest) this.loudest = levels[i];
   }
 
-  /** Put frames of the embedding from time index `at` on. */
-  addFrames(at, values) {
-    this.frames.set(at, values);
-    const size = this.frames.size;
-    for (let i = 0; i < values.length; i++) {
-      const value = Math.asinh(values[i]);
-      const j = i % size;
-      this.#low[j] = Math.min(this.#low[j], value);
-      this.#high[j] = Math.max(this.#high[j], value);
-    }
+  /** Add a window of live sound that ends at `end` seconds: its newest frames, its probabilities. */
+  add({ end, levels, frames, probabilities }) {
+    const at = Math.round(end * 100) - frames.length / this.frames.size;
+    this.frames.set(at, frames);
+    if (levels.length > 0) this.levels.set(at, levels);
+    for (const level of levels) this.loudest = Math.max(this.loudest, level);
+    if (probabilities.length > 0) this.probabilities.set(Math.round(end / HOP) - 1, probabilities);
+    for (const track of [this.frames, this.levels]) track.keep(6_000);
+    this.probabilities.keep(240);
   }
 
   /** Seconds of the view that fit the width of the page. */
@@ -72,46 +70,25 @@ export class Timeline {
 
   /** @param {{from: number, seconds: number}} view */
   draw(view) {
-    this.#spectrogram.draw(this.mel, view, (level) => 1 + (level - this.peak) / RANGE_DB);
-    // Each value on its own scale, compressed: audiomae's follow the sound's raw power.
-    const [low, high] = [this.#low, this.#high];
-    this.#embedding.draw(this.frames, view, (value, j) => {
-      const range = high[j] - low[j];
-      return range > 0 ? (Math.asinh(value) - low[j]) / range : 0.5;
-    });
-    if (this.labels.length > 0) {
-      this.#keywords.draw(this.probabilities, this.labels, view, this);
-    }
+    this.#spectrogram.draw(this.levels, view, (level) => 1 + (level - this.loudest) / RANGE);
+    this.#embedding.draw(this.frames, view, (byte) => byte / 255);
+    if (this.labels.length > 0) this.#keywords.draw(this.probabilities, this.labels, view, this);
     this.#drawAxis(view);
-    this.#drawCursor(view);
   }
 
   #drawAxis({ from, seconds }) {
     const { context, width } = fit(this.#canvases.axis);
-    const style = getComputedStyle(this.#canvases.axis);
-    context.font = `12px ${style.fontFamily}`;
-    context.fillStyle = style.getPropertyValue("--quiet").trim();
+    const { colours, family, rem } = readTheme();
+    context.font = `${0.75 * rem}px ${family}`;
+    context.fillStyle = colours["--quiet"];
     context.textBaseline = "top";
-    const every = seconds > 8 && width < 500 ? 2 : 1;
+    const every = Math.max(1, Math.ceil((2.5 * rem * seconds) / width));
     for (let t = Math.ceil(from / every) * every; t <= from + seconds; t += every) {
       const x = ((t - from) / seconds) * width;
       const text = `${t} s`;
       context.fillRect(Math.min(x, width - 1), 0, 1, 5);
       const room = context.measureText(text).width;
       context.fillText(text, Math.min(Math.max(0, x - room / 2), width - room), 7);
-    }
-  }
-
-  #drawCursor({ from, seconds }) {
-    if (this.cursor === null) return;
-    for (const name of ["spectrogram", "keywords", "embedding"]) {
-      const canvas = this.#canvases[name];
-      const context = canvas.getContext("2d");
-      const x = ((this.cursor - from) / seconds) * canvas.clientWidth;
-      context.fillStyle = "#ffffff";
-      context.fillRect(x - 1.5, 0, 3, canvas.clientHeight);
-      context.fillStyle = "#000000";
-      context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
     }
   }
 }

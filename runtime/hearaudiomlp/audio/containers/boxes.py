@@ -9,7 +9,17 @@ from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.structure import Structure, promises, read_at, size_of
 
-_SEGMENT, _EBML = 0x18538067, 0x1A45DFA3
+_SEGMENT, _CLUSTER, _EBML = 0x18538067, 0x1F43B675, 0x1A45DFA3
+_KNOWN = frozenset(
+    (
+        # Segment, Cluster, SeekHead, Info, Tracks, Cues, Chapters, Attachments, Tags
+        *(_SEGMENT, _CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770),
+        *(0x1941A469, 0x1254C367),
+        # Void, CRC-32; in clusters: Timestamp, SimpleBlock, BlockGroup, PrevSize, Position ...
+        *(0xEC, 0xBF, 0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF),
+    )
+)
+"""Elements of a Segment and of a Cluster (RFC 9559)."""
 _FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 
 
@@ -59,7 +69,7 @@ def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
 def matroska(file: BinaryIO) -> Structure:
     """Go through the elements of a Matroska or WebM file, into those of unknown size."""
     length = size_of(file)
-    at, missing, files = 0, "", 0
+    at, missing = 0, ""
     while at < length:
         head = read_at(file, at, 12)
         name, width = _number(head, keep_marker=True)
@@ -68,15 +78,17 @@ def matroska(file: BinaryIO) -> Structure:
             if length - at < 12 and any(head):
                 missing = "its last element isn't whole"
             break
-        files += name == _EBML
-        if files > 1:
-            missing = f"another file of {length - at:,} bytes is behind the first one"
+        if at and name not in _KNOWN:
+            if name == _EBML:
+                missing = f"another file of {length - at:,} bytes is behind the first one"
+            elif any(read_at(file, at, 1 << 16)):
+                missing = f"it is damaged from byte {at:,} on"
             break
         at += width + more
         if name == _SEGMENT and size >= 0 and at + size > length:
             missing = promises(at + size, length)
             break
-        if name == _SEGMENT or size < 0:
+        if name in (_SEGMENT, _CLUSTER) or size < 0:
             continue  # what is in it comes next
         if at + size > length:
             missing = promises(at + size, length)

@@ -111,9 +111,9 @@ def _loudness(data: bytes, subtype: str) -> float | None:
 
 
 def _go_on(file: BinaryIO, start: int, end: int, length: int, subtype: str) -> bool:
-    """Whether what is behind the samples sounds like them: within 20 dB of their last second.
+    """Whether what is behind the samples may be samples.
 
-    Text, archives and pictures that somebody appended are near full scale, as samples.
+    Text, archives and pictures that somebody appended are near full scale (RMS 0.5), as samples.
     """
     before = _loudness(
         read_at(file, max(start, end - (1 << 16)), min(end - start, 1 << 16)), subtype
@@ -121,7 +121,7 @@ def _go_on(file: BinaryIO, start: int, end: int, length: int, subtype: str) -> b
     behind = _loudness(read_at(file, end, min(length - end, 1 << 16)), subtype)
     if before is None or behind is None:
         return True
-    return bool(np.isfinite(behind) and behind < 10 * before + 1e-3)
+    return bool(behind < max(0.3, 2 * before))
 
 
 def _true_size(file: BinaryIO, start: int, size: int, length: int) -> int | None:

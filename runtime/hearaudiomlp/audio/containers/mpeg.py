@@ -118,7 +118,9 @@ class _Walk:
     start: int = 0
     """Where the first frame is."""
     strange: int = 0
-    """Bytes between frames that aren't of a tag."""
+    """Bytes between frames that are neither of a tag nor 0."""
+    zeros: int = 0
+    """Bytes between frames that are 0."""
     cut: str = ""
     change: str = ""
     tags: int = 0
@@ -153,7 +155,7 @@ def _next_frame(
     return None
 
 
-def _walk(  # noqa: C901 - a parser
+def _walk(  # noqa: C901, PLR0912 - a parser
     file: BinaryIO, at: int, parse: Callable[[bytes], Frame | None]
 ) -> _Walk:
     """Go from frame to frame."""
@@ -186,11 +188,18 @@ def _walk(  # noqa: C901 - a parser
         elif size := _tag_size(head, length - at):
             at += size
             found.tags += at < length
+        elif found.first is not None and length - at < 7 and head[:1] == b"\xff":
+            found.cut = f"its last frame has {length - at} bytes"
+            break
         else:
-            behind = _next_frame(file, at, length, parse)
+            behind = _next_frame(file, at + 1, length, parse)
             if behind is None:
                 break
-            found.strange += behind - at
+            between = read_at(file, at, behind - at)
+            if not any(between):
+                found.zeros += len(between)
+            elif found.first is not None:
+                found.strange += len(between)
             at = behind
     return found
 
@@ -203,6 +212,10 @@ def _promised_frames(data: bytes) -> int | None:
     if data[36:40] == b"VBRI":
         return int.from_bytes(data[50:54], "big")
     return None
+
+
+def _strange(walk: _Walk) -> str:
+    return f"{walk.strange:,} bytes between its frames are damaged, or no sound"
 
 
 def mp3(file: BinaryIO, start: int) -> Structure | None:
@@ -223,12 +236,14 @@ def mp3(file: BinaryIO, start: int) -> Structure | None:
         frames -= 1  # that of the header has no sound
         if frames + 2 < promised:
             missing = f"its header promises {promised:,} frames and there are {frames:,}"
+    elif walk.strange:
+        missing = missing or _strange(walk)
     kind = {"MPEG layer III": "MP3", "MPEG layer II": "MP2"}.get(walk.first.codec, "MP1")
     return Structure(
         kind,
-        media=bool(walk.tags or walk.strange),
+        media=bool(walk.tags or walk.strange or walk.zeros),
         missing=missing,
-        note=f"{walk.strange:,} bytes between its frames are no sound" if walk.strange else "",
+        note=_strange(walk) if walk.strange and not missing else "",
         change=walk.change,
         samples=frames * walk.first.samples,
         exact=promised is not None,
@@ -240,7 +255,8 @@ def adts(file: BinaryIO, start: int) -> Structure | None:
     walk = _walk(file, start, adts_frame)
     if walk.first is None:
         return None
-    return Structure("AAC", media=True, missing=walk.cut, change=walk.change)
+    missing = walk.cut or (_strange(walk) if walk.strange else "")
+    return Structure("AAC", media=True, missing=missing, change=walk.change)
 
 
 def amr(file: BinaryIO) -> Structure:

@@ -1,0 +1,62 @@
+"""Any bytes are looked at in finite time, and sounds of any format survive damage of any kind."""
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hearaudiomlp.audio.containers import mpeg, ogg
+from hearaudiomlp.audio.containers.structure import Structure
+from hearaudiomlp.audio.decoders import examine
+
+HEADS = (
+    *(b"RIFF\x24\0\0\0WAVE", b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0", b"RIFX\0\0\0\0WAVE"),
+    *(b"RF64\xff\xff\xff\xffWAVEds64", b"FORM\0\0\0\0AIFF", b"FORM\0\0\0\0AIFCSSND", b".snd"),
+    *(b"caff\0\1\0\0data", b"fLaC", b"OggS\0\2", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75"),
+    *(b"#!AMR\n", b"#!AMR-WB\n", b"\0\0\0\x10ftypM4A ", b"\0\0\0\1mdat", b"ID3\4\0\0\0\0\0\5"),
+    *(b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80\x02\x1f\xfc", b"riff" + bytes(20) + b"wave", b""),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(head=st.sampled_from(HEADS), rest=st.binary(max_size=300), copies=st.integers(1, 40))
+def test_any_bytes_are_looked_at(head, rest, copies) -> None:
+    assert isinstance(examine(io.BytesIO(head + rest)), Structure)
+    assert isinstance(examine(io.BytesIO((head + rest) * copies)), Structure)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    frames=st.lists(st.sampled_from([b"\xff\xfb\x10\xc4", b"\xff\xfb\x14\xc4"]), min_size=2),
+    cut=st.integers(1, 103),
+)
+def test_frames_are_counted(frames, cut) -> None:
+    """Frames of 32 kbit/s at 44.1 and at 48 kHz: 104 and 96 bytes."""
+    sizes = {b"\xff\xfb\x10\xc4": 104, b"\xff\xfb\x14\xc4": 96}
+    data = b"".join(head + bytes(sizes[head] - 4) for head in frames)
+    found = mpeg.mp3(io.BytesIO(data), 0)
+    if len({*frames}) == 1:
+        assert found is not None
+        assert (found.samples, found.missing, found.change) == (1152 * len(frames), "", "")
+        short = mpeg.mp3(io.BytesIO(data[: -min(cut, sizes[frames[0]] - 1)]), 0)
+        if len(frames) > 2:
+            assert short is not None
+            assert short.samples == 1152 * (len(frames) - 1)
+            assert "its last frame has" in short.missing
+
+
+@pytest.mark.parametrize("byte", [0, 5, 6, 14, 22, 26])
+def test_every_byte_of_a_page_counts(byte) -> None:
+    body = b"\x01vorbis" + bytes(23)
+    head = b"OggS\0\6" + bytes(8) + b"\1\0\0\0" + bytes(8) + b"\1" + bytes([len(body)])
+    crc = 0
+    for value in head + body:
+        crc ^= value << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
+    page = bytearray(head + body)
+    page[22:26] = crc.to_bytes(4, "little")
+    assert ogg.ogg(io.BytesIO(page)).missing == ""
+    page[byte] ^= 0x40
+    assert ogg.ogg(io.BytesIO(page + page)).missing != ""

@@ -1,0 +1,117 @@
+"""Pictures, maps and model files: what may be replaced, and what may not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hearaudiomlp.cli.main import main
+from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.storage.ownership import check_output, seal, unseal
+from hearaudiomlp_export.cli import main as export
+from paths import ROOT
+
+
+@pytest.fixture(params=["png", "svg", "pdf"])
+def picture(request, recordings, checkpoints, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / f"p.{request.param}"
+
+    def plot(*more: str) -> int:
+        model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+        return main(["plot", str(recordings / "b.wav"), "-o", str(out), *model, *more])
+
+    return out, plot
+
+
+def test_a_picture_is_replaced_if_it_is_ours(picture, capsys) -> None:
+    out, plot = picture
+    assert plot() == 0
+    assert plot() == 0
+    out.write_bytes(b"precious")
+    assert plot() == 2
+    assert str(out) in capsys.readouterr().err
+    assert out.read_bytes() == b"precious"
+    assert plot("--overwrite") == 0
+    assert out.read_bytes() != b"precious"
+    other = out.with_name("other")
+    out.rename(other)
+    out.symlink_to(other)
+    before = other.read_bytes()
+    assert plot("--overwrite") == 2
+    assert out.is_symlink()
+    assert other.read_bytes() == before
+    assert {path.name for path in out.parent.iterdir()} == {"in", out.name, "other"}
+
+
+def test_a_map_is_replaced_if_it_is_ours(recordings, checkpoints, tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    table, out = str(tmp_path / "t.npz"), tmp_path / "m.html"
+    model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+    assert main(["embed", str(recordings), "-o", table, *model]) == 0
+    command = ["map", table, "-o", str(out), "--method", "pca"]
+    assert main(command) == 0
+    assert main(command) == 0
+    out.write_text("<html>precious</html>")
+    assert main(command) == 2
+    assert out.read_text() == "<html>precious</html>"
+    assert main([*command, "--overwrite"]) == 0
+    assert "precious" not in out.read_text()
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.report.md", "m.failed.md"])
+def test_an_export_replaces_only_exports(name, checkpoints, tmp_path, capsys) -> None:
+    (tmp_path / name).write_text("precious")
+    arguments = [str(checkpoints["audiomae"]), "-o", str(tmp_path / "m.onnx")]
+    assert export(arguments) == 2
+    assert str(tmp_path / name) in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_model_files_are_known() -> None:
+    for path in (ROOT / "onnx_models").glob("*.onnx"):
+        check_output(path)
+    with pytest.raises(OutputExistsError):
+        check_output(ROOT / "onnx_models" / "README.md")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "socket"])
+def test_other_things_are_refused_even_with_overwrite(kind, tmp_path) -> None:
+    path = tmp_path / "out"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    with pytest.raises(OutputExistsError, match=kind):
+        check_output(path, overwrite=True)
+
+
+def test_inputs_are_refused_under_any_name(tmp_path) -> None:
+    recording, other = tmp_path / "a.wav", tmp_path / "b.wav"
+    recording.write_bytes(b"sound")
+    other.hardlink_to(recording)
+    with pytest.raises(OutputExistsError, match="is an input"):
+        check_output(other, overwrite=True, inputs=[Path("missing"), recording])
+
+
+def test_a_sealed_object_is_taken_back_as_it_was_or_not_at_all() -> None:
+    for indent in None, 1:
+        content = {"rows": [[1, "ü", 0.1]], "empty": {}}
+        data = seal(content, indent)
+        assert unseal(data) == content
+        for at in range(len(data)):
+            for bit in 1, 64:
+                flipped = bytearray(data)
+                flipped[at] ^= bit
+                assert unseal(bytes(flipped)) is None
+            assert unseal(data[:at]) is None
+        assert unseal(data + b" ") is None
+        assert unseal(b"") is None

@@ -1,0 +1,39 @@
+"""URLs: which protocols are taken, and what the others get."""
+
+import pytest
+
+from hearaudiomlp.cli.main import main
+from hearaudiomlp.errors import OptionError
+from hearaudiomlp.storage.remote import PROTOCOLS, filesystem
+
+fsspec = pytest.importorskip("fsspec")
+
+
+def test_every_other_protocol_of_fsspec_is_refused() -> None:
+    others = set(fsspec.available_protocols()) - PROTOCOLS
+    assert {"dir", "data", "reference", "generic", "zip", "git", "blockcache"} <= others
+    for protocol in others:
+        with pytest.raises(OptionError, match="none of the protocols"):
+            filesystem(f"{protocol}://x/y.wav")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "zip://a.wav::memory://b.zip", "simplecache::memory://x.wav", "data:,x://a", "://", "x://",
+        "http://[", "memory://a\x1b[31m::x", "dir://x/o.npz", "DATA://x/y",
+    ],
+)  # fmt: skip
+def test_urls_that_are_not_taken(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["embed", url, "-o", "x.npz"], ["embed", "x.wav", "-o", url]):
+        try:
+            status = main(arguments)
+        except SystemExit as end:
+            status = end.code
+        assert status in (1, 2)
+        assert "\x1b" not in capsys.readouterr().err
+
+
+def test_memory_is_taken() -> None:
+    fs, path = filesystem("memory://folder/a.wav")
+    assert (type(fs).__name__, path) == ("MemoryFileSystem", "/folder/a.wav")
