@@ -345,9 +345,9 @@ def test_files_that_fail_keep_nothing(model, tmp_path, monkeypatch) -> None:
     streams = []
     start = AudioStream.__init__
 
-    def starting(stream, path) -> None:
+    def starting(stream, path, **options) -> None:
         streams.append(weakref.ref(stream))
-        start(stream, path)
+        start(stream, path, **options)
 
     monkeypatch.setattr(AudioStream, "__init__", starting)
     gc.disable()  # what the command leaves, nobody looks through

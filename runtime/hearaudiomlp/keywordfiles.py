@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.audio.files import OnTruncated
 from hearaudiomlp.embed import BLOCK, Failed, WindowedFile, finite_or_nan
 from hearaudiomlp.inference.blocks import compute_blocks
 from hearaudiomlp.keywords.hits import (
@@ -23,6 +24,7 @@ from hearaudiomlp.keywords.hits import (
     window_probabilities,
 )
 from hearaudiomlp.model import Model
+from hearaudiomlp.segments import Cut
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.spotter import check_keyword_options
@@ -48,12 +50,15 @@ class Spotted:
     hits: tuple[Hit, ...]
     """The words, in order of time."""
 
+    truncated: str = ""
+    """What is missing of the file, in words; empty for a whole one."""
+
 
 class _File(WindowedFile):
     """A file and its probabilities so far."""
 
-    def __init__(self, path: str | os.PathLike[str], hop: int, finder: HitFinder) -> None:
-        super().__init__(path, SlidingWindows(hop))
+    def __init__(self, path: str | os.PathLike[str], hop: int, finder: HitFinder, cut: Cut) -> None:
+        super().__init__(path, SlidingWindows(hop), cut)
         self._hop, self._finder = hop, finder
         self._hits: list[Hit] = []
         self._taken = 0
@@ -71,7 +76,8 @@ class _File(WindowedFile):
         if self.problem is not None:
             return Failed(self.path, self.problem)
         hits = [*self._hits, *self._finder.finish()]
-        return Spotted(self.path, self.duration, tuple(hit.within(self.duration) for hit in hits))
+        inside = tuple(hit.within(self.duration) for hit in hits)
+        return Spotted(self.path, self.duration, inside, self.truncated)
 
 
 def spot_files(
@@ -82,6 +88,8 @@ def spot_files(
     threshold: float = THRESHOLD,
     smoothing: float = SMOOTHING_S,
     quiet: float = QUIET_DB,
+    channel: int | None = None,
+    on_truncated: OnTruncated = "fail",
 ) -> Iterator[Spotted | Failed]:
     """Find the words spoken in files; a file that can't be read doesn't stop the others.
 
@@ -95,6 +103,9 @@ def spot_files(
         threshold: minimum averaged probability of a word, over 0 and at most 1.
         smoothing: seconds over which probabilities are averaged.
         quiet: level of a window, in dB below full scale (RMS), under which it counts as silence.
+        channel: the channel to take, from 1; None for the average of all.
+        on_truncated: ``"fail"`` refuses a file of which a part is missing or damaged, and
+            ``"keep"`` takes what is there.
 
     Returns:
         An iterator over the results, in order: the words, or why the file couldn't be read.
@@ -114,15 +125,17 @@ def spot_files(
     check_keyword_options(model, quiet)
     new_finder = partial(HitFinder, model.labels, threshold=threshold, smoothing=smoothing)
     new_finder()  # refuses invalid options
-    return _spot(paths, model, hop_samples(hop), quiet, new_finder)
+    cut = Cut.of("average" if channel is None else channel, on_truncated)
+    return _spot(paths, model, hop_samples(hop), quiet, new_finder, cut)
 
 
-def _spot(
+def _spot(  # noqa: PLR0917 - of spot_files alone
     paths: Iterable[str | os.PathLike[str]],
     model: Model,
     hop: int,
     quiet: float,
     new_finder: Callable[[], HitFinder],
+    cut: Cut,
 ) -> Iterator[Spotted | Failed]:
     def probabilities(block: Floats) -> Floats:
         return window_probabilities(
@@ -132,7 +145,7 @@ def _spot(
     def compute(block: Floats) -> Floats:
         return finite_or_nan(probabilities, block, (len(model.labels),))
 
-    files = (_File(path, hop, new_finder()) for path in paths)
+    files = (_File(path, hop, new_finder(), cut) for path in paths)
     with closing(compute_blocks(files, compute, model.pool, max(model.block, BLOCK))) as complete:
         for file in complete:
             yield file.result()

@@ -54,14 +54,14 @@ def _write_broken(kind: str, path: Path, rng: np.random.Generator) -> str:
         case "header_only":
             soundfile.write(path, sound, 16000, subtype="PCM_16")
             path.write_bytes(path.read_bytes()[:44])
-            return "cut off"
+            return "incomplete"
         case _:
             ending = kind.removeprefix("cut_")
             whole = path.with_suffix(f".{ending}")
             soundfile.write(whole, sound, 16000, format=ending.upper())
             data = whole.read_bytes()
             whole.write_bytes(data[: int(len(data) * rng.uniform(0.3, 0.7))])
-            return "cut off|not an audio file"  # libsndfile finds some of them out itself
+            return "incomplete|not an audio file"  # libsndfile finds some of them out itself
 
 
 def make_archive(folder: Path, count: int, seed: int = 0) -> list[Recording]:

@@ -10,6 +10,7 @@ from hearaudiomlp.cli.options import (
     add_encoder_argument,
     add_model_argument,
     add_overwrite_argument,
+    add_recording_arguments,
     add_running_arguments,
     load,
     print_error,
@@ -58,6 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("scene", "timestamps", "both"),
         help="embeddings to write (default: both for npz, scene for the others)",
     )
+    add_recording_arguments(parser, split=True)
+    parser.add_argument(
+        "--segment",
+        type=float,
+        metavar="SECONDS",
+        help="cut each file into segments, for a row of scene embeddings for each",
+    )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        metavar="SECONDS",
+        help="from one segment to the next (default: --segment)",
+    )
     parser.add_argument(
         "--on-error",
         choices=("skip", "stop"),
@@ -95,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
     except OptionError as problem:
         print_error(problem)
         return 2
-    kind = options.kind or ("both" if form.name == "npz" else "scene")
+    segments = options.segment is not None
+    kind = options.kind or ("both" if form.name == "npz" and not segments else "scene")
     if isinstance(form, HearevalTask):
         kind = form.kind
     model = load(options)
@@ -111,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(
     options: argparse.Namespace, form: "Format", kind: str, model: "Model", listing: "Listing"
 ) -> int:
+    from hearaudiomlp.segments import Cut
     from hearaudiomlp.storage.stopping import when_stopped
     from hearaudiomlp.table.run import Run
 
@@ -121,6 +137,7 @@ def _run(
             model,
             format=form,
             kind=kind,
+            cut=Cut.of(options.channels, options.on_truncated, options.segment, options.hop),
             shard_files=options.shard_files,
             resume=options.resume,
             overwrite=options.overwrite,
@@ -206,11 +223,7 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
         elif isinstance(result, Failure):
             print_error(result.problem)
         else:
-            print_line(
-                f"{result.path}: {result.duration:.2f} s, {result.n_timestamps} x "
-                f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} "
-                "scene values"
-            )
+            print_line(_line(result, model))
 
     with ExitStack() as stack:
         # Objects created so far stay: scanning them for garbage again and again takes a tenth of
@@ -230,12 +243,25 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
             pass
 
 
+def _line(row: "Row", model: "Model") -> str:
+    """Describe a row of the table."""
+    what = f"{row.path}, channel {row.channel}" if row.channel else row.path
+    if row.end:
+        return f"{what}: {row.start:.2f} to {row.end:.2f} s, {model.scene_embedding_size} values"
+    incomplete = " (incomplete)" if row.truncated else ""
+    return (
+        f"{what}: {row.duration:.2f} s{incomplete}, {row.n_timestamps} x "
+        f"{model.timestamp_embedding_size} timestamp and {model.scene_embedding_size} scene values"
+    )
+
+
 def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> int:
     failed = len(report.failed)
     if not report.fresh:
         print_line(f"{options.output}: already complete, nothing has changed since")
     if report.embedded:
-        files = "1 file" if report.embedded == 1 else f"{report.embedded:,} files"
+        unit = "file" if options.segment is None and options.channels != "split" else "row"
+        files = f"1 {unit}" if report.embedded == 1 else f"{report.embedded:,} {unit}s"
         hours = (
             f"{report.seconds / 3600:,.2f} h"
             if report.seconds >= 3600

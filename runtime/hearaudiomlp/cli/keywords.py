@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hearaudiomlp.cli.options import (
     add_model_argument,
+    add_recording_arguments,
     add_running_arguments,
     load,
     print_error,
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="level of a window, in dB below full scale (RMS), under which it counts as silence "
         "(default: %(default)s)",
     )
+    add_recording_arguments(parser, split=False)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line for each file")
     form.add_argument(
@@ -84,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
         threshold=options.threshold,
         smoothing=options.smoothing,
         quiet=options.quiet,
+        channel=None if options.channels == "average" else options.channels,
+        on_truncated=options.on_truncated,
     ):
         if isinstance(file, Failed):
             failed += 1
@@ -113,14 +117,17 @@ def _json(file: "Spotted", model: "Model") -> str:
         }
         for hit in file.hits
     ]
-    facts = {"path": file.path, "duration": round(file.duration, 3)}
+    facts: dict[str, str | float] = {"path": file.path, "duration": round(file.duration, 3)}
+    if file.truncated:
+        facts["truncated"] = file.truncated
     made_by = {key: model.metadata[key] for key in ("model", "checkpoint_sha256")}
     return json.dumps(facts | made_by | {"keywords": hits})
 
 
 def _table(file: "Spotted") -> list[str]:
     words = "1 keyword" if len(file.hits) == 1 else f"{len(file.hits)} keywords"
-    lines = [f"{file.path}: {file.duration:.2f} s, {words}"]
+    incomplete = f" (incomplete: {file.truncated})" if file.truncated else ""
+    lines = [f"{file.path}: {file.duration:.2f} s{incomplete}, {words}"]
     if file.hits:
         lines.append(f"{'start':>9s} {'end':>9s}  {'word':10s} {'probability':>11s}")
     lines += [

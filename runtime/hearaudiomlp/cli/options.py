@@ -85,6 +85,44 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_recording_arguments(parser: argparse.ArgumentParser, *, split: bool) -> None:
+    """Add ``--channels`` and ``--on-truncated``, for commands that read recordings."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--channels",
+        type=_channels if split else _channel_or_average,
+        default="average",
+        metavar="average|split|N" if split else "average|N",
+        help="average all channels (the default)"
+        + (", split them into a row each," if split else "")
+        + " or take one, from 1",
+    )
+    group.add_argument(
+        "--channel", type=_channel, dest="channels", metavar="N", help="the same as --channels N"
+    )
+    parser.add_argument(
+        "--on-truncated",
+        choices=("fail", "keep"),
+        default="fail",
+        help="what to do about a file of which a part is missing or damaged: fail (the default), "
+        "or keep what is there",
+    )
+
+
+def _channel(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"channels are counted from 1, not {text}")
+    return int(text)
+
+
+def _channel_or_average(text: str) -> int | str:
+    return text if text == "average" else _channel(text)
+
+
+def _channels(text: str) -> int | str:
+    return text if text in ("average", "split") else _channel(text)
+
+
 def _threads(text: str) -> int:
     value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if value < 1:

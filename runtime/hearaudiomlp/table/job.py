@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hearaudiomlp.segments import WHOLE, Cut
 from hearaudiomlp.storage.atomic import FileRecord
 from hearaudiomlp.storage.ownership import read_sealed, seal
 from hearaudiomlp.storage.store import Store
@@ -35,6 +36,18 @@ class Row(NamedTuple):
     sample_rate: int
     channels: int
     n_timestamps: int
+
+    truncated: bool = False
+    """Whether a part of the file is missing."""
+
+    channel: int = 0
+    """The channel that was embedded, counted from 1; 0 for the average of all."""
+
+    start: float = 0.0
+    """Seconds from the start of the file to that of the segment."""
+
+    end: float = 0.0
+    """Seconds from the start of the file to the end of the segment."""
 
 
 class Failure(NamedTuple):
@@ -98,6 +111,20 @@ class TableSpec:
     sample_rate: int
     scene_embedding_size: int
     timestamp_embedding_size: int
+
+    cut: Cut = WHOLE
+    """Which sounds each file gives."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the facts of a row that the table has."""
+        names = ["file", "path", "duration", "sample_rate", "channels", "n_timestamps", "truncated"]
+        if self.cut.channels != "average":
+            names.append("channel")
+        if self.cut.segment is not None:
+            names.remove("n_timestamps")
+            names += ["start", "end"]
+        return tuple(names)
 
     @property
     def scenes(self) -> bool:

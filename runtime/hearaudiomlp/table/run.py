@@ -9,6 +9,7 @@ import hearaudiomlp
 from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
+from hearaudiomlp.segments import WHOLE, Cut
 from hearaudiomlp.storage.ownership import is_sealed, read_sealed, seal
 from hearaudiomlp.storage.parts import PartsFolder
 from hearaudiomlp.storage.stopping import when_stopped
@@ -60,6 +61,7 @@ class Run:
         *,
         format: Format,  # noqa: A002 - its name everywhere
         kind: str = "both",
+        cut: Cut = WHOLE,
         shard_files: int | None = None,
         resume: bool = True,
         overwrite: bool = False,
@@ -73,6 +75,7 @@ class Run:
             model: what computes.
             format: as :func:`hearaudiomlp.table.formats.find_format` gives it.
             kind: ``scene``, ``timestamps`` or ``both``.
+            cut: which sounds each file gives.
             shard_files: files in a shard; see :meth:`Listing.shards`.
             resume: whether to resume from what an earlier run left, instead of removing it.
             overwrite: whether ordinary files with the outputs' names that this package didn't write
@@ -88,6 +91,8 @@ class Run:
         """
         if kind not in KINDS:
             raise OptionError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
+        if cut.segment is not None and kind != "scene":
+            raise OptionError(f"segments have scene embeddings only: kind is scene, not {kind!r}")
         self._format = format
         self._store, name = open_store(output)
         self._listing = listing
@@ -103,6 +108,7 @@ class Run:
             sample_rate=model.sample_rate,
             scene_embedding_size=model.scene_embedding_size,
             timestamp_embedding_size=model.timestamp_embedding_size,
+            cut=cut,
         )
         format.check(self.spec, self._store)
         self._facts: dict[str, Any] = {
@@ -246,7 +252,8 @@ class Run:
         try:
             with self._store.reading(self.spec.manifest_name(shard.index)) as file:
                 manifest = ShardManifest.from_json(read_sealed(file))
-            if len(manifest.rows) + len(manifest.failed) != shard.count:
+            files = {row.file for row in manifest.rows} | {one.file for one in manifest.failed}
+            if len(files) != shard.count:
                 return False
             return all(
                 self._store.record(f"{self.spec.parts}/{name}") == record

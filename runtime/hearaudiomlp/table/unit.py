@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO
 
-from hearaudiomlp.embed import Embedded, Failed, embed_files
+from hearaudiomlp.embed import Embedded, Failed, embed_groups
 from hearaudiomlp.errors import AudioFileChangedError
 from hearaudiomlp.model import Model
 from hearaudiomlp.storage.atomic import FileRecord
@@ -37,14 +37,18 @@ class ShardTask:
     stop_at_failure: bool
 
 
-def _checked(result: Embedded | Failed, source: AudioPath) -> Embedded | Failed:
+_Result = Iterable[Embedded] | Failed
+
+
+def _checked(result: _Result, source: AudioPath) -> _Result:
     """Turn a file that was written to since it was found into a failure."""
     # Asking a server once more for each file would cost a round trip, and what was fetched was one
     # version of it.
     if source.size < 0 or is_url(source.path) or stat_path(source.path) == source:
         return result
-    if isinstance(result, Embedded):
-        result.close()
+    if not isinstance(result, Failed):
+        for row in result:
+            row.close()
     problem = AudioFileChangedError(f"{source.path}: has changed since this run began")
     return Failed(source.path, problem)
 
@@ -77,7 +81,7 @@ class _Files:
 
 
 def _embed(
-    task: ShardTask, results: Iterator[Embedded | Failed], stack: ExitStack, on_file: OnFile
+    task: ShardTask, results: Iterator[_Result], stack: ExitStack, on_file: OnFile
 ) -> ShardManifest:
     """Write the embeddings of a shard's files; what was opened for them is closed by the stack."""
     manifest = ShardManifest([], [])
@@ -93,19 +97,28 @@ def _embed(
             manifest.failed.append(failure)
             on_file(failure)
             continue
-        row = Row(
-            number,
-            path,
-            result.duration,
-            result.sample_rate,
-            result.channels,
-            result.n_timestamps,
-        )
-        sink.add(row, result)
-        result.close()
-        manifest.rows.append(row)
-        on_file(row)
+        for embedded in result:
+            row = _row(number, path, embedded)
+            sink.add(row, embedded)
+            embedded.close()
+            manifest.rows.append(row)
+            on_file(row)
     return manifest
+
+
+def _row(number: int, path: str, embedded: Embedded) -> Row:
+    return Row(
+        number,
+        path,
+        embedded.duration,
+        embedded.sample_rate,
+        embedded.channels,
+        embedded.n_timestamps,
+        bool(embedded.truncated),
+        embedded.channel or 0,
+        embedded.start,
+        embedded.end or 0.0,
+    )
 
 
 def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
@@ -136,6 +149,10 @@ def embed_shards(
     """
     ahead, shards = itertools.tee(shards)
     paths = (source.path for task in ahead for source in task.sources)
+    first = next(shards, None)
+    if first is None:
+        return
+    shards, cut = itertools.chain([first], shards), first.spec.cut
     finishing: deque[tuple[int, Future[ShardManifest]]] = deque()
 
     def finished(allowed: int) -> Iterator[tuple[int, ShardManifest]]:
@@ -143,7 +160,7 @@ def embed_shards(
             index, future = finishing.popleft()
             yield index, future.result()
 
-    with ThreadPoolExecutor(1) as finisher, closing(embed_files(paths, model)) as results:
+    with ThreadPoolExecutor(1) as finisher, closing(embed_groups(paths, model, cut)) as results:
         for task in shards:
             with ExitStack() as stack:
                 manifest = _embed(task, results, stack, on_file)

@@ -80,6 +80,14 @@ def members(done: CompletedShards) -> Iterator[Member]:
     yield "durations", files, _column(done, "duration", np.float64), np.float64
     yield "sample_rates", files, _column(done, "sample_rate", np.int64), np.int64
     yield "channels", files, _column(done, "channels", np.int64), np.int64
+    for name, dtype in (
+        ("truncated", bool),
+        ("channel", np.int64),
+        ("start", float),
+        ("end", float),
+    ):
+        if name in spec.columns:
+            yield name, files, _column(done, name, dtype), dtype
     for name in ("model", "checkpoint_sha256"):
         value = np.array(getattr(spec, name))
         yield name, (), [value], value.dtype

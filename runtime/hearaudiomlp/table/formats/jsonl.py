@@ -36,7 +36,8 @@ class _LineSink:
     def add(self, row: Row, file: Embedded) -> None:
         """Write the file's line, piece by piece: it may be long."""
         spec = self._job
-        facts = row._asdict() | {"model": spec.model, "checkpoint_sha256": spec.checkpoint_sha256}
+        facts = {name: getattr(row, name) for name in spec.columns}
+        facts |= {"model": spec.model, "checkpoint_sha256": spec.checkpoint_sha256}
         self._put(json.dumps(facts)[:-1])
         if spec.scenes:
             self._put(f', "scene_embedding": {_numbers(file.scene_embedding)}')

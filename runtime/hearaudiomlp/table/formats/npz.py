@@ -12,7 +12,7 @@ import numpy as np
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, SingleFileFormat, Sink
-from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
+from hearaudiomlp.table.job import CompletedShards, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
 _EXTRA = struct.pack("<HH", 0x4148, len(MARK)) + MARK.encode()
@@ -84,8 +84,9 @@ def _write_csv(name: str, done: CompletedShards, outputs: Outputs) -> None:
     with outputs.writing(name) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="")
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(Row._fields)
+        columns = done.spec.columns
+        table.writerow(columns)
         for rows in done.rows():
-            table.writerows(rows)
+            table.writerows([getattr(row, name) for name in columns] for row in rows)
         text.flush()
         text.detach()

@@ -86,16 +86,20 @@ class _ParquetSink:
         def vector(size: int) -> Any:
             return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
 
-        columns = {
+        types = {
             "file": pa.int64(),
             "path": pa.string(),
             "duration": pa.float64(),
             "sample_rate": pa.int32(),
             "channels": pa.int32(),
             "n_timestamps": pa.int64(),
-            "model": names,
-            "checkpoint_sha256": names,
+            "truncated": pa.bool_(),
+            "channel": pa.int32(),
+            "start": pa.float64(),
+            "end": pa.float64(),
         }
+        columns = {name: types[name] for name in spec.columns}
+        columns |= {"model": names, "checkpoint_sha256": names}
         if spec.scenes:
             columns["scene_embedding"] = vector(spec.scene_embedding_size)
         self._files = open_shard("files", columns)
@@ -137,7 +141,7 @@ class _ParquetSink:
     def _write_files(self) -> None:
         spec, rows = self._job, self._rows
         columns: dict[str, Any] = {
-            name: [getattr(row, name) for row in rows] for name in Row._fields
+            name: [getattr(row, name) for row in rows] for name in spec.columns
         }
         columns["model"] = [spec.model] * len(rows)
         columns["checkpoint_sha256"] = [spec.checkpoint_sha256] * len(rows)
