@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -69,11 +69,22 @@ def _floats(frame: Any, channels: int) -> Floats:
     return np.asarray(values, np.float32)
 
 
+class Readable(Protocol):
+    """What bytes can be read from, in order."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return up to ``count`` bytes; none at the end."""
+
+
 class FfmpegDecoder:
     """A file whose first, or marked, sound track FFmpeg decodes."""
 
-    def __init__(self, path: str, structure: Structure) -> None:
+    def __init__(self, source: str | Readable, structure: Structure) -> None:
         """Open it and decode the beginning: only the first frame has the true sample rate.
+
+        Args:
+            source: path of a file, or a pipe to read from.
+            structure: what is known of it.
 
         Raises:
             MissingPackageError: PyAV isn't installed.
@@ -86,15 +97,22 @@ class FfmpegDecoder:
         self._broken = ""
         self._rest: list[Floats] = []
         # A file, not its name: FFmpeg takes some names for protocols and would open what they name.
-        self._file = open(path, "rb")  # noqa: SIM115, PTH123 - closed with this one
+        self._source = source
+        self._file: Any = source
+        if isinstance(source, str):
+            self._file = open(source, "rb")  # noqa: SIM115, PTH123 - closed with this one
         try:
             self._start()
         except self._av.FFmpegError as problem:
-            self._file.close()
+            self._close_file()
             raise ValueError(self._reason(problem)) from problem
         except BaseException:
-            self._file.close()
+            self._close_file()
             raise
+
+    def _close_file(self) -> None:
+        if isinstance(self._source, str):
+            self._file.close()
 
     @staticmethod
     def _reason(problem: Any) -> str:
@@ -102,6 +120,8 @@ class FfmpegDecoder:
 
     def _start(self) -> None:
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+        if not isinstance(self._source, str):  # don't wait for seconds of it
+            options |= {"probesize": "65536", "analyzeduration": "500000"}
         self._container = self._av.open(
             self._file, metadata_errors="replace", container_options=options
         )
@@ -189,4 +209,4 @@ class FfmpegDecoder:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
-        self._file.close()
+        self._close_file()

@@ -1,7 +1,8 @@
 """Raw PCM, as it comes through a pipe, into mono float32 at 16 kHz."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -115,14 +116,18 @@ class PcmReader:
         self._frame = channels * width
         self._converter = ToModelRate(rate, channels)
 
-    def chunks(self) -> Iterator[Floats]:
+    def chunks(self, read: Callable[[int], bytes] | None = None) -> Iterator[Floats]:
         """Read to the end: mono at 16 kHz in pieces [shape=(n,)] of any length.
+
+        Args:
+            read: takes the bytes instead of reading them from the descriptor.
 
         Raises:
             AudioFileError: it ends in the middle of a sample, or has NaN or infinity in it.
         """
         rest = b""
-        while data := os.read(self._descriptor, _MOST):
+        read = read or partial(os.read, self._descriptor)
+        while data := read(_MOST):
             data = rest + data
             whole = len(data) - len(data) % self._frame
             rest = data[whole:]

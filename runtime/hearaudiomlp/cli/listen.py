@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hearaudiomlp.cli import interrupts
 from hearaudiomlp.cli.options import add_model_argument, load, print_error
+from hearaudiomlp.errors import AudioFileError
 
 if TYPE_CHECKING:
     from hearaudiomlp._types import Floats
@@ -32,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--microphone", metavar="NAME", help="capture device: its number, or a part of its name"
     )
-    parser.add_argument("--stdin", action="store_true", help="raw PCM on standard input instead")
+    parser.add_argument(
+        "--stdin",
+        action="store_true",
+        help="standard input instead: raw PCM, or WAV, FLAC, Ogg or MP3 with its header",
+    )
     parser.add_argument(
         "--rate", type=int, default=16_000, metavar="HZ", help="of --stdin (default: %(default)s)"
     )
@@ -95,15 +100,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _chunks(options: argparse.Namespace) -> "Generator[Floats, None, None]":
     if options.stdin:
-        from hearaudiomlp.audio.pcm import PcmReader
+        from hearaudiomlp.audio.piped import read_pipe
 
-        reader = PcmReader(
+        if sys.stdin is None:
+            raise AudioFileError("standard input is closed: there is nothing to listen to")
+        yield from read_pipe(
             sys.stdin.fileno(),
             rate=options.rate,
             channels=options.channels,
             sample_format=options.format,
         )
-        yield from reader.chunks()
         return
     from hearaudiomlp.audio.microphone import Microphone
 

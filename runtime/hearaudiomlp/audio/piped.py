@@ -1,0 +1,207 @@
+"""Sound from a pipe: raw PCM, or a format that its first bytes tell.
+
+Nothing is sought, and samples are given as soon as they are there.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+
+from hearaudiomlp._types import Floats
+from hearaudiomlp.audio.containers.mpeg import adts_frame, id3_size, mp3_frame
+from hearaudiomlp.audio.containers.structure import Structure
+from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
+from hearaudiomlp.audio.pcm import PcmReader, ToModelRate
+from hearaudiomlp.errors import (
+    AudioFileError,
+    AudioFileTruncatedError,
+    AudioFormatChangedError,
+    MissingDecoderError,
+    MissingPackageError,
+)
+
+_HEAD = 12
+_SAMPLES = 2048
+"""Samples that are decoded at a time."""
+
+_UNKNOWN = 0x7FFFF000
+_MOST_BEFORE = 1 << 24
+"""Bytes of chunks that may be before the samples."""
+
+_FORMATS = {
+    (1, 8): "u8",
+    (1, 16): "s16le",
+    (1, 24): "s24le",
+    (1, 32): "s32le",
+    (3, 32): "f32le",
+    (3, 64): "f64le",
+}
+"""Formats of samples, by tag and bits in a WAV header."""
+
+_MAGIC = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"\x1a\x45\xdf\xa3": "Matroska",
+    b"FORM": "AIFF",
+    b".snd": "AU",
+    b"caff": "CAF",
+    b"#!AM": "AMR",
+}
+
+
+class _Pipe:
+    """A descriptor whose first bytes have been read already."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._head = descriptor, b""
+
+    def peek(self, count: int) -> bytes:
+        """Return the next bytes without taking them; fewer at the end."""
+        while len(self._head) < count:
+            data = os.read(self._descriptor, count - len(self._head))
+            if not data:
+                break
+            self._head += data
+        return self._head[:count]
+
+    def read(self, count: int) -> bytes:
+        """Take up to ``count`` bytes; none at the end."""
+        if self._head:
+            data, self._head = self._head[:count], self._head[count:]
+            return data
+        return os.read(self._descriptor, count)
+
+    def take(self, count: int) -> bytes:
+        """Take ``count`` bytes; fewer at the end."""
+        pieces = []
+        while count and (data := self.read(count)):
+            pieces.append(data)
+            count -= len(data)
+        return b"".join(pieces)
+
+
+def _kind(head: bytes) -> str:
+    """Return the name of a format; nothing for bytes that may be samples."""
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return "WAV"
+    if head[4:8] == b"ftyp":
+        return "MP4"
+    if head[:4] in _MAGIC:
+        return _MAGIC[head[:4]]
+    if id3_size(head):
+        return "MP3"
+    # Samples may look like the frame of an MP3: the first of its bytes is that of -1 in 16 bits.
+    return ""
+
+
+def _is_mpeg(pipe: _Pipe, head: bytes) -> bool:
+    """Whether two frames follow each other."""
+    frame = mp3_frame(head) or adts_frame(head)
+    if frame is None:
+        return False
+    behind = pipe.peek(frame.size + 7)[frame.size :]
+    following = mp3_frame(behind) or adts_frame(behind)
+    return following is not None and following[1:] == frame[1:]
+
+
+def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) -> Iterator[Floats]:
+    """Read sound from a pipe: mono at 16 kHz in pieces [shape=(n,)] of any length.
+
+    A header of WAV is read here, and those of other formats by FFmpeg. Otherwise it is raw PCM.
+
+    Args:
+        descriptor: of an open file, at its beginning.
+        rate: samples per second and channel, of raw PCM.
+        channels: number of channels, of raw PCM.
+        sample_format: one of :data:`hearaudiomlp.audio.pcm.FORMATS`, of raw PCM.
+
+    Raises:
+        AudioFileError: it is damaged, or can't be read from a pipe.
+        AudioFileTruncatedError: a part of it is missing.
+        AudioFormatChangedError: its sample rate or number of channels changes.
+        MissingDecoderError: it needs the extra ``[media]``.
+        OptionError: an invalid option value.
+        MissingPackageError: as for :class:`hearaudiomlp.audio.pcm.ToModelRate`.
+    """
+    raw = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
+    pipe = _Pipe(descriptor)
+    head = pipe.peek(_HEAD)
+    kind = _kind(head) or ("MP3" if _is_mpeg(pipe, head) else "")
+    if kind == "WAV":
+        yield from _read_wav(pipe, descriptor)
+    elif kind:
+        yield from _read_media(pipe, kind)
+    else:
+        yield from raw.chunks(pipe.read)
+
+
+def _read_wav(  # noqa: C901 - a parser
+    pipe: _Pipe, descriptor: int
+) -> Iterator[Floats]:
+    pipe.take(_HEAD)
+    form = b""
+    size = long_size = 0
+    while True:
+        head = pipe.take(8)
+        if len(head) < 8:
+            raise AudioFileError("standard input: a WAV without samples")
+        name, size = head[:4], int.from_bytes(head[4:], "little")
+        if name == b"data":
+            break
+        if size > _MOST_BEFORE:
+            raise AudioFileError("standard input: a damaged WAV header")
+        content = pipe.take(size + size % 2)
+        if name == b"fmt ":
+            form = content
+        elif name == b"ds64" and len(content) >= 16:
+            long_size = int.from_bytes(content[8:16], "little")
+    if len(form) < 16:
+        raise AudioFileError("standard input: a WAV that doesn't say what its samples are")
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", form[:16])
+    if tag == 0xFFFE and len(form) >= 26:
+        tag = int.from_bytes(form[24:26], "little")
+    sample_format = _FORMATS.get((tag, bits))
+    if sample_format is None:
+        raise AudioFileError(
+            f"standard input: a WAV with {bits} bits of codec {tag}, which can't be decoded from a "
+            "pipe: give raw PCM"
+        )
+    if size == 0xFFFFFFFF and long_size:
+        size = long_size
+    left = 1 << 62 if size in (0, (1 << 64) - 1) or _UNKNOWN <= size < 1 << 32 else size
+
+    def read(count: int) -> bytes:
+        nonlocal left
+        data = pipe.read(min(count, left))
+        left -= len(data)
+        return data
+
+    reader = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
+    yield from reader.chunks(read)
+    if 0 < left < 1 << 61:
+        raise AudioFileTruncatedError(
+            f"standard input: incomplete: its header promises {left:,} bytes more"
+        )
+
+
+def _read_media(pipe: _Pipe, kind: str) -> Iterator[Floats]:
+    try:
+        decoder = FfmpegDecoder(pipe, Structure(kind))
+    except MissingPackageError as problem:
+        raise MissingDecoderError(
+            f"standard input is {kind}: pip install 'hearaudiomlp[media]', or decode it before: "
+            "ffmpeg -i - -f s16le -ac 1 -ar 16000 -"
+        ) from problem
+    except ValueError as problem:
+        raise AudioFileError(
+            f"standard input: {kind} that can't be decoded ({problem})"
+        ) from problem
+    converter = ToModelRate(decoder.sample_rate, decoder.channels)
+    try:
+        while len(samples := decoder.read(_SAMPLES)):
+            yield converter.convert(samples.reshape(-1))
+    except AudioFormatChangedError as problem:
+        raise AudioFormatChangedError(f"standard input: changes its format: {problem}") from problem
+    yield converter.convert(samples.reshape(-1), last=True)
+    if decoder.missing:
+        raise AudioFileTruncatedError(f"standard input: incomplete: {decoder.missing}")

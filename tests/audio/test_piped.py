@@ -1,0 +1,95 @@
+"""What comes through a pipe: raw PCM, or a format that its first bytes tell."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+
+from hearaudiomlp import read_audio
+from hearaudiomlp.audio.piped import read_pipe
+from hearaudiomlp.errors import AudioFileError, AudioFileTruncatedError, MissingDecoderError
+from recordings import encode, speech_like
+
+
+def piped(data: bytes, rate: int = 16000, channels: int = 1, sample_format: str = "s16le"):
+    source, sink = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(sink, "wb") as file:
+            file.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        chunks = read_pipe(source, rate=rate, channels=channels, sample_format=sample_format)
+        return np.concatenate(list(chunks))
+    finally:
+        while os.read(source, 1 << 16):  # what nobody wanted
+            pass
+        os.close(source)
+        writer.join()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (48000, 2)])
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64"])
+def test_wav_is_read_by_its_header(tmp_path, kind, subtype, rate, channels) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech_like(rate, 1.0, channels), rate, subtype=subtype, format=kind)
+    data = path.read_bytes() + b"LIST\x04\x00\x00\x00INFO"
+    expected = read_audio(path).samples
+    np.testing.assert_allclose(piped(data), expected, atol=1e-5)
+    at = data.index(b"data") + 4
+    if kind != "RF64":  # what a program writes that doesn't know how long it will go on
+        endless = data[:at] + b"\xff\xff\xff\xff" + data[at + 4 : -12]
+        np.testing.assert_allclose(piped(endless), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.opus", "a.mp3", "id3.mp3", "a.aac"])
+def test_other_formats_are_read_by_ffmpeg(tmp_path, monkeypatch, name) -> None:
+    pytest.importorskip("av")
+    options = ["-id3v2_version", "0" if name == "a.mp3" else "3"] if "mp3" in name else []
+    path = encode(tmp_path / name, *options, sound=speech_like(48000, 1.0), rate=48000)
+    found, expected = piped(path.read_bytes()), read_audio(path).samples
+    assert len(found) == pytest.approx(len(expected), abs=1200)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingDecoderError, match=r"standard input is .*'hearaudiomlp\[media\]'"):
+        piped(path.read_bytes())
+
+
+@pytest.mark.parametrize("first", [b"", b"\xff", b"\xff\xfb\x90\x64", b"\xff\xff\xff\xff"])
+def test_samples_are_samples(first) -> None:
+    """Also those that look like the beginning of a frame."""
+    samples = first + (3000 * np.sin(np.arange(9_000) / 9)).astype("<i2").tobytes()
+    samples = samples[: len(samples) & ~1]
+    expected = np.frombuffer(samples, "<i2") / np.float32(32768)
+    np.testing.assert_array_equal(piped(samples), expected)
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech_like(16000, 1.0), 16000)
+    data = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(AudioFileTruncatedError, match="1,000 bytes more"):
+        piped(data[:-1000])
+    for wrong in (data[:20], data[:12] + b"junk\xff\xff\xff\x7f" + data[12:]):
+        with pytest.raises(AudioFileError, match="WAV"):
+            piped(wrong)
+    soundfile.write(tmp_path / "b.wav", speech_like(16000, 1.0), 16000, subtype="MS_ADPCM")
+    with pytest.raises(AudioFileError, match="codec 2"):
+        piped((tmp_path / "b.wav").read_bytes())
+
+
+def test_closed_standard_input_is_an_error(checkpoints) -> None:
+    command = [sys.executable, "-m", "hearaudiomlp", "listen", "--stdin"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *command, "--model", str(checkpoints["kwmlp"])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("hearaudiomlp: standard input is closed")
