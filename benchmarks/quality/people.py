@@ -1,6 +1,6 @@
 """Keywords said by real people: accuracy by kind of word and of speaker, and false alarms.
 
-    python benchmarks/people.py NAME=CHECKPOINT [NAME=CHECKPOINT ...] --recordings DIR
+    python benchmarks/quality/people.py NAME=CHECKPOINT [NAME=CHECKPOINT ...] --recordings DIR
         [--corpus training/corpus] [--json OUT.json] [--plot OUT.png]
 
 Measures the validation split of recordings (``hearaudiomlp-export train --recordings``), which no
