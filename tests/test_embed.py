@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from hearaudiomlp import embed
 from hearaudiomlp.audio import AudioStream, read_audio
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import (
     AudioFileError,
     AudioFileNotFoundError,

@@ -1,5 +1,5 @@
 """``python -m hearaudiomlp``: the command, where its script isn't on the path."""
 
-from hearaudiomlp.cli.main import process
+from hearaudiomlp.cli import process
 
 process()

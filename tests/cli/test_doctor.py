@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from hearaudiomlp import selftest
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import DeviceError, MissingPackageError
 from hearaudiomlp.inference import ort
 from hearaudiomlp.spec import ENCODERS

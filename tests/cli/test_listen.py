@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hearaudiomlp.audio.pcm import FORMATS, PcmReader, decode
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import AudioFileError, EmbeddingFileError, OptionError
 from hearaudiomlp.figures.map import OTHER, folders_of, make_map, map_page, read_embeddings
 from paths import ROOT

@@ -11,7 +11,7 @@ import hearaudiomlp
 REPORT = """
 import os, sys
 sys.argv = ["hearaudiomlp", *sys.argv[1:]]
-from hearaudiomlp.cli.main import process
+from hearaudiomlp.cli import process
 try:
     process()
 finally:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearaudiomlp._text import printable, shorten
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.cli.options import print_error, print_line
 from paths import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
 from hearaudiomlp.figures.map import draw_map, make_map, map_page
 from hearaudiomlp.figures.scenes import read_embeddings

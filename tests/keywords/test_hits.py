@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hearaudiomlp import Model, keywordfiles, load_model
 from hearaudiomlp.audio import read_audio
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.embed import Failed
 from hearaudiomlp.errors import AudioFileError, OptionError
 from hearaudiomlp.keywordfiles import Spotted, spot_files

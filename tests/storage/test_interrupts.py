@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
+from paths import ROOT
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -24,7 +25,7 @@ def add(*arguments):
     print("added", flush=True)
     time.sleep({pause})
 base.RawShardWriter.add = add
-from hearaudiomlp.cli.main import process
+from hearaudiomlp.cli import process
 process()
 """
 
@@ -114,7 +115,7 @@ class Slow(importlib.abc.MetaPathFinder):
             import time
             time.sleep(5)
 sys.meta_path.insert(0, Slow())
-from hearaudiomlp.cli.main import process
+from hearaudiomlp.cli import process
 process()
 """
     process = subprocess.Popen(
@@ -141,7 +142,7 @@ def savefig(self, file, **options):
 Figure.savefig = savefig
 import sys
 sys.argv[1:] = ["plot", {str(recordings / "b.wav")!r}, "-o", {str(tmp_path / "p.png")!r}]
-from hearaudiomlp.cli.main import process
+from hearaudiomlp.cli import process
 process()
 """
     process = subprocess.Popen(
@@ -166,8 +167,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.faults
 @pytest.mark.parametrize("out", ["t.npz", "t.parquet"])
 def test_a_hundred_kills_and_two_hundred_interrupts(out, checkpoints, tmp_path) -> None:
-    """Whatever stops a run and however often, the table comes out as if nothing had."""
-    source = Path(os.environ.get("HEARAUDIOMLP_FAULTS_SOUND", "samples/words.flac"))
+    """Whatever stops a run and however often, the table comes out as if nothing had.
+
+    HEARAUDIOMLP_FAULTS is the number of kills for each format; there are twice as many interrupts.
+    """
+    source = ROOT / "samples" / "words.flac"
     recordings = tmp_path / "in"
     recordings.mkdir()
     for number in range(24):
@@ -186,8 +190,8 @@ def test_a_hundred_kills_and_two_hundred_interrupts(out, checkpoints, tmp_path) 
     took = time.monotonic() - begin
     expected = contents(whole)
     rounds = int(os.environ.get("HEARAUDIOMLP_FAULTS", "50"))
-    plans = [[signal.SIGKILL]] * rounds + [[signal.SIGINT]] * (rounds // 2)
-    plans += [[signal.SIGINT] * 2] * (rounds // 4) + [[signal.SIGTERM]] * (rounds // 4)
+    plans = [[signal.SIGKILL]] * rounds + [[signal.SIGINT]] * rounds
+    plans += [[signal.SIGINT] * 2] * (rounds // 2) + [[signal.SIGTERM]] * (rounds // 2)
     chance = random.Random(0)
     chance.shuffle(plans)
     out_folder = tmp_path / "out"
@@ -208,8 +212,8 @@ def test_a_hundred_kills_and_two_hundred_interrupts(out, checkpoints, tmp_path) 
         assert "Exception ignored" not in err, err
         if process.returncode:
             stopped += 1
-            expected_status = -9 if numbers == [signal.SIGKILL] else 128 + numbers[0]
-            assert process.returncode == expected_status, (numbers, err)
+            # Before Python runs, a signal ends the process by itself.
+            assert process.returncode in {128 + numbers[0], -numbers[0]}, (numbers, err)
         else:
             tables += 1
             assert contents(out_folder) == expected

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.storage.ownership import check_output, seal, unseal
 from hearaudiomlp_export.cli import main as export

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.remote import PROTOCOLS, filesystem
 

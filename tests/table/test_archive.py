@@ -19,7 +19,7 @@ import soxr
 
 from archives import Recording, make_archive
 from hearaudiomlp import Model, load_model
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format
 from hearaudiomlp.table.listing import Listing

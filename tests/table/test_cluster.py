@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 
 distributed = pytest.importorskip("distributed")
 

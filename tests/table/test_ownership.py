@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.storage.ownership import MARK_FILE
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format

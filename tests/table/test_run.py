@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from hearaudiomlp import embed
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
 from hearaudiomlp.table import job
@@ -364,7 +364,7 @@ def test_extras_are_imported_where_they_are_used(recordings, checkpoints, tmp_pa
     arguments = ["embed", str(recordings), "-o", str(tmp_path / "t.npz"), *model]
     script = f"""
 import sys
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 assert main({arguments!r}) == 0
 print(*sorted(set(sys.modules) & {{"pyarrow", "h5py", "distributed", "fsspec", "rich"}}))
 """

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from hearaudiomlp import HearAudioMLPError
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import (
     CacheError,
     DownloadError,
@@ -336,7 +336,7 @@ def run_pull(server: Server, folder: Path, behaviour: str, **options: object) ->
     script = f"""
 import sys
 from hearaudiomlp.weights import published
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 published.PUBLISHED["kwmlp"] = published.{checkpoint!r}
 sys.exit(main(["pull", "kwmlp"]))
 """

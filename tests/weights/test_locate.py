@@ -11,7 +11,7 @@ from platformdirs import macos, unix, windows
 
 import hearaudiomlp
 from hearaudiomlp import audiomlp, kwmlp
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.errors import CacheError, ModelFileError, ModelNotFoundError, OptionError
 from hearaudiomlp.weights import locate, published
 from hearaudiomlp.weights.published import PublishedCheckpoint

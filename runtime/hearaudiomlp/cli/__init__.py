@@ -4,10 +4,11 @@ Each module has ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(options)
 the exit code, and imports what it computes with inside ``run``, so that ``--help`` stays quick.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
 
 class Command(Protocol):
@@ -26,3 +27,17 @@ class Command(Protocol):
 
     def run(self, options: "Namespace", /) -> int:
         """Do what the command is for; return the exit code."""
+
+
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Run the command; return its exit code."""
+    from hearaudiomlp.cli import command
+
+    return command.main(arguments)
+
+
+def process() -> NoReturn:
+    """Run the command and exit."""
+    from hearaudiomlp.cli import command
+
+    command.process()

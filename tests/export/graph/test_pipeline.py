@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 import hearaudiomlp
 from hearaudiomlp import HearAudioMLPError
-from hearaudiomlp.cli.main import main as hearaudiomlp_main
+from hearaudiomlp.cli import main as hearaudiomlp_main
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.model_file import PRECISIONS

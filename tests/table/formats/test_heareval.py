@@ -14,7 +14,7 @@ import soundfile
 
 from environments import ROOT, Environment
 from hearaudiomlp import Model
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from heartasks import SPLITS, make_task, whistle
 
 STAGES = ROOT / "tests" / "support" / "heareval_stages.py"

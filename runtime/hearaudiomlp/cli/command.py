@@ -1,0 +1,59 @@
+"""The ``hearaudiomlp`` command: it finds the subcommand, runs it, and turns errors into words."""
+
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from hearaudiomlp.cli import interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Run the command; return its exit code.
+
+    0: all done; 1: something failed, as reported; 2: wrong usage, or an output would replace what
+    isn't ours; 130: interrupted.
+    """
+    import io
+
+    from hearaudiomlp.cli.commands import make_parser
+    from hearaudiomlp.cli.options import print_error
+    from hearaudiomlp.errors import HearAudioMLPError, OutputExistsError
+
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = make_parser(next(iter(arguments), None)).parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        print_error("interrupted; nothing was written")
+        return 130
+    except OutputExistsError as problem:
+        print_error(problem)
+        return 2
+    except (HearAudioMLPError, OSError) as problem:
+        print_error(problem)
+        return 1
+    return status
+
+
+def process() -> NoReturn:
+    """Run the command and exit."""
+    interrupts.install()
+    # numpy is about to be imported, and does no algebra here but for maps. Its BLAS would start a
+    # thread for each core, and these spin for the first tenth of a second.
+    if sys.argv[1:2] != ["map"]:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    status = main()
+    interrupts.ignore()
+    gc.freeze()  # or Python scans everything once more for garbage
+    sys.exit(interrupts.status(status))
+
+
+if __name__ == "__main__":
+    process()
