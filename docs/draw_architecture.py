@@ -9,7 +9,9 @@ arrow is left out where a longer way along arrows says the same.
 import re
 import tomllib
 from itertools import pairwise
+from math import inf
 from pathlib import Path
+from random import Random
 
 import grimp
 import matplotlib as mpl
@@ -31,7 +33,9 @@ STEPS = {
     "torch": "nn.Module classes",
 }
 """What the folders are for: the one thing that the code doesn't say."""
-WIDTH, HEIGHT, GAP, ROW = 2.35, 0.62, 0.35, 1.3
+WIDTH, HEIGHT, GAP, ROW = 2.2, 0.62, 0.3, 1.1
+COLUMNS, STARTS, TRIES = 5, 12, 2000
+Point = tuple[float, float]
 COLOURS = {True: ("#dbe7fb", "#34558b"), False: ("#f4f0e4", "#8a7a45")}
 
 
@@ -80,43 +84,80 @@ def reduce(imports: set[tuple[str, str]]) -> set[tuple[str, str]]:
     }
 
 
+def place(layers: list[list[str]], imports: set[tuple[str, str]]) -> dict[str, Point]:
+    """Choose columns for the modules such that few arrows are long or pass behind a box."""
+    random = Random(0)
+    rows = {name: row for row, layer in enumerate(layers) for name in layer}
+    columns = {name: column for layer in layers for column, name in enumerate(layer)}
+
+    def cost() -> float:
+        total = 0.0
+        for importer, imported in imports:
+            (top, bottom) = (rows[importer], rows[imported])
+            shift = columns[imported] - columns[importer]
+            total += abs(shift) ** 1.5
+            for row in range(top + 1, bottom):
+                crossing = columns[importer] + shift * (row - top) / (bottom - top)
+                total += sum(abs(columns[name] - crossing) < 0.6 for name in layers[row]) * 10
+        return total
+
+    best, found = inf, dict(columns)
+    for _ in range(STARTS):
+        for layer in layers:
+            columns.update(zip(layer, random.sample(range(COLUMNS), len(layer)), strict=True))
+        last = cost()
+        for _ in range(TRIES):
+            before = dict(columns)
+            layer = random.choice(layers)
+            name, column = random.choice(layer), random.randrange(COLUMNS)
+            other = next((one for one in layer if columns[one] == column), name)
+            columns[name], columns[other] = column, columns[name]
+            if (now := cost()) <= last:
+                last = now
+            else:
+                columns.update(before)
+        if last < best:
+            best, found = last, dict(columns)
+    return {name: (found[name] * (WIDTH + GAP), -rows[name] * ROW) for name in rows}
+
+
 def draw(layers: list[list[str]], imports: set[tuple[str, str]]) -> Figure:
     """Draw one row per layer."""
-    widest = max(map(len, layers))
-    span = widest * (WIDTH + GAP)
-    figure = Figure(figsize=(span * 0.82, len(layers) * ROW * 0.72))
+    base = layers[-1]
+    imports = {(one, other) for one, other in imports if other not in base}
+    places = place(layers, imports)
+    lefts = [x for x, _ in places.values()]
+    left, right = min(lefts) - GAP, max(lefts) + WIDTH + GAP
+    top, bottom = 0.3, -(len(layers) - 1) * ROW - HEIGHT - 0.6
+    figure = Figure(figsize=(right - left, top - bottom))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, span), ylim=(-len(layers) * ROW + 0.25, 0.55))
+    axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.axis("off")
-    centres = {}
-    for row, layer in enumerate(layers):
-        left = (span - len(layer) * (WIDTH + GAP)) / 2
-        for column, name in enumerate(layer):
-            x, y = left + column * (WIDTH + GAP) + GAP / 2, -row * ROW - HEIGHT / 2
-            centres[name] = (x + WIDTH / 2, y + HEIGHT / 2)
-            face, edge = COLOURS[name in STEPS]
-            axes.add_patch(
-                FancyBboxPatch(
-                    (x, y), WIDTH, HEIGHT,
-                    boxstyle="round,pad=0,rounding_size=0.1", fc=face, ec=edge, lw=1.2, zorder=3,
-                )
-            )  # fmt: skip
-            title, about = (f"{name}/", STEPS[name]) if name in STEPS else (f"{name}.py", "")
-            cx, cy = centres[name]
-            axes.text(
-                cx, cy + (0.11 if about else 0), title,
-                ha="center", va="center", family="monospace", size=11, weight="bold", zorder=4,
-            )  # fmt: skip
-            axes.text(cx, cy - 0.15, about, ha="center", va="center", size=8, zorder=4)
-    for importer, imported in sorted(imports):
-        (x1, y1), (x2, y2) = centres[importer], centres[imported]
-        lean = max(-0.8, min(0.8, (x2 - x1) * 0.25))
-        axes.add_patch(
-            FancyArrowPatch(
-                (x1 + lean, y1 - HEIGHT / 2), (x2 - lean, y2 + HEIGHT / 2),
-                arrowstyle="-|>", mutation_scale=9, lw=0.9, color="#777", zorder=2,
-            )
+    for name, (x, y) in places.items():
+        face, edge = COLOURS[name in STEPS]
+        box = FancyBboxPatch(
+            (x, y - HEIGHT), WIDTH, HEIGHT,
+            boxstyle="round,pad=0,rounding_size=0.1", fc=face, ec=edge, lw=1.2, zorder=3,
         )  # fmt: skip
+        axes.add_patch(box)
+        title, about = (f"{name}/", STEPS[name]) if name in STEPS else (f"{name}.py", "")
+        middle = {"x": x + WIDTH / 2, "ha": "center", "va": "center", "zorder": 4}
+        rise = 0.11 if about else 0
+        axes.text(
+            y=y - HEIGHT / 2 + rise, s=title, family="monospace", size=12, weight="bold", **middle
+        )
+        axes.text(y=y - HEIGHT / 2 - 0.15, s=about, size=9, **middle)
+    axes.text(
+        (left + right) / 2, bottom + 0.25, "Every module may import the lowest row.", ha="center"
+    )
+    for importer, imported in sorted(imports):
+        (x1, y1), (x2, y2) = places[importer], places[imported]
+        lean = max(-0.9, min(0.9, (x2 - x1) * 0.25))
+        arrow = FancyArrowPatch(
+            (x1 + WIDTH / 2 + lean, y1 - HEIGHT), (x2 + WIDTH / 2 - lean, y2),
+            arrowstyle="-|>", mutation_scale=11, lw=1, color="#777", zorder=2,
+        )  # fmt: skip
+        axes.add_patch(arrow)
     return figure
 
 
