@@ -1,4 +1,4 @@
-"""Make the pictures of the README anew, with the weights given.
+"""Draw the pictures of the pages again, with the given weights.
 
     python docs/make_pictures.py KWMLP AUDIOMAE
 

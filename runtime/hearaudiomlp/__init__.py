@@ -17,7 +17,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # ONNX Runtime reads this when it is imported, so it has to be set before that. It says "off" only
-# where the user has said nothing.
+# where the user has not set it.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from hearaudiomlp.errors import HearAudioMLPError

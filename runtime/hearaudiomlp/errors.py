@@ -35,7 +35,7 @@ class AudioTypeError(HearAudioMLPError, TypeError):
 
 
 class OptionError(HearAudioMLPError, ValueError):
-    """An option whose value can't be meant."""
+    """An invalid option value."""
 
 
 class DeviceError(HearAudioMLPError, RuntimeError):

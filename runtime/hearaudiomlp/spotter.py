@@ -1,4 +1,4 @@
-"""Keywords in live audio: which words are said, about as soon as they have been said.
+"""Keywords in live audio: which words are spoken, about as soon as they end.
 
 Windows of one second overlap, a quarter of a second apart unless set otherwise, and each is
 computed as soon as its last sample is there.

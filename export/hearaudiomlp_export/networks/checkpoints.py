@@ -1,4 +1,4 @@
-"""Checkpoints on the torch side: read, told apart, loaded strictly."""
+"""Checkpoints on the torch side: read, recognized, loaded strictly."""
 
 import hashlib
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ from hearaudiomlp_export.networks.filters import (
 )
 
 AMIN = 1e-10
-"""Smallest power that is told from zero."""
+"""Smallest power that differs from zero."""
 
 TOP_DB = 80.0
 """Decibels below a window's loudest band at which everything is cut off."""

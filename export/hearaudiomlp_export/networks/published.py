@@ -3,7 +3,7 @@
 The whole pipeline written once more, independently of the runtime's: the spectrogram by
 convolution with windowed cosines and sines, the network as it reads, interpolation by torch. It
 says what any weights of the two architectures have to give; benchmarks measure against it; and in
-float64 it tells how much of its own float32 result is rounding. Arithmetic: arXiv 2203.08490,
+float64 it shows how much of its own float32 result is rounding. Arithmetic: arXiv 2203.08490,
 section 2, and arXiv 2110.07749.
 """
 
@@ -90,7 +90,7 @@ class PublishedSystem(nn.Module):
     """The whole system with the weights of a checkpoint, for eager torch on any device."""
 
     def __init__(self, checkpoint: Path | str) -> None:
-        """Load a checkpoint of either encoder; which one, its tensors tell.
+        """Load a checkpoint of either encoder, recognized by its tensors.
 
         Args:
             checkpoint: trusted as far as ``torch.load(weights_only=True)`` goes.

@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     parsing.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
     parsing.add_argument("--steps", type=int, help="instead of the recipe's: fewer for a trial")
     parsing.add_argument(
-        "--folder", type=Path, help="state and log (default: training/NAME-SEED); a run goes on"
+        "--folder",
+        type=Path,
+        help="state and log (default: training/NAME-SEED); an interrupted run resumes",
     )
     parsing.add_argument(
         "--corpus", type=Path, default=Path("training/corpus"), help="(default: training/corpus)"
@@ -276,7 +278,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         output = train(options)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        print("\ninterrupted: the same command resumes from here", file=sys.stderr)
         return 130
     except (HearAudioMLPError, OSError) as problem:
         print(f"hearaudiomlp-export train: {problem}", file=sys.stderr)

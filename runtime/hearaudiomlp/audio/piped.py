@@ -1,4 +1,4 @@
-"""Sound from a pipe: raw PCM, or a format that its first bytes tell.
+"""Sound from a pipe: raw PCM, or a format recognized by its first bytes.
 
 Nothing is sought, and samples are given as soon as they are there.
 """

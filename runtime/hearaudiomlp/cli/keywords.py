@@ -1,4 +1,4 @@
-"""``hearaudiomlp keywords``: what was said in files of audio, and when."""
+"""``hearaudiomlp keywords``: the words spoken in audio files, and when."""
 
 import argparse
 import json
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=THRESHOLD,
         metavar="P",
-        help="averaged probability from which on a word counts as said, up to 1 "
+        help="averaged probability from which a word counts as spoken, up to 1 "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was said; what failed is said, and the other files are told all the same."""
+    """Print the keywords of each file; report those that fail, without stopping."""
     from hearaudiomlp.embed import Failed
     from hearaudiomlp.keywordfiles import spot_files
 

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, default, meaning in (
         ("--hop", HOP_S, "seconds from one window of a second to the next"),
-        ("--threshold", THRESHOLD, "probability from which on a word counts as said"),
+        ("--threshold", THRESHOLD, "probability from which a word counts as spoken"),
         ("--smoothing", SMOOTHING_S, "seconds over which probabilities are averaged"),
         ("--refractory", REFRACTORY_S, "seconds after a word in which it isn't printed again"),
         ("--quiet", QUIET_DB, "level in dB under which a window counts as silence"),

@@ -58,7 +58,7 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--encoder``, which tells whose bundled weights are meant."""
+    """Add ``--encoder``, which selects whose bundled weights to use."""
     parser.add_argument(
         "--encoder",
         choices=tuple(ENCODERS),

@@ -1,6 +1,6 @@
 """A map of many sounds: their scene embeddings in two dimensions (extra ``[plot]``).
 
-Files whose embeddings are alike lie near each other. Colours and shapes tell folders apart: the
+Files with similar embeddings are near each other. Colours and shapes distinguish folders: the
 colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind eyes tell
 apart, and the shapes do in grey print.
 """

@@ -45,13 +45,13 @@ class Analysis:
     """Timestamp embeddings [shape=(size, n)]."""
 
     words: tuple[str, ...]
-    """The keywords with the highest probabilities, those said first first."""
+    """The keywords with the highest probabilities, in the order in which they are spoken."""
 
     probabilities: Floats
     """Of these words, in windows of a second around every 100 ms [shape=(n_words, m)]."""
 
     hits: tuple[Hit, ...]
-    """Words that were said."""
+    """Words that were spoken."""
 
 
 def _encode(samples: Floats, model: Model) -> dict[str, Floats]:

@@ -45,7 +45,7 @@ def onnxruntime() -> ModuleType:
 def installed_builds(site_packages: str | os.PathLike[str]) -> list[str]:
     """Return the names of the builds of ONNX Runtime in a folder of packages.
 
-    importlib.metadata would tell too, but importing it takes longer than all of this package.
+    importlib.metadata would find them too, but importing it takes longer than all of this package.
 
     Examples:
         >>> import tempfile

@@ -1,8 +1,8 @@
-"""Keyword spotting: from the probabilities of windows to what was said, and when.
+"""Keyword spotting: from the probabilities of windows to the words spoken, and when.
 
-KW-MLP tells 35 words apart in windows of one second, and always names one of them: it knows no
-"none of these". Three things keep it from naming words that nobody said. Windows that are too quiet
-count as silence (:func:`mask_quiet`). Probabilities are averaged over neighbouring windows,
+KW-MLP distinguishes 35 words in windows of one second, and always names one of them: it knows no
+"none of these". Three things keep it from naming words that nobody spoke. Windows that are too
+quiet count as silence (:func:`mask_quiet`). Probabilities are averaged over neighbouring windows,
 because a word is whole in several windows and a chance likeness, half of a longer word say, only
 in one. And what is left has to reach a threshold (:class:`HitFinder`).
 
@@ -22,10 +22,10 @@ from hearaudiomlp.errors import OptionError
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 HOP_S = 0.25
-"""Seconds from one window to the next, unless said otherwise."""
+"""Seconds from one window to the next, by default."""
 
 THRESHOLD = 0.6
-"""Averaged probability from which on a word counts as said."""
+"""Averaged probability from which a word counts as spoken."""
 
 SMOOTHING_S = 0.5
 """Seconds over which probabilities are averaged: full width at half weight."""
@@ -43,7 +43,7 @@ _SLACK = 1e-6  # seconds; times are sums of decimal fractions
 
 @dataclass(frozen=True)
 class Hit:
-    """A word that was said.
+    """A word that was spoken.
 
     Examples:
         >>> hit = Hit("yes", 0.5, 1.25, 0.9)
@@ -134,14 +134,14 @@ class _Run:
     probability: float
 
     def hit(self, labels: Sequence[str]) -> Hit:
-        # All windows of the run hold the word, so it lies in what they have in common, around the
+        # All windows of the run hold the word, so it is in what they have in common, around the
         # middle. Windows that hold only most of it hear it too, which makes that too short; and
-        # a run of more than a window's length is a word said again.
+        # a run of more than a window's length is a word spoken again.
         middle = (self.first + self.last + _WINDOW_S) / 2
         length = self.last - self.first
-        said = max(_SHORTEST_S, _WINDOW_S - length) + max(0.0, length - _WINDOW_S)
-        start = max(0.0, middle - said / 2)
-        return Hit(labels[self.word], start, middle + said / 2, self.probability)
+        spoken = max(_SHORTEST_S, _WINDOW_S - length) + max(0.0, length - _WINDOW_S)
+        start = max(0.0, middle - spoken / 2)
+        return Hit(labels[self.word], start, middle + spoken / 2, self.probability)
 
 
 class HitFinder:
@@ -255,7 +255,7 @@ def find_hits(
         starts: where the windows start, in seconds, ascending.
         probabilities: of the words [shape=(n, n_labels)]; zeros for silence.
         labels: the words.
-        threshold: averaged probability from which on a word counts as said.
+        threshold: averaged probability from which a word counts as spoken.
         smoothing: seconds over which probabilities are averaged.
         merge: seconds between hits of one word that are bridged.
 

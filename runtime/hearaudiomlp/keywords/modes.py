@@ -18,7 +18,7 @@ from hearaudiomlp.keywords.hits import Hit, HitFinder
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 REFRACTORY_S = 1.0
-"""Seconds after a word in which it isn't announced again, unless said otherwise."""
+"""Seconds after a word in which it isn't announced again, by default."""
 
 _WINDOW_S = WINDOW / SAMPLE_RATE
 _WORD_S = 0.5
@@ -40,7 +40,7 @@ class Trigger(Protocol):
 
 
 class _Onsets(HitFinder):
-    """A finder of hits that also tells when one begins."""
+    """A finder of hits that also reports when one begins."""
 
     def __init__(
         self, labels: Sequence[str], threshold: float, smoothing: float, refractory: float

@@ -43,7 +43,7 @@ def replacing(
     check: Callable[[], None] | None = None,
     before: Callable[[FileRecord], None] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """Give a temporary file that takes the place of ``path`` when all went well.
+    """Give a temporary file that takes the place of ``path`` unless there is an error.
 
     If the body raises, Ctrl-C included, the temporary file is removed and ``path`` is as before.
 

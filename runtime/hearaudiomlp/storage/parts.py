@@ -30,7 +30,7 @@ class PartsFolder:
         Args:
             store: where it is.
             name: of the folder.
-            is_part: tells by its name, relative to the folder, whether a run writes such a file.
+            is_part: says from its name, relative to the folder, whether a run writes such a file.
         """
         self._store, self._name, self._is_part = store, name, is_part
         self._lock: int | None = None

@@ -1,4 +1,4 @@
-"""Which files are meant: folders, patterns, lists and URLs into one listing, in a fixed order."""
+"""Which files to embed: folders, patterns, lists and URLs into one listing, in a fixed order."""
 
 import codecs
 import fnmatch
@@ -60,7 +60,7 @@ class AudioPath:
 
 @dataclass
 class Skipped:
-    """What was found in folders and isn't meant."""
+    """What was found in folders and is skipped."""
 
     endings: Counter[str] = field(default_factory=Counter)
     """Number of files with each ending that sound files don't have."""
@@ -74,10 +74,12 @@ class Skipped:
     def __str__(self) -> str:
         """Tell it in one line; nothing, where nothing was passed over."""
         most = [f"{ending or 'none'} {count:,}" for ending, count in self.endings.most_common(5)]
-        told = [f"files whose ending isn't that of a sound file: {', '.join(most)}"] if most else []
-        told += [f"a folder that can't be read: {folder}" for folder in self.folders[:5]]
-        told += [f"no sound file in {folder}" for folder in self.empty[:5]]
-        return "; ".join(told)
+        parts = (
+            [f"files whose ending isn't that of a sound file: {', '.join(most)}"] if most else []
+        )
+        parts += [f"a folder that can't be read: {folder}" for folder in self.folders[:5]]
+        parts += [f"no sound file in {folder}" for folder in self.empty[:5]]
+        return "; ".join(parts)
 
 
 def stat_path(path: str) -> AudioPath:
@@ -266,16 +268,16 @@ def _read_standard_input() -> list[str]:
 
 
 def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
-    """Find the files that are meant, in order.
+    """Find the files to embed, in order.
 
     Args:
         arguments: files; folders, which are gone through with all folders inside; patterns (``**``
             for any folders); lists (``.txt``, ``.lst``: a path a line); ``-`` for a list on
             standard input; URLs of files, folders and patterns.
-        skipped: is told what was passed over.
+        skipped: collects what was skipped.
 
     Returns:
-        The files. One that is named and isn't there is among them, so that it can be told.
+        The files. A named file that doesn't exist is among them, so that it can be reported.
 
     Raises:
         AudioFileNotFoundError: there is no such list.

@@ -85,7 +85,7 @@ class Outputs:
         return self._store.path(name) if isinstance(self._store, LocalStore) else name
 
     def check(self) -> None:
-        """Refuse to go on where something that isn't ours has the name of an output.
+        """Refuse to continue where something that isn't ours has the name of an output.
 
         Raises:
             OutputExistsError: it has, and may not be replaced.

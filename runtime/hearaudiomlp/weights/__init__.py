@@ -1,1 +1,1 @@
-"""Which model file is meant, and what is in it; no pickle is ever executed."""
+"""Which model file to load, and what is in it; no pickle is ever executed."""

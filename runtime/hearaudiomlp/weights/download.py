@@ -128,7 +128,7 @@ def _packages() -> tuple[ModuleType, ModuleType]:
 
 
 class _Unwritable(Exception):  # noqa: N818 - no error that anybody sees
-    """A failed write: told apart from the network's errors, which are OSErrors too."""
+    """A failed write, as opposed to the network's errors, which are OSErrors too."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(reason)

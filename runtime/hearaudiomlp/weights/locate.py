@@ -1,4 +1,4 @@
-"""Which weights are meant: the bundled ones, a published checkpoint that was pulled, or a file.
+"""Which weights to load: the bundled ones, a published checkpoint that was pulled, or a file.
 
 None means the weights that come with this package. The two strings ``"kwmlp"`` and ``"audiomae"``
 mean the published checkpoints of that name, which ``hearaudiomlp pull`` puts into the cache folder.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # imported where a cache folder is looked for
     from pathlib import Path
 
 DEFAULT = "kwmlp"
-"""The encoder whose bundled weights are meant where neither file nor encoder is given."""
+"""The encoder whose bundled weights are loaded if neither file nor encoder is given."""
 
 BUNDLED_LICENCE = "CC BY 4.0"
 """Licence of the bundled weights."""
@@ -77,7 +77,7 @@ def _check_ordinary(status: os.stat_result, largest: int) -> None:
 
 
 class Weights(NamedTuple):
-    """A model file, and how it came to be meant."""
+    """A model file, and how it was chosen."""
 
     path: str
     kind: str
@@ -128,12 +128,12 @@ class Weights(NamedTuple):
         if hashlib.sha256(data).hexdigest() != published.sha256:
             raise ModelFileError(
                 f"{self.path} isn't the published checkpoint any more (its SHA-256 is another "
-                f"one): run `hearaudiomlp pull {published.name}`, which downloads it anew"
+                f"one): run `hearaudiomlp pull {published.name}`, which downloads it again"
             )
 
 
 def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Weights:
-    """Find out which file is meant; it need not be there.
+    """Find out which file to load; it need not exist.
 
     Args:
         model: None or "" for the bundled weights, ``"kwmlp"`` or ``"audiomae"`` for a published

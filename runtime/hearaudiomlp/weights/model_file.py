@@ -27,7 +27,7 @@ PRECISIONS = ("float32", "float16")
 """What the weights of a model file may be stored as; float32, if unsaid."""
 
 ARITHMETICS = ("float32", "float16")
-"""What a model file's blocks may compute in; float32, if unsaid. Float16 is meant for GPUs."""
+"""What a model file's blocks may compute in; float32 by default. Float16 is for GPUs."""
 
 LABELS_KINDS = ("speech_commands", "own")
 """Which words ``keyword_labels`` are: the encoder's 35, or a user's; the encoder's, if unsaid."""
@@ -177,7 +177,7 @@ def _integer(text: str) -> int:
 
 
 def read_labels(card: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the keywords that a model file tells apart, in the order of its logits.
+    """Return the keywords that a model file distinguishes, in the order of its logits.
 
     Args:
         card: its metadata.

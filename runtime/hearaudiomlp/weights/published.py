@@ -1,4 +1,4 @@
-"""The published checkpoints: where they are, and how each is told from any other file.
+"""The published checkpoints: where they are, and how each is recognized.
 
 Weights by M. M. Morshed and A. O. Ahsan, of the HEAR 2021 entry; they are not in this package.
 """

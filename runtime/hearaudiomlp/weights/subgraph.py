@@ -3,7 +3,7 @@
 Live audio needs the front end and the encoder apart, because windows that overlap have frames of
 the spectrogram in common. Both are cut out of the one graph that the model file holds, so there is
 no second copy of either that could come to differ from it. Field numbers are those of onnx.proto3
-(https://protobuf.dev/programming-guides/encoding/ tells how the fields are encoded).
+(https://protobuf.dev/programming-guides/encoding/ describes how the fields are encoded).
 """
 
 from collections.abc import Iterator

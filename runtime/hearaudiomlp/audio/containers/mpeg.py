@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-"""By the two bits that tell MPEG-1 (3), MPEG-2 (2) and MPEG-2.5 (0)."""
+"""By the two bits for the version: MPEG-1 (3), MPEG-2 (2) and MPEG-2.5 (0)."""
 
 _KBITS = {
     (3, 3): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -205,7 +205,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
 
 
 def _promised_frames(data: bytes) -> int | None:
-    """Return the number of frames that a Xing, Info or VBRI header tells, if the frame is one."""
+    """Return the number of frames in a Xing, Info or VBRI header, if the frame is one."""
     for offset in (36, 21, 13, 23, 15):  # side information of stereo and mono, with or without CRC
         if data[offset : offset + 4] in (b"Xing", b"Info") and data[offset + 7] & 1:
             return int.from_bytes(data[offset + 8 : offset + 12], "big")

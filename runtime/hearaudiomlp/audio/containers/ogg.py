@@ -41,7 +41,7 @@ def _codec(packet: bytes) -> tuple[str, int, int]:
 
 @dataclass
 class _Streams:
-    """What the pages so far tell of the logical streams."""
+    """The state of the logical streams after the pages so far."""
 
     links: list[tuple[str, int, int]] = field(default_factory=list)
     """Name, channels and sample rate of each stream of sound."""
