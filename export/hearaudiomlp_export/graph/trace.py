@@ -77,7 +77,7 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
 
     Its gated-MLP blocks compute in the dtype ``blocks``.
 
-    The weights are initializers under the checkpoint's names whose values are declared to be outside
+    The weights are initializers under the checkpoint's names whose values are declared outside
     the file; ONNX Runtime takes them from ``SessionOptions.add_external_initializers``, and
     :func:`embed_weights` puts them in.
     """

@@ -72,7 +72,7 @@ class Skipped:
     """Folders that were given and have no sound file in them."""
 
     def __str__(self) -> str:
-        """Tell it in one line; nothing, where nothing was passed over."""
+        """Return it in one line; empty if nothing was skipped."""
         most = [f"{ending or 'none'} {count:,}" for ending, count in self.endings.most_common(5)]
         parts = (
             [f"files whose ending isn't that of a sound file: {', '.join(most)}"] if most else []
