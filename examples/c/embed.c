@@ -69,10 +69,8 @@ static Sounds read_wav(const char *path) {
     const unsigned char *body = data + at + 8;
     size_t length = number(data + at + 4, 4), rest = size - at - 8;
     int is_data = memcmp(data + at, "data", 4) == 0;
-    if (length > rest) {
-      if (!is_data) fail(path, "was cut off");
-      length = rest; /* written by a program that didn't know the length yet */
-    }
+    if (is_data && length >= 0x7FFFF000) length = rest; /* written to a pipe: of unknown length */
+    if (length > rest) fail(path, "was cut off: its header promises more than there is");
     if (memcmp(data + at, "fmt ", 4) == 0 && length >= 16) {
       kind = number(body, 2), channels = number(body + 2, 2);
       rate = number(body + 4, 4), bits = number(body + 14, 2);
@@ -143,7 +141,9 @@ static void write_raw(const char *path, const Output *outputs, size_t count) {
     fputc('\n', file);
     fwrite(outputs[i].values, sizeof(float), outputs[i].count, file);
   }
-  if (fclose(file) != 0) fail(path, "can't be written");
+  /* A full disk may be noticed when the buffer is flushed only. */
+  int failed = ferror(file);
+  if (fclose(file) != 0 || failed) fail(path, "can't be written; what is in it is incomplete");
 }
 
 static void print_row(const float *values, int64_t count) {
@@ -247,6 +247,7 @@ int main(int argc, char **argv) {
     print_text(outputs, count, labels, json == NULL ? 0 : split_labels(json, labels));
     if (json != NULL) check(ort->AllocatorFree(allocator, json), argv[1]);
     ort->ReleaseModelMetadata(metadata);
+    if (fflush(stdout) != 0 || ferror(stdout)) fail("standard output", "can't be written");
   }
 
   for (size_t i = 0; i < count; i++) {
