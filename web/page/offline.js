@@ -2,15 +2,19 @@
 
 import { $ } from "./ui.js";
 
+const KEPT = "This page works without a network now, and can be installed.";
+
 /** Keep this version of the page, and say when a newer one is ready. */
 export async function keepOffline() {
   if (!("serviceWorker" in navigator)) return;
   const { serviceWorker } = navigator;
   let version;
   try {
-    ({ version } = await (await fetch("vendor/files.json", { cache: "no-cache" })).json());
+    ({ version } = await (await fetch("vendor/files.json", { cache: "no-store" })).json());
   } catch {
-    return; // offline already, or a host without the list
+    // No network, or a host without the list.
+    if (serviceWorker.controller) $("offline").textContent = KEPT;
+    return;
   }
   const registration = await serviceWorker.register(`sw.js?version=${version}`);
   const announce = () => {
@@ -27,5 +31,5 @@ export async function keepOffline() {
     installing.addEventListener("statechange", () => serviceWorker.controller && announce());
   });
   await serviceWorker.ready;
-  $("offline").textContent = "This page works without a network now, and can be installed.";
+  $("offline").textContent = KEPT;
 }

@@ -40,7 +40,8 @@ self.addEventListener("message", ({ data }) => data === "take over" && self.skip
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const here = request.url.startsWith(self.registration.scope);
-  // The list is asked for afresh, so that a newer version is noticed.
-  if (request.method !== "GET" || !here || request.cache === "no-cache" || request.cache === "no-store") return;
+  // The list is asked for afresh once in a visit, so that a newer version is noticed.
+  const afresh = request.url === self.registration.scope + LIST && request.cache === "no-store";
+  if (request.method !== "GET" || !here || afresh) return;
   event.respondWith(answer(request));
 });

@@ -113,22 +113,6 @@ export function readMetadata(bytes) {
   );
 }
 
-/**
- * The same ONNX file with other metadata.
- *
- * @param {Uint8Array} bytes
- * @param {Record<string, string>} entries what is added or replaced
- * @returns {Uint8Array}
- */
-export function withMetadata(bytes, entries) {
-  const metadata = { ...readMetadata(bytes), ...entries };
-  const rest = [...fields(bytes)].filter(([number]) => number !== METADATA);
-  return concat([
-    ...rest.map(([number, value]) => field(number, value)),
-    ...Object.entries(metadata).map(([key, value]) => field(METADATA, concat([field(1, key), field(2, value)]))),
-  ]);
-}
-
 /** The nodes inside the Loop of a whole-pipeline file, or null where there is none. */
 function encoderLoop(nodes) {
   for (const node of nodes) {
@@ -150,10 +134,12 @@ function encoderLoop(nodes) {
  * @param {Record<string, (string | number)[]>} shapes of the outputs wanted, by name; any value in
  *   the encoder can be one, and those that aren't there are left out. A Loop calls the logits
  *   `window_logits`.
+ * @param {{graph?: Uint8Array, metadata?: Record<string, string>}} [more] fields that are added to
+ *   the graph, and metadata that is added or replaced
  * @returns {Uint8Array} an ONNX file
  * @throws {HearAudioMLPError} `model`, if there is no such encoder in it
  */
-export function encoderOf(bytes, shapes) {
+export function encoderOf(bytes, shapes, { graph: added = new Uint8Array(0), metadata = {} } = {}) {
   return reading(() => {
     const [graph] = all(bytes, GRAPH);
     if (graph === undefined) throw new RangeError("it has no graph");
@@ -186,8 +172,14 @@ export function encoderOf(bytes, shapes) {
       ...initializers.map((tensor) => field(INITIALIZER, tensor)),
       field(INPUT, valueInfo("windows", ["n", 16_000])),
       ...outputs.map((name) => field(OUTPUT, valueInfo(name, shapes[name]))),
+      added,
     ];
-    const rest = [...fields(bytes)].filter(([number]) => number !== GRAPH);
-    return concat([...rest.map(([number, value]) => field(number, value)), field(GRAPH, concat(parts))]);
+    const rest = [...fields(bytes)].filter(([number]) => number !== GRAPH && number !== METADATA);
+    const entries = Object.entries({ ...readMetadata(bytes), ...metadata });
+    return concat([
+      ...rest.map(([number, value]) => field(number, value)),
+      field(GRAPH, concat(parts)),
+      ...entries.map(([key, value]) => field(METADATA, concat([field(1, key), field(2, value)]))),
+    ]);
   });
 }
