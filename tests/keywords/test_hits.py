@@ -1,32 +1,16 @@
-"""Keyword spotting: probabilities into hits, files into windows, and the command around it."""
+"""From the probabilities of windows to hits."""
 
 import itertools
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp import Model, keywordfiles, load_model
-from hearaudiomlp.audio import read_audio
-from hearaudiomlp.cli import main
-from hearaudiomlp.embed import Failed
-from hearaudiomlp.errors import AudioFileError, OptionError
-from hearaudiomlp.keywordfiles import Spotted, spot_files
+from hearaudiomlp.errors import OptionError
 from hearaudiomlp.keywords import hits
 from hearaudiomlp.keywords.hits import Hit, HitFinder, find_hits
-from paths import ROOT
 
-SAMPLE = ROOT / "samples" / "words.flac"
 LABELS = ("yes", "no", "up")
 
 
@@ -160,172 +144,3 @@ def test_softmax_and_levels() -> None:
     )
     quiet = hits.mask_quiet(rows("no", "no", "no"), [-3.0, -63.0, -np.inf], -60.0)
     assert quiet.sum(axis=1).tolist() == pytest.approx([1, 0, 0])
-
-
-@pytest.fixture(scope="module")
-def published(shared: Path) -> Model:
-    return load_model(shared / "checkpoints" / "kwmlp.pth", device="cpu")
-
-
-@pytest.mark.parametrize("hop", [0.1, 0.2, 0.25])
-def test_the_words_of_the_sample(published: Model, hop: float) -> None:
-    [file] = spot_files([SAMPLE], published, hop=hop)
-    assert isinstance(file, Spotted)
-    assert [hit.word for hit in file.hits] == ["marvin", "seven", "happy", "stop"]
-    samples = read_audio(SAMPLE).samples
-    for hit in file.hits:  # each is where the sample isn't silent
-        middle = samples[int(16000 * hit.start) : int(16000 * hit.end)]
-        assert np.sqrt(np.mean(middle**2)) > 0.02
-
-
-def test_files_are_told_as_their_windows_are(kwmlp: Model, tmp_path: Path) -> None:
-    """Random weights: low thresholds, so that there is something to compare."""
-    rng = np.random.default_rng(0)
-    for name, seconds in (("a", 0.4), ("b", 7.3), ("c", 0.0), ("d", 1.0), ("e", 2.0)):
-        samples = 0.2 * rng.standard_normal(int(16000 * seconds))
-        soundfile.write(tmp_path / f"{name}.wav", samples, 16000, subtype="FLOAT")
-    paths = sorted(tmp_path.iterdir())
-    some = False
-    for path, file in zip(paths, spot_files(paths, kwmlp, threshold=0.05, hop=0.1), strict=True):
-        samples = read_audio(path).samples
-        starts = np.arange(1 + max(0, -(-(len(samples) - 16000) // 1600)))
-        windows = np.zeros((len(starts), 16000), np.float32)
-        for window, start in zip(windows, starts, strict=True):
-            inside = samples[start * 1600 :][:16000]
-            window[: len(inside)] = inside
-        table = hits.softmax(kwmlp.keyword_logits(windows))
-        table[hits.rms_dbfs(windows) < -60] = 0
-        expected = find_hits(starts * 1600 / 16000, table, kwmlp.labels, threshold=0.05)
-        assert isinstance(file, Spotted)
-        assert file.path == str(path)
-        assert file.hits == tuple(hit.within(file.duration) for hit in expected)
-        some = some or bool(file.hits)
-    assert some
-
-
-@pytest.mark.parametrize("level", [0.0, 1e-4])
-def test_silence_says_nothing(kwmlp: Model, tmp_path: Path, level: float) -> None:
-    samples = level * np.random.default_rng(0).standard_normal(16000 * 3)
-    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    [file] = spot_files([tmp_path / "a.wav"], kwmlp, threshold=1e-6)
-    assert isinstance(file, Spotted)
-    assert file.hits == ()
-    [file] = spot_files([tmp_path / "a.wav"], kwmlp, threshold=1e-6, quiet=-np.inf)
-    assert isinstance(file, Spotted)
-    assert file.hits
-
-
-def test_bad_files_do_not_stop_the_others(kwmlp: Model, tmp_path: Path) -> None:
-    for name, scale in (("a", 0.1), ("b", 1e30), ("c", 0.1)):
-        samples = scale * np.sin(np.arange(20000))
-        soundfile.write(tmp_path / f"{name}.wav", samples, 16000, subtype="DOUBLE")
-    (tmp_path / "b1.wav").write_text("no audio")
-    with pytest.warns(UserWarning, match="far outside"):
-        first, loud, bad, last = spot_files(sorted(tmp_path.iterdir()), kwmlp, threshold=0.05)
-    assert isinstance(loud, Failed)
-    assert "overflows float32" in str(loud.problem)
-    assert isinstance(bad, Failed)
-    assert "b1.wav" in str(bad.problem)
-    assert isinstance(first, Spotted)
-    assert isinstance(last, Spotted)
-    assert first.hits == last.hits != ()
-
-
-def test_a_long_file_takes_no_more_memory_than_a_short_one(kwmlp, tmp_path, monkeypatch) -> None:
-    peaks = []
-    monkeypatch.setattr(
-        type(kwmlp),
-        "encode",
-        lambda _, block, names: {"keyword_logits": np.zeros((len(block), 35), "f4")},
-    )
-    for minutes in (1, 5):
-        soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 60 * minutes, "i2"), 16000)
-        tracemalloc.start()
-        list(spot_files([tmp_path / "a.wav"], kwmlp))
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"hop": 0.001}, {"hop": 1.5}, {"hop": float("nan")}, {"threshold": 0}, {"smoothing": -1},
-     {"quiet": float("nan")}],
-)  # fmt: skip
-def test_options_are_refused_before_the_work(kwmlp: Model, options: dict[str, float]) -> None:
-    with pytest.raises(OptionError):
-        spot_files(["no.wav"], kwmlp, **options)
-
-
-def test_audiomae_is_refused(checkpoints, capsys) -> None:
-    assert main(["keywords", str(SAMPLE), "--model", str(checkpoints["audiomae"])]) == 1
-    assert "audiomae has no keyword head; kwmlp has one" in capsys.readouterr().err
-
-
-@pytest.fixture
-def three_hits(monkeypatch, checkpoints) -> list[str]:
-    """Arguments that name a model whose hits are known."""
-    hits = (Hit("no", 0.0, 0.75, 0.8125), Hit("yes", 1.25, 1.75, 0.9), Hit("no", 60.5, 61.0, 0.61))
-
-    def spot(paths, model, **_):
-        for path in paths:
-            problem = AudioFileError(f"{path}: bad")
-            yield Failed(path, problem) if "bad" in path else Spotted(path, 61.25, hits)
-
-    monkeypatch.setattr(keywordfiles, "spot_files", spot)
-    return ["--model", str(checkpoints["kwmlp"])]
-
-
-def test_table(three_hits, capsys) -> None:
-    assert main(["keywords", "a.wav", *three_hits]) == 0
-    assert capsys.readouterr().out == (
-        "a.wav: 61.25 s, 3 keywords\n"
-        "    start       end  word       probability\n"
-        "     0.00      0.75  no                0.81\n"
-        "     1.25      1.75  yes               0.90\n"
-        "    60.50     61.00  no                0.61\n"
-    )
-
-
-def test_json(three_hits, capsys, kwmlp: Model) -> None:
-    assert main(["keywords", "a.wav", "bad.wav", "--json", *three_hits]) == 1
-    captured = capsys.readouterr()
-    first, second = map(json.loads, captured.out.splitlines())
-    assert first == {
-        "path": "a.wav",
-        "duration": 61.25,
-        "model": "kwmlp",
-        "checkpoint_sha256": kwmlp.metadata["checkpoint_sha256"],
-        "keywords": [
-            {"word": "no", "start": 0.0, "end": 0.75, "probability": 0.8125},
-            {"word": "yes", "start": 1.25, "end": 1.75, "probability": 0.9},
-            {"word": "no", "start": 60.5, "end": 61.0, "probability": 0.61},
-        ],
-    }
-    assert second == {"path": "bad.wav", "error": "bad.wav: bad"}
-    assert "1 of 2 files failed" in captured.err
-
-
-def test_audacity_labels(three_hits, capsys) -> None:
-    assert main(["keywords", "a.wav", "--labels", *three_hits]) == 0
-    assert capsys.readouterr().out == "0.000\t0.750\tno\n1.250\t1.750\tyes\n60.500\t61.000\tno\n"
-    assert main(["keywords", "a.wav", "b.wav", "--labels", *three_hits]) == 2
-    assert "one file" in capsys.readouterr().err
-
-
-def test_ctrl_c_ends_at_once(checkpoints, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "long.wav", np.zeros(16000 * 60, "i2"), 16000)
-    files = [str(SAMPLE), *[str(tmp_path / "long.wav")] * 2000]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "hearaudiomlp", "keywords", *files, "--model",
-         str(checkpoints["kwmlp"])],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    assert running.stdout is not None
-    running.stdout.readline()
-    time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "Traceback" not in errors

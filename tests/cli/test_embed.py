@@ -1,0 +1,211 @@
+"""``hearaudiomlp embed``: tables, failures and interruptions."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hearaudiomlp.audio import read_audio
+from hearaudiomlp.cli import main
+from hearaudiomlp.table.formats import arrays
+from paths import ROOT
+
+SAMPLE = ROOT / "samples" / "words.flac"
+
+
+def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    names = ("missing", "empty", "text", "nan", "folder", "slow")
+    paths = {name: folder / f"{name}.wav" for name in names} | {
+        "headerless": folder / "headerless.raw"
+    }
+    paths["headerless"].write_bytes(bytes(1000))
+    soundfile.write(paths["slow"], np.zeros(1000), 1)
+    paths["empty"].write_bytes(b"")
+    paths["text"].write_text("this is no audio")
+    paths["folder"].mkdir()
+    soundfile.write(paths["nan"], np.full(100, np.nan), 16000, subtype="FLOAT")
+    return paths
+
+
+def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, capsys) -> None:
+    soundfile.write(tmp_path / "short.wav", tone(8000, 0.3), 8000)
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16000)
+    files = [str(SAMPLE), str(tmp_path / "short.wav"), str(tmp_path / "nothing.wav")]
+    out = tmp_path / "out.npz"
+    checkpoint = str(checkpoints[model.name])
+    assert main(["embed", *files, "--model", checkpoint, "-o", str(out), "--device", "cpu"]) == 0
+    with np.load(out, allow_pickle=False) as table:
+        assert table["paths"].tolist() == files
+        assert table["sample_rates"].tolist() == [44100, 8000, 16000]
+        assert table["channels"].tolist() == [2, 1, 1]
+        assert table["model"] == model.name
+        assert table["checkpoint_sha256"] == model.metadata["checkpoint_sha256"]
+        assert table["scene_embeddings"].shape == (3, model.scene_embedding_size)
+        for i, path in enumerate(files):
+            expected = model.embeddings(read_audio(path).samples[None])
+            rows = slice(*table["offsets"][i : i + 2])
+            np.testing.assert_array_equal(
+                table["timestamp_embeddings"][rows], expected.timestamp_embeddings[0]
+            )
+            np.testing.assert_array_equal(table["timestamps"][rows], expected.timestamps[0])
+            np.testing.assert_array_equal(
+                table["scene_embeddings"][i], expected.scene_embeddings[0]
+            )
+    assert "3 files" in capsys.readouterr().out
+
+
+def test_bad_files_are_told_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:
+    bad = bad_files(tmp_path)
+    bad.pop("folder").rmdir()  # a folder is no failure: what is in it is embedded
+    out = tmp_path / "out.npz"
+    files = [*map(str, bad.values()), str(SAMPLE)]
+    assert main(["embed", *files, "--model", str(checkpoints["audiomae"]), "-o", str(out)]) == 1
+    with np.load(out) as table:
+        assert table["paths"].tolist() == [str(SAMPLE)]
+    message = capsys.readouterr().err
+    assert f"{len(bad)} of {len(files)} files failed" in message
+    for path in bad.values():
+        assert str(path) in message
+
+
+def test_names_that_are_no_text(checkpoints, tmp_path) -> None:
+    odd = tmp_path / os.fsdecode(b"w\xe9.flac")
+    shutil.copy(SAMPLE, odd)
+    out = tmp_path / "out.npz"
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    command = [sys.executable, "-m", "hearaudiomlp", "embed", odd, *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as table:
+        assert table["paths"][0].endswith("w\\xe9.flac")
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(checkpoints, tmp_path) -> None:
+    out = tmp_path / "out.npz"
+    files = [str(SAMPLE)] * 3
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    command = [sys.executable, "-m", "hearaudiomlp", "embed", *files, *arguments]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(out) as table:
+        assert len(table["paths"]) == 3
+
+
+def test_output_that_is_a_folder_is_told_before_the_work(checkpoints, tmp_path, capsys) -> None:
+    (tmp_path / "d.npz").mkdir()
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(tmp_path / "d.npz")]
+    assert main(["embed", str(SAMPLE), *arguments]) == 2
+    assert "is a folder, and would become a file: remove it first" in capsys.readouterr().err
+
+
+def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, capsys) -> None:
+    out = tmp_path / "out.npz"
+    arguments = [str(tmp_path / "no.wav"), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    assert main(["embed", *arguments]) == 1
+    assert not out.exists()
+    assert "nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "a.wav", "--model", "m.pth", "-o", "o.npz", "--threads", "0"], "at least 1"),
+        (["embed", "--model", "m.pth", "-o", "o.npz"], "PATH"),
+        (["embed", "a.wav", "-o", "o.npz", "--encoder", "no"], "--encoder"),
+        ([], "COMMAND"),
+        (["sing"], "invalid choice"),
+    ],
+)
+def test_wrong_usage(arguments, message, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"--model": "no.pth"}, 1, "there is no model file no.pth"),
+        ({"--device": "tpu"}, 1, "device is"),
+        ({"-o": "no/out.npz"}, 2, "there is no folder no"),
+        ({"-o": "out.txt"}, 2, "has to end in .npz"),
+    ],
+)
+def test_options_that_cannot_be_used(  # noqa: PLR0917 - fixtures
+    checkpoints, tmp_path, capsys, change, status, message
+) -> None:
+    options = {"--model": str(checkpoints["audiomae"]), "-o": str(tmp_path / "o.npz")} | change
+    pairs = [part for pair in options.items() for part in pair]
+    assert main(["embed", str(SAMPLE), *pairs]) == status
+    assert message in capsys.readouterr().err
+
+
+def test_a_failed_write_leaves_the_old_file(checkpoints, tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "out.npz"
+    soundfile.write(tmp_path / "a.wav", tone(16000, 0.5), 16000)
+    model = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    assert main(["embed", str(tmp_path / "a.wav"), *model]) == 0
+    old = out.read_bytes()
+
+    def fail(done) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arrays, "scenes", fail)
+    arguments = ["embed", str(SAMPLE), *model]
+    assert main(arguments) == 130
+    assert "1 of 1 files are done and stay in out.npz.parts" in capsys.readouterr().err
+    assert out.read_bytes() == old
+    left = {"a.wav", "out.npz", "out.npz.parts", "out.npz.report.json"}
+    assert {path.name for path in tmp_path.iterdir()} == left
+    monkeypatch.undo()
+    assert main(arguments) == 0
+    with np.load(out) as table:
+        assert table["paths"].tolist() == [str(SAMPLE)]
+
+
+def test_two_runs_write_the_same_bytes(checkpoints, tmp_path) -> None:
+    outs = [tmp_path / "one.npz", tmp_path / "two.npz"]
+    for out in outs:
+        arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+        assert main(["embed", str(SAMPLE), *arguments]) == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def test_ctrl_c_ends_cleanly_and_what_was_done_stays(checkpoints, tmp_path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.zeros(16000 * 60), 16000)
+    command = [
+        sys.executable, "-m", "hearaudiomlp", "embed", *[str(tmp_path / "long.wav")] * 500,
+        "--model", str(checkpoints["kwmlp"]), "-o", str(tmp_path / "out.npz"), "--shard-files", "2",
+    ]  # fmt: skip
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (tmp_path / "out.npz.parts" / "00000.json").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    told, errors = running.communicate(timeout=60)
+    assert (running.returncode, told) == (130, "")
+    assert re.fullmatch(
+        r"hearaudiomlp: interrupted\nhearaudiomlp: \d+ of 500 files are done and stay in "
+        r"out.npz.parts: the same command resumes there\n",
+        errors,
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"long.wav", "out.npz.parts"}
+    hidden = {path.name for path in (tmp_path / "out.npz.parts").glob(".*")}
+    assert hidden == {".hearaudiomlp.json"}  # whose folder it is, and nothing half written
