@@ -185,7 +185,7 @@ def test_tensors_are_read_as_torch_reads_them() -> None:
         "sliced": base[1:, ::2],
         "expanded": torch.ones(1, dtype=torch.float16).expand(1, 1),
         "half": base.half(),
-        "bfloat16": torch.tensor([1.5, -3e38, 1e-30], dtype=torch.bfloat16),
+        "bfloat16": torch.tensor([1.5, -3e5, 1e-30], dtype=torch.bfloat16),
         "scalar": torch.tensor(3.0),
         "empty": torch.zeros(0, 5),
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import CheckpointMismatchError, ModelFileError
-from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, is_plausible
+from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, find_implausible
 from hearaudiomlp.weights.unpickler import BFLOAT16, StorageRef, TensorRef, read_pickle
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -169,13 +169,13 @@ def _read_tensors(
         if sum(storage.size for storage in needed) > _MAX_VALUES:
             raise ModelFileError("its tensors are views of far more numbers than they have")
         storages = {storage: _read_storage(archive, folder, storage) for storage in needed}
-    weights = {}
+    weights: Weights = {}
     with np.errstate(over="ignore"):  # doubles that float32 can't hold are refused as infinite
         for key in graphs[name]:
             values = _view(storages[tensors[key].storage], tensors[key])
             weights[key] = np.array(values, np.float32, order="C")
-            if not is_plausible(weights[key]):
-                raise ModelFileError(f"the tensor {key} has {IMPLAUSIBLE} in it")
+    if (odd := find_implausible(weights)) is not None:
+        raise ModelFileError(f"the tensor {odd} has {IMPLAUSIBLE} in it")
     return name, weights
 
 

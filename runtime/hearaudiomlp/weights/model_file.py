@@ -14,7 +14,7 @@ from hearaudiomlp._text import printable, shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, MEL_BANDS, SAMPLE_RATE, WINDOW
-from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, check_graph, is_plausible
+from hearaudiomlp.weights.onnx_check import IMPLAUSIBLE, check_graph, find_implausible
 from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, summarize
 
 FORMAT = "1"
@@ -290,7 +290,7 @@ def _read_weight(name: str, shape: tuple[int, ...], tensors: Mapping[str, Tensor
     if len(tensor.data) != dtype.itemsize * math.prod(shape):
         raise ModelFileError(f"a pipeline file that is damaged: {name} is incomplete")
     values: Floats = np.frombuffer(tensor.data, dtype).reshape(shape).astype(np.float32)
-    if not is_plausible(values):
+    if find_implausible({name: values}) is not None:
         raise ModelFileError(f"a pipeline file with {IMPLAUSIBLE} in {name}")
     return values
 

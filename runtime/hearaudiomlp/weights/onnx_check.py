@@ -36,7 +36,7 @@ _MAX_MULTIPLICATIONS = 1 << 29
 
 _MAX_WEIGHT = 1e6  # those of trained networks are below 21
 IMPLAUSIBLE = f"NaN, infinity or a number beyond {_MAX_WEIGHT:,.0f}"
-"""What :func:`is_plausible` refuses."""
+"""What :func:`find_implausible` finds."""
 
 _FLOAT, _INT64, _FLOAT16 = 1, 7, 10
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -289,18 +289,30 @@ def _is_packaged(summary: OnnxSummary, packaged: OnnxSummary) -> bool:
     return b"".join(summary.nodes) == b"".join(packaged.nodes)
 
 
-def is_plausible(weights: npt.NDArray[Any]) -> bool:
-    """Whether weights are finite numbers that a trained network can have.
+def find_implausible(weights: Mapping[str, npt.NDArray[Any]]) -> str | None:
+    """Return the first tensor with numbers that no trained network has; None, if all are fine.
 
-    With others the embeddings would be NaN or infinite, which looks like audio that is too loud.
+    With NaN or infinity in the weights the embeddings would be, too, and that looks like audio that
+    is too loud.
+
+    Example:
+        >>> find_implausible({"a": np.ones(3), "b": np.array([1.0, np.nan])})
+        'b'
     """
-    if not weights.size:
-        return True
+    # All at once, because there are many small ones.
+    flat = [values.reshape(-1) for values in weights.values()]
+    if not flat or _is_plausible(np.concatenate(flat)):
+        return None
+    return next(name for name, values in weights.items() if not _is_plausible(values))
+
+
+def _is_plausible(values: npt.NDArray[Any]) -> bool:
     # Comparisons with NaN are false.
-    return float(weights.min()) >= -_MAX_WEIGHT and float(weights.max()) <= _MAX_WEIGHT
+    least, most = values.min(initial=0.0), values.max(initial=0.0)
+    return bool(float(least) >= -_MAX_WEIGHT and float(most) <= _MAX_WEIGHT)
 
 
-def _check_tensor(name: str, tensor: Tensor) -> None:
+def _check_tensor(name: str, tensor: Tensor) -> npt.NDArray[Any]:
     dtype = _DTYPES.get(tensor.data_type)
     if dtype is None:
         raise ValueError(f"the tensor {shorten(name)} has the type {shorten(tensor.data_type)}")
@@ -308,8 +320,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         raise ValueError(f"the tensor {shorten(name)} has a shape that is none")
     if _product(tensor.dims) * dtype.itemsize != len(tensor.data):
         raise ValueError(f"the tensor {shorten(name)} has {len(tensor.data):,} bytes of data")
-    if dtype.kind == "f" and not is_plausible(np.frombuffer(tensor.data, dtype)):
-        raise ValueError(f"the tensor {shorten(name)} has {IMPLAUSIBLE} in it")
+    return np.frombuffer(tensor.data, dtype)
 
 
 def _check_computation(summary: OnnxSummary) -> None:
@@ -352,8 +363,10 @@ def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> None:
     try:
         if any(kind != _FLOAT for kind in summary.types.values()):
             raise ValueError("inputs and outputs that are not float32")
-        for name, tensor in summary.tensors.items():
-            _check_tensor(name, tensor)
+        values = {name: _check_tensor(name, tensor) for name, tensor in summary.tensors.items()}
+        floats = {name: array for name, array in values.items() if array.dtype.kind == "f"}
+        if (name := find_implausible(floats)) is not None:
+            raise ValueError(f"the tensor {shorten(name)} has {IMPLAUSIBLE} in it")
         if not _is_packaged(summary, packaged):
             _check_computation(summary)
     except KeyError as problem:
