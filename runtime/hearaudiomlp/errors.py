@@ -143,7 +143,7 @@ class OutputExistsError(HearAudioMLPError, FileExistsError):
 
 
 class RunChangedError(HearAudioMLPError, ValueError):
-    """An interrupted run that can't be continued: its files, model or options were others."""
+    """An interrupted run that can't be resumed: its files, model or options have changed."""
 
 
 class TaskFolderError(HearAudioMLPError, ValueError):

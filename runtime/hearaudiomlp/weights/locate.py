@@ -179,7 +179,12 @@ def bundled(name: str) -> str:
 
 
 def pulled(name: str) -> "Path":
-    """Return where the published checkpoint of an encoder is once it has been pulled."""
+    """Return where the published checkpoint of an encoder is once it has been pulled.
+
+    Example:
+        >>> pulled("kwmlp").name
+        'kwmlp.pth'
+    """
     return cache_folder() / f"{name}.pth"
 
 

@@ -77,11 +77,15 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Read a message; give the number and the value of each of its fields.
+    r"""Read a message; give the number and the value of each of its fields.
 
     Raises:
         ValueError: it is no message.
         IndexError: it was cut off.
+
+    Example:
+        >>> [(number, bytes(value)) for number, value in fields(memoryview(b"\x0a\x02hi"))]
+        [(1, b'hi')]
     """
     at = 0
     while at < len(data):
@@ -139,7 +143,12 @@ def _type(value_info: Message) -> tuple[int, tuple[int | str, ...]]:
 
 
 def integers(value: int | memoryview) -> tuple[int, ...]:
-    """Return the numbers in a field of repeated integers, packed or not; they are signed."""
+    r"""Return the numbers in a field of repeated integers, packed or not; they are signed.
+
+    Example:
+        >>> integers(2**64 - 1), integers(memoryview(b"\x01\x02"))
+        ((-1,), (1, 2))
+    """
     if isinstance(value, int):
         return (value - (1 << 64) if value >> 63 else value,)
     found: list[int] = []
