@@ -192,7 +192,7 @@ class Model:
 
         Returns:
             ``frame_embeddings`` [shape=(n, 98, timestamp_embedding_size)] and, for kwmlp,
-            ``keyword_logits`` [shape=(n, 35)]. If asked for, also what the front end computes:
+            ``keyword_logits`` [shape=(n, 35)]. On request, also what the front end computes:
             ``power_mel`` [shape=(n, 98, 40)] and, for kwmlp, ``mfcc`` [shape=(n, 98, 40)] in dB.
 
         Raises:

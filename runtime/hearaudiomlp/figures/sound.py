@@ -1,8 +1,8 @@
 """A picture of what a model hears in a sound (extra ``[plot]``: matplotlib).
 
 Four views on one time axis: the waveform, the features that the encoder takes, the timestamp
-embeddings, and (kwmlp) the probabilities of the keywords. The colour map is cividis, whose
-lightness rises evenly: it reads the same in grey print and to colour-blind eyes.
+embeddings, and (kwmlp) the probabilities of the keywords. The color map is cividis, whose lightness
+rises evenly, so that it can be read in gray print and by color-blind readers.
 """
 
 from dataclasses import dataclass
@@ -137,7 +137,7 @@ def figure_module() -> ModuleType:
 
 
 def _thinned(rows: Floats) -> Floats:
-    """Average neighbouring columns, where there are more than a picture can show."""
+    """Average neighboring columns if there are more than a picture can show."""
     step = -(-rows.shape[1] // _COLUMNS)
     if step == 1:
         return rows
@@ -173,7 +173,7 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
     _draw_wave(axes["wave"], analysis, duration)
     mel = np.asarray(10.0 * np.log10(np.maximum(analysis.mel, _LEAST)), np.float32)
     loudest = float(mel.max())
-    # A frame is centred on its timestamp, and the first has that of 10 ms.
+    # A frame is centered on its timestamp, and the first has that of 10 ms.
     extent = (0.005, 0.005 + mel.shape[1] * HOP / SAMPLE_RATE)
     _draw_rows(axes["mel"], mel, extent, _Scale("mel band", "dB", loudest - _TOP_DB, loudest))
     if analysis.mfcc is not None:  # the first is the loudness, far from all others

@@ -1,1 +1,1 @@
-"""ONNX Runtime: sessions, providers, and the threads that share them. Nothing of audio."""
+"""ONNX Runtime: sessions, providers, and the threads that share them. It knows nothing of audio."""

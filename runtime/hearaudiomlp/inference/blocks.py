@@ -113,7 +113,7 @@ def compute_blocks(
     The calling thread iterates over the rows, and the pool's threads compute meanwhile.
 
     Args:
-        owners: are asked for their rows one after the other, once each.
+        owners: their ``rows`` are iterated over one after the other, once each.
         compute: computes a block: rows [shape=(n, ...)] to results [shape=(n, ...)]. It is called
             on the pool's threads, and the memory of a block is used again after that.
         pool: the threads.

@@ -1,10 +1,10 @@
-"""Runs of a session on buffers of fixed shapes that stay where they are.
+"""Runs of a session on bound buffers of a few fixed shapes.
 
-On a GPU a run is many small kernels; what costs is starting each of them, and asking for memory.
-With inputs and outputs bound to buffers on the device, of a few shapes only, memory is asked for
-once, and ONNX Runtime can record the kernels of a shape as a CUDA graph and start them all at
-once. The shapes differ in the number of windows; an input in between is filled up with zeros,
-which is harmless because windows are independent.
+On a GPU a run is many small kernels, and most of its cost is launching them and allocating memory.
+With inputs and outputs bound to buffers on the device, memory is allocated once for each shape, and
+ONNX Runtime can record the kernels of a shape as a CUDA graph and launch them together. The shapes
+differ in the number of windows; zeros fill up an input in between, which is harmless because
+windows are independent.
 """
 
 import bisect
@@ -59,7 +59,8 @@ class BoundRuns:
     """Runs of one session, each on the smallest of a few shapes that holds its input.
 
     Runs wait for each other, because they share buffers. With CUDA graphs they are all made on one
-    thread, because ONNX Runtime records a graph for the thread that first runs it.
+    thread, because ONNX Runtime records a graph for the thread that first runs it. See
+    ``tests/inference/test_io_binding.py`` for its use without a GPU.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class BoundRuns:
         graphs: bool,
         sizes: tuple[int, ...] = SIZES,
     ) -> None:
-        """Prepare; buffers of a size are made when it is first needed.
+        """Prepare; the buffers of a size are allocated when it is first needed.
 
         Args:
             ort: ONNX Runtime.
             session: with one input and outputs that have the number of windows as their first
                 dimension and fixed others.
-            device: ``("cuda", N)``, or ``("cpu", 0)``, where it works as well and helps nothing.
+            device: ``("cuda", N)``, or ``("cpu", 0)``, which works but is no faster.
             graphs: whether the session records CUDA graphs.
             sizes: numbers of windows, increasing.
         """
@@ -89,7 +90,7 @@ class BoundRuns:
 
     @staticmethod
     def fits(session: Any) -> bool:
-        """Whether a session's shapes are fixed but for the number of windows."""
+        """Whether a session's shapes are fixed except for the number of windows."""
         nodes = [*session.get_inputs(), *session.get_outputs()]
         return len(session.get_inputs()) == 1 and all(
             not isinstance(node.shape[0], int)

@@ -1,4 +1,4 @@
-"""ONNX Runtime: which of its builds is installed, and imported without its telemetry."""
+"""Import ONNX Runtime, without its telemetry, and find out which of its builds are installed."""
 
 import os
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""Devices and ONNX Runtime's execution providers: which there are, and which compute."""
+"""Devices and execution providers: which exist, and which compute."""
 
 import contextlib
 import io
@@ -59,7 +59,7 @@ def may_have_nvidia_gpu() -> bool:
 
 
 def preload_cuda(ort: ModuleType) -> str:
-    """Load the CUDA libraries of the nvidia packages, if there are any; return what is missing."""
+    """Load the CUDA libraries of installed nvidia packages; return which of them are missing."""
     if not hasattr(ort, "preload_dlls"):
         return ""
     printed = io.StringIO()
@@ -94,7 +94,11 @@ def named_providers(providers: object) -> list[tuple[str, dict[str, Any]]]:
 
 
 def computing_providers(session: Any) -> tuple[str, ...]:
-    """Return the providers that got a part of the graph; a provider may be there and get none."""
+    """Return the providers that have a part of the graph; a registered one may have none.
+
+    Args:
+        session: an ``onnxruntime.InferenceSession``.
+    """
     providers = session.get_providers()
     if hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.24
         used = {part.ep_name for part in session.get_provider_graph_assignment_info()}

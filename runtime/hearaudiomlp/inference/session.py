@@ -62,13 +62,13 @@ class Session:
             providers: ONNX Runtime's names of providers, or pairs of name and options, in order of
                 preference; takes the place of ``device``.
             tf32: on CUDA, let matrix products round their factors to TF32.
-            cuda_graphs: on CUDA, record the kernels of a run and start them all at once.
+            cuda_graphs: on CUDA, record the kernels of a run and launch them together.
 
         Raises:
             DeviceError: the device or a provider can't be used.
             ModelFileError: ONNX Runtime can't load the graph.
-            OptionError: the device isn't one, both device and providers were given, or an option
-                of CUDA for another device.
+            OptionError: the device is invalid, both device and providers were given, or an option
+                of CUDA was given for another device.
         """
         self._ort = onnxruntime()
         self._graph, self._weights = graph, weights

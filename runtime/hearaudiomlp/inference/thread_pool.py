@@ -18,10 +18,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BLOCK = 8
-"""Windows in a block, at most: their activations fit into a core's second-level cache."""
+"""Most windows in a block: their activations fit into a core's second-level cache."""
 
 CGROUP = "/sys/fs/cgroup"
-"""Where Linux has the limits of control groups."""
+"""Where Linux mounts the control groups."""
 
 
 def cgroup_quota() -> float | None:

@@ -1,8 +1,8 @@
 """Keyword spotting: from the probabilities of windows to the words spoken, and when.
 
-KW-MLP distinguishes 35 words in windows of one second, and always names one of them: it knows no
+KW-MLP distinguishes 35 words in windows of one second, and always names one of them: it has no
 "none of these". Three things keep it from naming words that nobody spoke. Windows that are too
-quiet count as silence (:func:`mask_quiet`). Probabilities are averaged over neighbouring windows,
+quiet count as silence (:func:`mask_quiet`). Probabilities are averaged over neighboring windows,
 because a word is whole in several windows and a chance likeness, half of a longer word say, only
 in one. And what is left has to reach a threshold (:class:`HitFinder`).
 
@@ -62,7 +62,7 @@ class Hit:
     """The highest averaged probability, from the threshold to 1."""
 
     def within(self, duration: float) -> "Hit":
-        """Return it, ending with the sound that has ``duration`` seconds at the latest."""
+        """Return the hit, cut off at the end of a sound of ``duration`` seconds."""
         return replace(self, start=min(self.start, duration), end=min(self.end, duration))
 
 
@@ -126,7 +126,7 @@ def window_probabilities(logits: Floats, windows: Floats, quiet: float = QUIET_D
 
 @dataclass
 class _Run:
-    """Windows that hear one word."""
+    """Successive windows with the same word."""
 
     word: int
     first: float
@@ -145,14 +145,14 @@ class _Run:
 
 
 class HitFinder:
-    """Finds hits in the probabilities of windows that come in order, in pieces of any size.
+    """Finds words in the probabilities of successive windows, in pieces of any size.
 
-    A window says the word that is most probable on average, if that reaches ``threshold``. The
-    average is over the windows less than ``smoothing`` seconds before and after it (those that
-    there are), and a window weighs the less the farther it is: 1 for the window itself, 0 at
-    ``smoothing``. Windows that say the same word, no more than ``merge`` seconds apart and with no
-    other word between them, are one hit. So a word that is repeated at once, without a second's
-    pause, is one longer hit. What is found doesn't depend on how the windows are split into pieces.
+    The word of a window is the most probable one on average, if its probability reaches
+    ``threshold``. The average covers the windows within ``smoothing`` seconds before and after;
+    their weights fall from 1 for the window itself to 0 at ``smoothing``. Windows of the same word,
+    no more than ``merge`` seconds apart and with no other word between them, are one hit. So a word
+    that is repeated without a second's pause is one longer hit. The results don't depend on how the
+    windows are split into pieces.
 
     Examples:
         >>> finder = HitFinder(["no", "yes"], smoothing=0)
@@ -169,7 +169,7 @@ class HitFinder:
         smoothing: float = SMOOTHING_S,
         merge: float = MERGE_S,
     ) -> None:
-        """Begin before the first window.
+        """Start before the first window.
 
         Args:
             labels: the words, in the order of the probabilities.
@@ -178,7 +178,7 @@ class HitFinder:
             merge: seconds.
 
         Raises:
-            OptionError: an option has a value that it can't have.
+            OptionError: an option has an invalid value.
         """
         if not 0.0 < threshold <= 1.0:
             raise OptionError(f"threshold has to be over 0 and at most 1, not {threshold!r}")
@@ -193,7 +193,7 @@ class HitFinder:
         self._run: _Run | None = None
 
     def push(self, starts: Sequence[float], probabilities: Floats) -> Iterator[Hit]:
-        """Take the next windows; give the hits that are over.
+        """Take the next windows; yield the hits that are over.
 
         Args:
             starts: where the windows start, in seconds, ascending.
@@ -205,7 +205,7 @@ class HitFinder:
                 yield from self._settle()
 
     def finish(self) -> Iterator[Hit]:
-        """Give the hits that the end of the sound ends. The next push begins another sound."""
+        """Yield the hits that the end of the sound ends; the next push starts a new sound."""
         while self._settled < len(self._rows):
             yield from self._settle()
         yield from self._end_run()

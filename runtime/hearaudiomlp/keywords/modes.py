@@ -1,6 +1,6 @@
-"""From the probabilities of windows to words, as the windows come.
+"""Modes of spotting: which words the probabilities of successive windows report.
 
-``words`` announces what :class:`~hearaudiomlp.keywords.hits.HitFinder` finds, but at the beginning
+``words`` reports what :class:`~hearaudiomlp.keywords.hits.HitFinder` finds, but at the beginning
 of a hit and not at its end. The other modes are those of the windowed inference of "Attention-Free
 Keyword Spotting" (arXiv 2110.07749): each window by itself says its most probable word, if that
 reaches the threshold.
@@ -18,17 +18,17 @@ from hearaudiomlp.keywords.hits import Hit, HitFinder
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 REFRACTORY_S = 1.0
-"""Seconds after a word in which it isn't announced again, by default."""
+"""Seconds after a word in which it isn't reported again, by default."""
 
 _WINDOW_S = WINDOW / SAMPLE_RATE
 _WORD_S = 0.5
 
 
 class Trigger(Protocol):
-    """What decides on words."""
+    """A mode of spotting."""
 
     def push(self, starts: Sequence[float], probabilities: Floats, /) -> list[Hit]:
-        """Take the next windows; return what they decide.
+        """Take the next windows; return the words that they decide.
 
         Args:
             starts: where the windows start, in seconds, ascending.
@@ -36,7 +36,7 @@ class Trigger(Protocol):
         """
 
     def finish(self) -> list[Hit]:
-        """End the sound and begin another one; return what its end decides."""
+        """End the sound; return the words that its end decides."""
 
 
 class _Onsets(HitFinder):
@@ -68,18 +68,27 @@ class _Onsets(HitFinder):
 
 
 class OnsetMode:
-    """Announces each hit of :class:`~hearaudiomlp.keywords.hits.HitFinder` as soon as it begins.
+    """Reports each hit of :class:`~hearaudiomlp.keywords.hits.HitFinder` as soon as it begins.
 
-    A hit's end isn't known then, so the times are those of a word of half a second.
+    The end of a hit isn't known then, so the times are those of a word of half a second.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> labels = hearaudiomlp.load_model().labels
+        >>> rows = np.zeros((3, 35), np.float32)
+        >>> rows[:, labels.index("yes")] = 0.7, 0.9, 0.8
+        >>> mode = OnsetMode(labels, threshold=0.6, smoothing=0.5, refractory=1.0)
+        >>> [hit.word for hit in mode.push([0.0, 0.25, 0.5], rows) + mode.finish()]
+        ['yes']
     """
 
     def __init__(
         self, labels: Sequence[str], threshold: float, smoothing: float, refractory: float
     ) -> None:
-        """Begin before the first window; for the options see :class:`hearaudiomlp.spotter.Spotter`.
+        """Start before the first window; for the options see :class:`hearaudiomlp.spotter.Spotter`.
 
         Raises:
-            OptionError: an option has a value that it can't have.
+            OptionError: an option has an invalid value.
         """
         if not 0.0 <= refractory < np.inf:
             raise OptionError(f"refractory is seconds, not negative, and not {refractory!r}")
@@ -103,10 +112,20 @@ class OnsetMode:
 
 
 class EveryWindowMode:
-    """Every window whose most probable word reaches the threshold."""
+    """Every window whose most probable word reaches the threshold.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> labels = hearaudiomlp.load_model().labels
+        >>> rows = np.zeros((3, 35), np.float32)
+        >>> rows[:, labels.index("yes")] = 0.7, 0.9, 0.8
+        >>> mode = EveryWindowMode(labels, threshold=0.75)
+        >>> [hit.start for hit in mode.push([0.0, 0.25, 0.5], rows)]
+        [0.25, 0.5]
+    """
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Begin before the first window.
+        """Start before the first window.
 
         Raises:
             OptionError: the threshold isn't over 0 and at most 1.
@@ -116,7 +135,7 @@ class EveryWindowMode:
         self._labels, self._threshold = tuple(labels), threshold
 
     def push(self, starts: Sequence[float], probabilities: Floats) -> list[Hit]:
-        """Return a hit for each window that says a word, as long as the window."""
+        """Return a hit, as long as the window, for each window that reaches the threshold."""
         return [
             Hit(self._labels[row.argmax()], float(start), start + _WINDOW_S, float(row.max()))
             for start, row in zip(starts, probabilities, strict=True)
@@ -129,10 +148,22 @@ class EveryWindowMode:
 
 
 class BestWindowMode:
-    """The most probable of all windows, if it reaches the threshold: one word for the sound."""
+    """The most probable of all windows, if it reaches the threshold: one word for the sound.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> labels = hearaudiomlp.load_model().labels
+        >>> rows = np.zeros((3, 35), np.float32)
+        >>> rows[:, labels.index("yes")] = 0.7, 0.9, 0.8
+        >>> mode = BestWindowMode(labels, threshold=0.6)
+        >>> mode.push([0.0, 0.25, 0.5], rows)
+        []
+        >>> [hit.start for hit in mode.finish()]
+        [0.25]
+    """
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Begin before the first window; as for :class:`EveryWindowMode`."""
+        """Start before the first window; as for :class:`EveryWindowMode`."""
         self._windows = EveryWindowMode(labels, threshold)
         self._best: Hit | None = None
 
@@ -150,10 +181,22 @@ class BestWindowMode:
 
 
 class VoteMode:
-    """The word that most windows say: one word for the sound."""
+    """The word of most windows: one word for the sound.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> labels = hearaudiomlp.load_model().labels
+        >>> rows = np.zeros((3, 35), np.float32)
+        >>> rows[:, labels.index("yes")] = 0.7, 0.9, 0.8
+        >>> mode = VoteMode(labels, threshold=0.6)
+        >>> mode.push([0.0, 0.25, 0.5], rows)
+        []
+        >>> [(hit.word, hit.start, hit.end) for hit in mode.finish()]
+        [('yes', 0.0, 1.5)]
+    """
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Begin before the first window; as for :class:`EveryWindowMode`."""
+        """Start before the first window; as for :class:`EveryWindowMode`."""
         self._labels = tuple(labels)
         self._windows = EveryWindowMode(labels, threshold)
         self._votes: Counter[str] = Counter()

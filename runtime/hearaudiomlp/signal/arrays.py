@@ -1,9 +1,8 @@
-"""Arrays of any framework in, float32 numpy inside, the caller's own kind out again.
+"""Convert arrays of any framework to float32 numpy, and results back to the caller's kind.
 
-What can only be read, through DLPack or ``__array__`` alone, gives numpy: there is no telling how
-to make one of its kind.
-
-No framework is imported here: where a caller holds a tensor of one, it is in ``sys.modules``.
+Objects with nothing but DLPack or ``__array__`` can be read but not created, so their results are
+numpy arrays. No framework is imported here: if the caller has a tensor of one, it is in
+``sys.modules``.
 """
 
 import sys
@@ -19,7 +18,7 @@ from hearaudiomlp.errors import AudioTypeError, AudioValueError, warn_once
 ToCaller = Callable[[Floats], Any]
 
 LOUD = 10.0
-"""Absolute value beyond which audio is taken to be unscaled PCM; full scale is 1."""
+"""Absolute value above which audio is probably unscaled PCM; full scale is 1."""
 
 
 def _as_is(array: Floats) -> Any:
@@ -50,11 +49,11 @@ def _from_tensorflow(tensorflow: Any, tensor: Any) -> tuple[npt.NDArray[Any], To
 
 
 def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], ToCaller]:
-    """Convert what follows the array API standard: JAX, CuPy and others."""
+    """Convert arrays that follow the array API standard: JAX, CuPy and others."""
     namespace = audio.__array_namespace__()
     try:
         array = np.asarray(audio)
-    except TypeError:  # CuPy copies from the device only when it is told to
+    except TypeError:  # CuPy copies from the device only explicitly
         array = audio.get() if hasattr(audio, "get") else np.from_dlpack(audio, device="cpu")
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
@@ -183,7 +182,7 @@ def validate_audio(audio: Any) -> tuple[Floats, ToCaller]:
         the caller's device.
 
     Raises:
-        AudioTypeError: it is no array, or one of integers, complex numbers or the like.
+        AudioTypeError: audio isn't an array of floating-point numbers.
         AudioValueError: it isn't two-dimensional, has no sounds, or has NaN or infinity in it.
 
     Examples:

@@ -1,8 +1,8 @@
-"""One embedding for a whole sound, out of the embeddings of its frames.
+"""The embedding of a whole sound, computed from the embeddings of its frames.
 
-The published system shortens the sequence of frames by repeated halving, each time by linear
-interpolation with aligned corners (arXiv 2203.08490, section 2.3), in float32 throughout; the
-positions too are float32 there, which is felt in long sounds, so they are here.
+The published system halves the sequence of frames repeatedly, by linear interpolation with aligned
+corners (arXiv 2203.08490, section 2.3), in float32 throughout. The positions are float32, too,
+which makes a difference in long sounds, so they are float32 here.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 
 _BRIEF = 4_000
-"""Frames (40 s) up to which the positions of a resizing are kept for the next time."""
+"""Frames (40 s) up to which the positions of a resizing are cached."""
 
 
 _PIECE = 1 << 14
@@ -23,7 +23,7 @@ _PIECE = 1 << 14
 
 
 class Resizer:
-    """Linear interpolation to another number of frames, first and last frame kept, as they come.
+    """Linear interpolation to another number of frames with aligned corners, piece by piece.
 
     ``pos = i (old - 1) / (new - 1)``; ``(1 - t) x[lo] + t x[lo + 1]`` with ``lo = floor(pos)`` and
     ``t = pos - lo``. The frames may be given in pieces of any length; only those that are still
@@ -40,7 +40,7 @@ class Resizer:
         """Prepare to resize ``old`` frames to ``new``, at least 2."""
         self._last, self._new = old - 1, new
         self._scale = np.float32(self._last) / np.float32(new - 1)
-        self._done = 0  # frames given out
+        self._done = 0  # resized frames returned
         self._first = 0  # number of the first frame that is kept
         self._kept: Floats | None = None
 
@@ -51,7 +51,7 @@ class Resizer:
         return lower, positions - lower.astype(np.float32)
 
     def push(self, frames: Floats) -> Floats:
-        """Take the next frames and return those that can be computed now.
+        """Take the next frames and return the resized frames that they complete.
 
         Args:
             frames: [shape=(n_sounds, n, size)].
@@ -85,7 +85,7 @@ def _sizes(n_frames: int, steps: int) -> list[int]:
 
 
 def scene_embedding(frames: Floats, steps: int) -> Floats:
-    """Shorten (or fill up with zeros) the frames to ``steps`` and flatten them.
+    """Resize the frames to ``steps`` (or append zeros if there are fewer) and flatten them.
 
     Args:
         frames: all stitched frames of each sound [shape=(n_sounds, n_frames, size)].
@@ -108,14 +108,14 @@ def scene_embedding(frames: Floats, steps: int) -> Floats:
 def _positions(
     old: int, new: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
-    """Return which frames a resizing mixes, and the weights of the second and of the first."""
+    """Return which frames are mixed, and the weights of the second and of the first."""
     lower, weight = Resizer(old, new).sources(0, new)
     weight = weight[:, None]
     return lower, np.minimum(lower + 1, old - 1), weight, np.float32(1) - weight
 
 
 def _brief(frames: Floats, lengths: list[int], steps: int) -> Floats:
-    """Do at once, in place, what Resizers do piece by piece: brief sounds spend much time on it."""
+    """Do in place what Resizers do piece by piece, which takes much of a brief sound's time."""
     for old, new in itertools.pairwise(lengths):
         lower, upper, weight, rest = _positions(old, new)
         frames, following = frames.take(lower, axis=1), frames.take(upper, axis=1)
@@ -138,7 +138,7 @@ def _flat(frames: Floats) -> Floats:
 
 
 def scene_of_pieces(pieces: Iterable[Floats], n_frames: int, steps: int) -> Floats:
-    """Compute :func:`scene_embedding` of frames that come in pieces; the result is the same.
+    """Compute :func:`scene_embedding` of frames in pieces; the result is the same.
 
     Args:
         pieces: consecutive frames [shape=(n_sounds, any, size)], at least one piece.

@@ -1,4 +1,4 @@
-"""From sounds to windows of one second, and from their frames back to the frames of the sounds."""
+"""Cut sounds into windows of one second, and stitch the frames of windows together."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ from hearaudiomlp.errors import OptionError
 from hearaudiomlp.spec import FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
 
 FRAMES_PER_WINDOW = FRAMES + 2
-"""Frames that a window has once its first and its last frame are repeated."""
+"""Frames of a window after its first and its last frame have been repeated."""
 
 _PIECE = 8 * WINDOW  # samples that are taken at a time, so that memory is bounded
 _SHORTEST_HOP_S = 0.01
@@ -38,8 +38,8 @@ def count_timestamps(n_samples: int) -> int:
 def cut_windows(audio: Floats, start: int, stop: int) -> Floats:
     """Return windows ``start`` to ``stop`` (exclusive) of the padded sounds.
 
-    Windows are counted through all sounds, those of the first sound first. Only the windows asked
-    for are copied, so a long sound is never held twice.
+    Windows are numbered across all sounds, those of the first sound first. Only the requested
+    windows are copied, so that a long sound isn't held twice.
 
     Args:
         audio: sounds [shape=(n_sounds, n_samples)].
@@ -101,10 +101,10 @@ def repeat_edges(frames: Floats, out: Floats | None = None) -> Floats:
 
 
 def stitch(frames: Floats, n_sounds: int) -> Floats:
-    """Lay the frames of the windows end to end.
+    """Concatenate the frames of the windows of each sound.
 
-    Each window's first and last frame is repeated once, which makes its 98 frames 100; then the
-    very first and the very last frame of each sound are dropped.
+    The first and the last frame of each window are repeated, which makes its 98 frames 100; then
+    the first and the last frame of each sound are dropped.
 
     Args:
         frames: of all windows [shape=(n_sounds * n_windows, 98, size)].
@@ -131,10 +131,10 @@ def join(whole: Floats, n_sounds: int) -> Floats:
 
 
 class SlidingWindows:
-    """Windows of one second, one every ``hop`` samples, of a sound whose samples come in pieces.
+    """Windows of one second, one every ``hop`` samples, of a sound whose samples arrive in pieces.
 
     The first window starts ``pad_left`` zeros before the sound. The last one is the first that
-    reaches the end of the sound and of ``pad_right`` zeros after it; more zeros complete it. How
+    reaches the end of the sound and of ``pad_right`` zeros after it; further zeros complete it. How
     the sound is split into pieces makes no difference.
 
     Keyword spotting takes bare windows at every hop, without padding. With a hop of a whole window
@@ -161,12 +161,12 @@ class SlidingWindows:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next sample is the first of another sound."""
+        """Forget everything: the next sample starts a new sound."""
         # Views of this memory are handed out, so that what was written to it never changes.
         self._memory = np.zeros(2 * WINDOW, np.float32)
         self._start, self._stop = 0, self._pad_left  # first sample of the next window, and the end
         self.n_samples = 0
-        """Samples taken so far."""
+        """Number of samples pushed so far."""
 
     def push(self, samples: Floats) -> Iterator[Floats]:
         """Take the next samples and yield the windows that they complete.
@@ -185,7 +185,7 @@ class SlidingWindows:
             yield from self._complete()
 
     def flush(self) -> Iterator[Floats]:
-        """Yield the windows that only zeros complete; :meth:`reset` is due after that."""
+        """Yield the windows that only zeros complete. Call :meth:`reset` for another sound."""
         taken = self._pad_left + self.n_samples
         windows = 1 + -(-max(0, taken + self._pad_right - WINDOW) // self._hop)
         self._append(np.zeros((windows - 1) * self._hop + WINDOW - taken, np.float32))
@@ -240,7 +240,7 @@ def hop_samples(hop: float) -> int:
 
 
 def frame_centres(n: int, start: int = 0) -> Floats:
-    """Return the centres of frames in milliseconds: 10, 20, 30 ... [shape=(n - start,)].
+    """Return the centers of frames in milliseconds: 10, 20, 30 ... [shape=(n - start,)].
 
     Args:
         n: one behind the last frame.
