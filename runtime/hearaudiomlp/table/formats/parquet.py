@@ -15,7 +15,7 @@ from hearaudiomlp.table.formats.base import ShardFiles, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
-_ROWS = 1 << 14
+ROWS_PER_GROUP = 1 << 14
 """Timestamps in a row group."""
 
 _FACTS = (
@@ -131,11 +131,11 @@ class _ParquetSink:
     def _add_frames(self, row: Row, times: Floats, frames: Floats) -> None:
         """Add to a row group. All but the last have as many rows, whatever pieces frames are in."""
         while len(frames):
-            count = min(len(frames), _ROWS - self._n_pending)
+            count = min(len(frames), ROWS_PER_GROUP - self._n_pending)
             self._pending.append((row, times[:count], frames[:count]))
             times, frames = times[count:], frames[count:]
             self._n_pending += count
-            if self._n_pending == _ROWS:
+            if self._n_pending == ROWS_PER_GROUP:
                 self._write_frames()
 
     def _write_files(self) -> None:
