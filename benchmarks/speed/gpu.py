@@ -145,7 +145,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         half = Path(folder) / "half.onnx"
         if not export(str(options.checkpoint), half, arithmetic="float16"):
-            raise SystemExit("the float16 export isn't proved")
+            raise SystemExit("the float16 export isn't verified")
         chosen = contenders(options.checkpoint, half, options.device)
         results = {}
         for case in options.cases:

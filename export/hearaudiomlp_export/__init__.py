@@ -1,1 +1,1 @@
-"""The torch side of hearaudiomlp: networks, tracing to ONNX, and the proof of each export."""
+"""The torch side of hearaudiomlp: networks, tracing to ONNX, and verification of each export."""

@@ -59,10 +59,10 @@ def test_exporting_twice_gives_the_same_bytes(checkpoints, exported, tmp_path) -
     assert again.read_bytes() == exported["audiomae"].read_bytes()
 
 
-def test_what_is_not_proved_is_not_written(
+def test_what_is_not_verified_is_not_written(
     checkpoints, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    monkeypatch.setitem(encoder._STAGE_TOLERANCES, "power mel", (1e-30, "of the loudest band"))
+    monkeypatch.setitem(encoder.STAGE_TOLERANCES, "power mel", (1e-30, "of the loudest band"))
     target = tmp_path / "model.onnx"
     assert main([str(checkpoints["audiomae"]), "-o", str(target)]) == 1
     assert not target.exists()

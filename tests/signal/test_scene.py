@@ -1,4 +1,4 @@
-"""Scene pooling, with torch's own interpolation as the witness."""
+"""Scene pooling, with torch's own interpolation as the reference."""
 
 import itertools
 import math

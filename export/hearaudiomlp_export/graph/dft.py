@@ -42,6 +42,10 @@ def bin_order() -> npt.NDArray[np.int64]:
     """Return the bin whose power is in each place of the outer step, -1 where there is none.
 
     Bins beyond N/2 appear as their mirrors: k and N - k have equal power.
+
+    Examples:
+        >>> bin_order()[:4]
+        array([12, 24, 36, 48])
     """
     order = np.full((HALF, Q), -1)
     # The two real rows share a place. Bins 0 and N/2 are in no mel band, and are left out.
@@ -63,7 +67,12 @@ def _inner() -> Matrix:
 
 
 def two_step_dft() -> Factors:
-    """Return the matrices of the transform and of the mel filters that follow."""
+    """Return the matrices of the transform and of the mel filters that follow.
+
+    Examples:
+        >>> two_step_dft().outer.shape
+        (6, 80, 80)
+    """
     n2 = np.arange(Q)
     outer = np.zeros((HALF, 2 * Q, 2 * Q))
     order = bin_order()

@@ -15,7 +15,12 @@ def _is_matrix(shape: tuple[int, ...]) -> bool:
 
 
 def stored(weights: Mapping[str, npt.NDArray[np.float32]], precision: str) -> Weights:
-    """Return the weights as they come out of a file of that precision, as float32."""
+    """Return the weights as they come out of a file of that precision, as float32.
+
+    Examples:
+        >>> stored({"w": np.full((1, 1), 0.1, np.float32)}, "float16")["w"]
+        array([[0.09997559]], dtype=float32)
+    """
     if precision == "float32":
         return dict(weights)
     return {

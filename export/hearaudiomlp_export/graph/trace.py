@@ -80,6 +80,10 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
     The weights are initializers under the checkpoint's names whose values are declared outside
     the file; ONNX Runtime takes them from ``SessionOptions.add_external_initializers``, and
     :func:`embed_weights` puts them in.
+
+    Examples:
+        >>> [output.name for output in trace("audiomae").graph.output]
+        ['frame_embeddings', 'power_mel']
     """
     model = _export(name, blocks)
     graph = model.graph

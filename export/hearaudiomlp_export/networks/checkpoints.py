@@ -39,6 +39,10 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
     Raises:
         OSError: the file can't be read.
         ModelFileError: it isn't a checkpoint of one of the encoders.
+
+    Examples:
+        >>> load_checkpoint(Path("checkpoints/kwmlp.pth"), None, None).name
+        'kwmlp'
     """
     data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
@@ -49,7 +53,12 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
 
 
 def random_checkpoint(name: str, seed: int = 0) -> Checkpoint:
-    """Return seeded random weights, livelier than torch's own: no tensor is zero or one."""
+    """Return seeded random weights, livelier than torch's own: no tensor is zero or one.
+
+    Examples:
+        >>> random_checkpoint("audiomae").weights["bottleneck.0.bias"].shape
+        (8,)
+    """
     generator = torch.Generator().manual_seed(seed)
     weights: Weights = {}
     for key, value in build(name).state_dict().items():

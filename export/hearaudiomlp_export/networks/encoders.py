@@ -1,7 +1,7 @@
 """The two published encoders, written layer by layer, with the names of their checkpoints.
 
 This is the readable form: what is trained, what a checkpoint is loaded into, and what every graph
-is proved against. The form that is exported is in :mod:`hearaudiomlp_export.graph.encoder`.
+is verified against. The form that is exported is in :mod:`hearaudiomlp_export.graph.encoder`.
 
 A gated-MLP block (gMLP: Liu et al., "Pay Attention to MLPs", arXiv 2105.08050, figure 1) has no
 attention: the frames of a window are mixed by one fixed 98x98 matrix, inside the gate.
@@ -134,12 +134,23 @@ class AudioMAE(Encoder):
 
 
 def build(name: str) -> KWMLP | AudioMAE:
-    """Return the untrained network called ``name`` (``kwmlp`` or ``audiomae``), in eval mode."""
+    """Return the untrained network called ``name`` (``kwmlp`` or ``audiomae``), in eval mode.
+
+    Examples:
+        >>> embeddings, logits = build("kwmlp")(torch.zeros(2, 98, 40))
+        >>> embeddings.shape, logits.shape
+        (torch.Size([2, 98, 64]), torch.Size([2, 35]))
+    """
     networks: dict[str, type[KWMLP] | type[AudioMAE]] = {"kwmlp": KWMLP, "audiomae": AudioMAE}
     return networks[name]().eval()
 
 
 def expected_tensors(name: str) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of every tensor that a checkpoint of ``name`` has to hold."""
+    """Return the name and shape of every tensor that a checkpoint of ``name`` has to hold.
+
+    Examples:
+        >>> expected_tensors("audiomae")["bottleneck.0.weight"]
+        (8, 64)
+    """
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in build(name).state_dict().items()}

@@ -1,7 +1,7 @@
 """The fixed matrices of the front end, from their formulas, in float64.
 
 They are written out here, rather than taken from librosa, so that librosa stays an independent
-witness: :mod:`hearaudiomlp_export.verify.encoder` compares each of them with librosa's.
+reference: :mod:`hearaudiomlp_export.verify.encoder` compares each of them with librosa's.
 """
 
 import numpy as np
@@ -27,7 +27,12 @@ assert N_FFT == 3 * HOP, "the graph cuts frames out of whole hops"
 
 
 def hann_window() -> Matrix:
-    """Return the periodic Hann window, ``0.5 - 0.5 cos(2 pi n / N)`` [shape=(480,)]."""
+    """Return the periodic Hann window, ``0.5 - 0.5 cos(2 pi n / N)`` [shape=(480,)].
+
+    Examples:
+        >>> hann_window()[[0, 120, 240]]
+        array([0. , 0.5, 1. ])
+    """
     return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)
 
 
@@ -50,6 +55,10 @@ def mel_filterbank(frequencies: Matrix | None = None) -> Matrix:
     Args:
         frequencies: in Hz, of the bins [shape=(241,)], if they aren't the transform's own: a
             warped axis (vocal-tract-length perturbation) moves the formants.
+
+    Examples:
+        >>> mel_filterbank().shape
+        (40, 241)
     """
     bins = np.arange(BINS) * (SAMPLE_RATE / N_FFT) if frequencies is None else frequencies
     top = _hz_to_mel(np.array([SAMPLE_RATE / 2.0]))[0]
@@ -66,6 +75,11 @@ def dct_matrix() -> Matrix:
     """Return the orthonormal DCT-II matrix [shape=(40, 40)]; row ``k`` makes coefficient ``k``.
 
     ``sqrt(2/N) cos(pi k (2n + 1) / 2N)``, with row 0 divided by ``sqrt(2)``.
+
+    Examples:
+        >>> matrix = dct_matrix()
+        >>> np.allclose(matrix @ matrix.T, np.eye(40))
+        True
     """
     k = np.arange(MEL_BANDS)[:, None]
     n = np.arange(MEL_BANDS)[None, :]

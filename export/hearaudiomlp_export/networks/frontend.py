@@ -49,7 +49,12 @@ class PowerMel(nn.Module):
 
 
 def decibels(mel: Tensor) -> Tensor:
-    """Return 10 log10 of ``mel`` [shape=(n, 98, 40)], floored 80 dB below each window's maximum."""
+    """Return 10 log10 of ``mel`` [shape=(n, 98, 40)], floored 80 dB below each window's maximum.
+
+    Examples:
+        >>> decibels(torch.tensor([[[1.0, 0.01, 0.0]]]))
+        tensor([[[  0., -20., -80.]]])
+    """
     level = 10.0 * torch.log10(mel.clamp(min=AMIN))
     return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - TOP_DB)
 
@@ -69,5 +74,10 @@ class MFCC(nn.Module):
 
 
 def front_end(name: str) -> nn.Module:
-    """Return the module that makes the features of the encoder called ``name``."""
+    """Return the module that makes the features of the encoder called ``name``.
+
+    Examples:
+        >>> front_end("kwmlp")(torch.zeros(2, 16000)).shape
+        torch.Size([2, 98, 40])
+    """
     return nn.Sequential(PowerMel(), MFCC()) if name == "kwmlp" else PowerMel()

@@ -78,7 +78,12 @@ class WindowEncoder(nn.Module):
 
 
 def halvings(frames: int, steps: int) -> list[int]:
-    """Return the lengths through which ``frames >= steps`` frames are shortened to ``steps``."""
+    """Return the lengths through which ``frames >= steps`` frames are shortened to ``steps``.
+
+    Examples:
+        >>> halvings(998, 198)
+        [499, 249]
+    """
     sizes = []
     while frames // 2 >= steps:
         frames //= 2

@@ -1,6 +1,6 @@
-"""Proof of a graph: each stage against an independent witness, each with its own tolerance.
+"""Verification of a graph: each stage against an independent reference, with its own tolerance.
 
-Witnesses: librosa and scipy in float64 for the front end, the readable torch network in float64
+References: librosa and scipy in float64 for the front end, the readable torch network in float64
 for the encoder. The graph runs on ONNX Runtime's CPU provider, as users run it. Each stage has its
 own tolerance, in its own unit. On signals whose bands are nearly empty, embeddings rest on small
 differences of large numbers; there the tolerance is a multiple of the error that the readable
@@ -30,7 +30,7 @@ from hearaudiomlp_export.verify.signals import reference_signals
 Array = npt.NDArray[Any]
 Weights = dict[str, npt.NDArray[np.float32]]
 
-_STAGE_TOLERANCES = {
+STAGE_TOLERANCES = {
     "window": (1e-7, "absolute"),
     "mel matrix": (1e-7, "of the largest weight"),
     "DCT matrix": (1e-7, "absolute"),
@@ -51,7 +51,7 @@ class Finding:
 
     stage: str
     signal: str
-    witness: str
+    reference: str
     error: float
     tolerance: float
     unit: str
@@ -106,11 +106,11 @@ def _largest(difference: Array, scale: float = 1.0) -> float:
 
 
 def _finding(
-    stage: str, signal: str, witness: str, error: float, unavoidable: float = 0.0
+    stage: str, signal: str, reference: str, error: float, unavoidable: float = 0.0
 ) -> Finding:
-    base, unit = _STAGE_TOLERANCES[stage]
+    base, unit = STAGE_TOLERANCES[stage]
     tolerance = max(base, _FLOAT32_FACTOR * unavoidable)
-    return Finding(stage.partition(" (")[0], signal, witness, error, tolerance, unit)
+    return Finding(stage.partition(" (")[0], signal, reference, error, tolerance, unit)
 
 
 def _front_end_stages(signal: str, samples: Array, got: dict[str, Array]) -> Iterator[Finding]:
@@ -122,38 +122,38 @@ def _front_end_stages(signal: str, samples: Array, got: dict[str, Array]) -> Ite
 
 
 def _encoder_stages(
-    reference: "_TorchReference", signal: str, samples: Array, got: dict[str, Array]
+    network: "_TorchNetwork", signal: str, samples: Array, got: dict[str, Array]
 ) -> Iterator[Finding]:
-    witness = "torch, float64"
-    embeddings, *logits = reference.outputs(samples, torch.float64)
-    float32, *_ = reference.outputs(samples, torch.float32)
-    scale = max(1.0, float(np.abs(embeddings).max())) if reference.name == "audiomae" else 1.0
+    reference = "torch, float64"
+    embeddings, *logits = network.outputs(samples, torch.float64)
+    float32, *_ = network.outputs(samples, torch.float32)
+    scale = max(1.0, float(np.abs(embeddings).max())) if network.name == "audiomae" else 1.0
     yield _finding(
-        f"frame embeddings ({reference.name})",
+        f"frame embeddings ({network.name})",
         signal,
-        witness,
+        reference,
         _largest(got["frame_embeddings"] - embeddings, scale),
         _largest(float32 - embeddings, scale),
     )
     if logits:
         error = _largest(got["keyword_logits"] - logits[0])
-        yield _finding("keyword logits", signal, witness, error)
+        yield _finding("keyword logits", signal, reference, error)
 
 
 def _half_stages(
-    reference: "_TorchReference", signal: str, samples: Array, got: dict[str, Array]
+    network: "_TorchNetwork", signal: str, samples: Array, got: dict[str, Array]
 ) -> Iterator[Finding]:
     """Measure what blocks in float16 do; the front end is held to the same as ever."""
-    witness = "torch, float64"
-    embeddings, logits = reference.outputs(samples, torch.float64)
+    reference = "torch, float64"
+    embeddings, logits = network.outputs(samples, torch.float64)
     size = float(np.linalg.norm(embeddings))
     error = float(np.linalg.norm(got["frame_embeddings"] - embeddings)) / size
-    yield _finding("frame embeddings (float16 blocks)", signal, witness, error)
+    yield _finding("frame embeddings (float16 blocks)", signal, reference, error)
     error = _largest(got["keyword_logits"] - logits)
-    yield _finding("keyword logits (float16 blocks)", signal, witness, error)
+    yield _finding("keyword logits (float16 blocks)", signal, reference, error)
 
 
-class _TorchReference:
+class _TorchNetwork:
     """The readable front end and network, in either precision."""
 
     def __init__(self, name: str, weights: Weights) -> None:
@@ -171,7 +171,7 @@ class _TorchReference:
 
 
 def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32") -> list[Finding]:
-    """Compare every stage of a graph with its witness.
+    """Compare every stage of a graph with its reference.
 
     Args:
         graph: as :func:`hearaudiomlp_export.graph.trace.trace` returns it, or with weights inside.
@@ -179,7 +179,7 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
         arithmetic: ``float32``, or ``float16`` for kwmlp with blocks that compute so.
 
     Returns:
-        All comparisons. The proof holds if every one of them passed.
+        All comparisons. The graph is verified if every one of them passed.
     """
     name = graph.graph.name
     external = {
@@ -192,7 +192,7 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
         {key: value for key, value in weights.items() if key in external},
         device="cpu",
     )
-    reference = _TorchReference(name, weights)
+    network = _TorchNetwork(name, weights)
     findings = list(_matrices(graph))
     signals = reference_signals()
     encoder_stages = _encoder_stages if arithmetic == "float32" else _half_stages
@@ -201,7 +201,7 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
     for row, (signal, samples) in enumerate(signals.items()):
         got = {output: values[row] for output, values in batch.items()}
         findings += _front_end_stages(signal, samples, got)
-        findings += encoder_stages(reference, signal, samples, got)
+        findings += encoder_stages(network, signal, samples, got)
     return findings
 
 
@@ -213,7 +213,7 @@ def report(graph: onnx.ModelProto, findings: list[Finding]) -> str:
         f"{failed} of {len(findings)} comparisons FAILED" if failed else "all comparisons passed"
     )
     lines = [
-        f"# Proof of {card['model']}",
+        f"# Verification of {card['model']}",
         "",
         f"- checkpoint: SHA-256 {card.get('checkpoint_sha256') or 'none (seeded random weights)'}",
         f"- licence of the weights: {card.get('licence', '-')}; source: {card.get('source', '-')}",
@@ -225,7 +225,7 @@ def report(graph: onnx.ModelProto, findings: list[Finding]) -> str:
         "| --- | --- | --- | ---: | ---: | --- | --- |",
     ]
     lines += [
-        f"| {f.stage} | {f.signal} | {f.witness} | {f.error:.1e} | {f.tolerance:.1e} | {f.unit} "
+        f"| {f.stage} | {f.signal} | {f.reference} | {f.error:.1e} | {f.tolerance:.1e} | {f.unit} "
         f"| {'' if f.passed else 'FAILED'} |"
         for f in findings
     ]

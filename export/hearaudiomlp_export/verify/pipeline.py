@@ -1,6 +1,6 @@
-"""Proof of the whole pipeline's graph, and of weights stored with fewer bits.
+"""Verification of the whole pipeline's graph, and of weights stored with fewer bits.
 
-The encoder inside is proved stage by stage by :mod:`hearaudiomlp_export.verify.encoder`. What is
+The encoder inside is verified stage by stage by :mod:`hearaudiomlp_export.verify.encoder`. What is
 around it is compared here with the runtime's own numpy functions, which share no code with it:
 lengths on both sides of every boundary, two different sounds at a time.
 """
@@ -25,7 +25,7 @@ LENGTHS = (0, 1, 159, 160, 15_680, 15_681, 16_000, 16_001, 31_680, 31_681, 48_00
 """Samples: no timestamp and one, where a window begins, where halvings set in, half a minute."""
 
 # Matrix products of other sizes add in another order.
-_ENCODER_NOISE = {"kwmlp": 2e-5, "audiomae": 2e-6}
+ENCODER_NOISE = {"kwmlp": 2e-5, "audiomae": 2e-6}
 _FLOAT16_ERROR = 2e-3
 
 
@@ -73,9 +73,9 @@ def verify_pipeline(whole: onnx.ModelProto, encoder: onnx.ModelProto) -> Iterato
             yield Finding(
                 stage=output.replace("_", " "),
                 signal=f"{n_samples} samples",
-                witness="numpy steps",
+                reference="numpy steps",
                 error=error if same else float("nan"),
-                tolerance=0.0 if output == "timestamps" else _ENCODER_NOISE[name],
+                tolerance=0.0 if output == "timestamps" else ENCODER_NOISE[name],
                 unit="ms" if output == "timestamps" else "absolute" if scale == 1 else "of largest",
             )
 
@@ -99,7 +99,7 @@ def verify_float16(
         Finding(
             stage="weights as float16",
             signal=signal,
-            witness="weights as float32",
+            reference="weights as float32",
             error=float(np.linalg.norm(found[row] - wanted[row]) / np.linalg.norm(wanted[row])),
             tolerance=_FLOAT16_ERROR,
             unit="of the embeddings' norm",

@@ -1,4 +1,4 @@
-"""Sounds that a graph is proved on: one window each, from easy ones to those at the edges."""
+"""Sounds that a graph is verified with: one window each, from easy ones to those at the edges."""
 
 from pathlib import Path
 
@@ -22,7 +22,12 @@ def _speech() -> npt.NDArray[np.float64]:
 
 
 def reference_signals() -> dict[str, Floats]:
-    """Return the signals by name, each one window [shape=(16000,)], seeded."""
+    """Return the signals by name, each one window [shape=(16000,)], seeded.
+
+    Examples:
+        >>> reference_signals()["silence"].shape
+        (16000,)
+    """
     rng = np.random.default_rng(2021)
     noise = rng.standard_normal(WINDOW)
     seconds = np.arange(WINDOW) / SAMPLE_RATE

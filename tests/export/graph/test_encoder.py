@@ -98,7 +98,7 @@ def test_packaged_graph_is_the_one_that_is_traced(graph: onnx.ModelProto, name: 
     assert packaged.graph.initializer == graph.graph.initializer
 
 
-def test_packaged_graph_is_proved(name: str) -> None:
+def test_packaged_graph_is_verified(name: str) -> None:
     packaged = onnx.load_from_string(packaged_graph(name)[0])
     findings = verify(packaged, random_checkpoint(name, seed=7).weights)
     stages = {"window", "mel matrix", "power mel", "frame embeddings"}
@@ -109,7 +109,7 @@ def test_packaged_graph_is_proved(name: str) -> None:
 
 
 @pytest.mark.parametrize("spoiled", ["layers.1.fn.fn.sgu.norm.bias", "to_patch_embed.1.weight"])
-def test_a_proof_fails_where_one_weight_is_off(spoiled: str) -> None:
+def test_verification_fails_where_one_weight_is_off(spoiled: str) -> None:
     weights = random_checkpoint("kwmlp").weights
     off = weights | {spoiled: weights[spoiled] * np.float32(1.001)}
     findings = verify(embed_weights(trace("kwmlp"), off), weights)
@@ -119,7 +119,7 @@ def test_a_proof_fails_where_one_weight_is_off(spoiled: str) -> None:
 @pytest.mark.parametrize(
     ("constant", "stage"), [("hann", "window"), ("mel", "mel matrix"), ("dct", "DCT matrix")]
 )
-def test_a_proof_looks_at_the_matrices_of_the_graph(constant: str, stage: str) -> None:
+def test_verification_checks_the_matrices_of_the_graph(constant: str, stage: str) -> None:
     graph = onnx.load_from_string(packaged_graph("kwmlp")[0])
     for tensor in graph.graph.initializer:
         if tensor.name == constant:
@@ -183,6 +183,6 @@ def test_traced_form_computes_what_the_readable_one_does(name: str, n: int) -> N
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
-def test_proofs_have_speech_to_work_on() -> None:
+def test_verification_has_speech() -> None:
     folder = Path(hearaudiomlp_export.__file__).parent / "data"
     assert (folder / "speech.flac").stat().st_size > 10_000

@@ -40,7 +40,7 @@ OUTPUTS = ("timestamp_embeddings", "timestamps", "scene_embeddings")
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[tuple[str, str], Path]:
-    """Files of all kinds, without the proofs of the command, which two tests below run."""
+    """Files of all kinds, without the command's verification, which two tests below run."""
     folder = tmp_path_factory.mktemp("hear")
     paths = {}
     for name in ENCODERS:
@@ -238,8 +238,8 @@ def test_float16_arithmetic_is_refused_where_it_overflows(checkpoints, tmp_path,
         main([*command, "--arithmetic", "float16", "--interface", "pipeline"])
 
 
-def test_what_is_not_proved_is_not_written(checkpoints, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(pipeline._ENCODER_NOISE, "audiomae", -1.0)
+def test_what_is_not_verified_is_not_written(checkpoints, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(pipeline.ENCODER_NOISE, "audiomae", -1.0)
     target = tmp_path / "model.onnx"
     assert main([str(checkpoints["audiomae"]), "-o", str(target), "--interface", "pipeline"]) == 1
     assert not target.exists()
