@@ -13,7 +13,7 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     pytest.importorskip("rich")
     row, failure = Row(0, "a", 2.0, 16000, 1, 200), Failure(1, "b", "AudioFileError", "b is bad")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
-    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
     shown = progress.show_progress(100, 10)
     assert isinstance(shown, progress.Bar) == is_terminal
     shown.file(row)

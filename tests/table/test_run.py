@@ -385,6 +385,6 @@ def test_options_that_exclude_each_other(arguments, message, run_it, capsys) -> 
 
 def test_accounts_that_are_too_many_for_memory_give_the_same(run_it, tmp_path, monkeypatch) -> None:
     assert run_it("t.npz", "--shard-files", "2") == 0
-    monkeypatch.setattr(job, "_FEW_ROWS", 3)
+    monkeypatch.setattr(job, "FEW_ROWS", 3)
     assert run_it("u.npz", "--shard-files", "2") == 0
     assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()

@@ -24,7 +24,7 @@ SAMPLE = ROOT / "samples" / "words.flac"
 def bundle(checkpoints: dict[str, Path], monkeypatch) -> Path:
     """Random weights in the place of the bundled ones."""
     folder = checkpoints["kwmlp"].parent
-    monkeypatch.setattr(locate, "_BUNDLES", [folder])
+    monkeypatch.setattr(locate, "BUNDLES", [folder])
     return folder
 
 
@@ -66,7 +66,7 @@ def test_a_copy_of_the_bundled_weights_is_known(bundle: Path, tmp_path: Path) ->
 
 
 def test_where_nothing_is_bundled(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(locate, "_BUNDLES", [tmp_path])
+    monkeypatch.setattr(locate, "BUNDLES", [tmp_path])
     with pytest.raises(ModelNotFoundError, match="no weights of audiomae are bundled"):
         audiomlp.load_model()
 

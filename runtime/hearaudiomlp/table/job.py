@@ -159,7 +159,7 @@ class TableSpec:
         return f"{self.parts}/{shard:05}.{ending}"
 
 
-_FEW_ROWS = 50_000
+FEW_ROWS = 50_000
 """Rows whose manifests are kept in memory."""
 
 
@@ -182,7 +182,7 @@ class CompletedShards:
         few: list[ShardManifest] = []
         for manifest in self.manifests():
             self.embedded += len(manifest.rows)
-            if self.embedded + self.failed <= _FEW_ROWS:
+            if self.embedded + self.failed <= FEW_ROWS:
                 few.append(manifest)
             self.failed += len(manifest.failed)
             for row in manifest.rows:

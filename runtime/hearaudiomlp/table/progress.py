@@ -8,7 +8,7 @@ from typing import Any
 from hearaudiomlp._text import printable
 from hearaudiomlp.table.job import Failure, Row
 
-_EVERY = 10.0
+EVERY_S = 10.0
 """Seconds between two lines."""
 
 _SHOWN = 20
@@ -42,7 +42,7 @@ class Lines:
         self._show()
 
     def _show(self) -> None:
-        if time.monotonic() - self._last > _EVERY:
+        if time.monotonic() - self._last > EVERY_S:
             self._last = time.monotonic()
             left = (self.files - self.before - self.done) * self.elapsed / self.done
             self._put(

@@ -29,10 +29,10 @@ BUNDLED_LICENCE = "CC BY 4.0"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Beside the modules where the package is installed; at the top of the repository in a working
 # tree, which editable installs run from.
-_BUNDLES = [os.path.join(_PACKAGE, "checkpoints")]
+BUNDLES = [os.path.join(_PACKAGE, "checkpoints")]
 _ABOVE, _BESIDE = os.path.split(os.path.dirname(_PACKAGE))
 if _BESIDE == "runtime":
-    _BUNDLES.append(os.path.join(_ABOVE, "checkpoints"))
+    BUNDLES.append(os.path.join(_ABOVE, "checkpoints"))
 
 
 MAX_MODEL_FILE = 64 << 20
@@ -174,7 +174,7 @@ def bundled(name: str) -> str:
         >>> os.path.basename(bundled("kwmlp"))
         'kwmlp.pth'
     """
-    paths = [os.path.join(folder, f"{name}.pth") for folder in _BUNDLES]
+    paths = [os.path.join(folder, f"{name}.pth") for folder in BUNDLES]
     return next((path for path in paths if os.path.exists(path)), paths[0])
 
 
