@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hearaudiomlp.storage.store import LocalStore
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import arrays, find_format
 from hearaudiomlp.table.listing import Listing
@@ -52,7 +53,8 @@ def make(recordings, checkpoints, tmp_path) -> Callable[..., dict[str, bytes]]:
                     pass
                 if going.done == set(ALL):
                     going.finish()
-        return {path.name: path.read_bytes() for path in out.parent.iterdir() if path.is_file()}
+        files = (path for path in out.parent.rglob("*") if path.is_file())
+        return {str(path.relative_to(out.parent)): path.read_bytes() for path in files}
 
     return run
 
@@ -91,6 +93,25 @@ def test_stopped_just_before_and_after_it_gets_its_name(case, last, make, monkey
         with pytest.raises(KeyboardInterrupt):
             make("t", case, (TOGETHER, ALL))
     assert make("t", case, (TOGETHER, ALL)) == expected
+
+
+@pytest.mark.parametrize("moves", [1, 2])
+def test_stopped_after_a_folder_of_parquet_is_in_place(moves, make, monkeypatch) -> None:
+    pytest.importorskip("pyarrow")
+    case, moved = ("parquet", "both"), []
+    whole = LocalStore.move
+
+    def stopping(*arguments) -> None:
+        whole(*arguments)
+        moved.append(arguments)
+        if len(moved) == moves:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "move", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            make("t", case, (TOGETHER, ALL))
+    assert make("t", case, (TOGETHER, [])) == make("expected", case, (TOGETHER, ALL))
 
 
 @given(counts=st.lists(st.integers(0, 50), max_size=8), many=st.integers(1, 100))

@@ -184,6 +184,11 @@ class Outputs:
             return False
         return self._store.record(mark) == self._noted[name]
 
+    def folders_in_place(self) -> list[str]:
+        """Return the folders that were put in place by this run, before it was stopped."""
+        folders = [name for name, kind in self._kinds.items() if kind == "folder"]
+        return [name for name in folders if self.is_in_place(name)]
+
     def records(self, folder: str) -> Records:
         """Return sizes and digests of all files of a folder."""
         names = self._store.names(folder)

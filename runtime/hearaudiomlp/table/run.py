@@ -10,6 +10,7 @@ from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
 from hearaudiomlp.segments import WHOLE, Cut
+from hearaudiomlp.storage.atomic import FileRecord
 from hearaudiomlp.storage.ownership import is_sealed, read_sealed, seal
 from hearaudiomlp.storage.parts import PartsFolder
 from hearaudiomlp.storage.stopping import when_stopped
@@ -255,12 +256,19 @@ class Run:
             files = {row.file for row in manifest.rows} | {one.file for one in manifest.failed}
             if len(files) != shard.count:
                 return False
-            return all(
-                self._store.record(f"{self.spec.parts}/{name}") == record
-                for name, record in manifest.files.items()
-            )
+            return all(self._is_part_whole(*part) for part in manifest.files.items())
         except (OSError, ValueError):
             return False
+
+    def _is_part_whole(self, name: str, record: FileRecord) -> bool:
+        """Whether a file is as it was written: in the parts folder, or in place before a crash."""
+        file = name.rpartition("/")[2]
+        places = [f"{self.spec.parts}/{name}"]
+        places += [f"{folder}/{file}" for folder in self._outputs.folders_in_place()]
+        return any(
+            self._store.kind(place) == "file" and self._store.record(place) == record
+            for place in places
+        )
 
     def count_done(self) -> int:
         """Return the number of files whose shards are on disk."""

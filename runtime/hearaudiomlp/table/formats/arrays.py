@@ -18,7 +18,7 @@ _MANY_ROWS = 1 << 18
 
 
 def embeddings(done: CompletedShards, ending: str) -> Iterator[Floats]:
-    """Give the ``scenes`` or ``frames`` of all units in pieces [shape=(n, size)]."""
+    """Give the ``scenes`` or ``frames`` of all shards in pieces [shape=(n, size)]."""
     spec = done.spec
     size = spec.scene_embedding_size if ending == "scenes" else spec.timestamp_embedding_size
     for data in done.parts(ending, _ROWS * size * 4):
