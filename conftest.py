@@ -47,6 +47,12 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Look for examples in the package only: what tests import or run needn't be importable."""
+    helper = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if helper and ROOT / "tests" in collection_path.parents else None
+
+
 @pytest.fixture
 def example_folder(
     request: pytest.FixtureRequest,
