@@ -38,7 +38,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy.typing as npt
 
 from hearaudiomlp.audio.containers import boxes, chunks, mpeg, ogg
-from hearaudiomlp.audio.containers.structure import Structure, read_at
+from hearaudiomlp.audio.containers.structure import Structure, another, find_in, read_at
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
 from hearaudiomlp.errors import MissingDecoderError, MissingPackageError
@@ -109,7 +109,9 @@ def _refuse_holes(file: BinaryIO, status: os.stat_result) -> None:
         )
 
 
-def examine(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911 - a kind a return
+def examine(  # noqa: C901, PLR0911, PLR0912 - a kind a return
+    file: BinaryIO,
+) -> Structure:
     """Tell the format of an open file, and what its structure says.
 
     Returns:
@@ -122,6 +124,8 @@ def examine(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911 - a kind a retu
     match head[:4]:
         case b"RIFF" | b"RF64" | b"BW64" | b"RIFX" if head[8:12] == b"WAVE":
             return chunks.wav(file)
+        case b"RIFF" if head[8:12] == b"AVI ":
+            return chunks.avi(file)
         case b"riff" if head[24:28] == b"wave":
             return chunks.wave64(file)
         case b"FORM" if head[8:12] in (b"AIFF", b"AIFC"):
@@ -132,7 +136,9 @@ def examine(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911 - a kind a retu
             return chunks.caf(file)
         case b"fLaC":
             unknown_length = not int.from_bytes(head[21:26], "big") & ((1 << 36) - 1)
-            return Structure("FLAC", media=unknown_length)
+            second = find_in(file, b"fLaC\0\0\0\x22", start + 4)  # with its first block's header
+            missing = another(file.seek(0, os.SEEK_END) - second) if second >= 0 else ""
+            return Structure("FLAC", media=unknown_length, missing=missing)
         case b"OggS":
             return ogg.ogg(file)
         case b"\x1a\x45\xdf\xa3":
@@ -143,6 +149,8 @@ def examine(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911 - a kind a retu
             return mpeg.amr(file)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return boxes.mp4(file)
+    if mpeg.ac3_frame(head):
+        return mpeg.ac3(file, start)
     found = mpeg.adts(file, start) if mpeg.adts_frame(head) else None
     found = found or (mpeg.mp3(file, start) if start or mpeg.mp3_frame(head) else None)
     return found or Structure("")

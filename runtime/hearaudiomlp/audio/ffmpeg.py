@@ -1,5 +1,7 @@
 """Decoding by FFmpeg's libraries (extra ``[media]``: PyAV, which has them in its wheels)."""
 
+import io
+import os
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Protocol
@@ -76,6 +78,16 @@ class Readable(Protocol):
         """Return up to ``count`` bytes; none at the end."""
 
 
+class _Seekable(io.FileIO):
+    """A file in which FFmpeg may seek to anywhere, as it does behind damaged sizes."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place in the file, or to its end for those behind it."""
+        if whence == io.SEEK_SET:
+            offset = min(max(0, offset), os.fstat(self.fileno()).st_size)
+        return super().seek(offset, whence)
+
+
 class FfmpegDecoder:
     """A file whose first, or marked, sound track FFmpeg decodes."""
 
@@ -100,7 +112,7 @@ class FfmpegDecoder:
         self._source = source
         self._file: Any = source
         if isinstance(source, str):
-            self._file = open(source, "rb")  # noqa: SIM115, PTH123 - closed with this one
+            self._file = _Seekable(source)
         try:
             self._start()
         except self._av.FFmpegError as problem:
@@ -173,7 +185,7 @@ class FfmpegDecoder:
         if self._broken:
             return self._broken
         # In MP3 and AAC, tags between frames are no packets either. Frames are counted there.
-        if self._bad and not self._structure.kind.startswith(("MP3", "MP2", "AAC")):
+        if self._bad and not self._structure.kind.startswith(("MP3", "MP2", "AAC", "AC-3")):
             return f"{self._bad:,} of its {self._packets:,} packets are damaged"
         duration = self._stream.duration
         if self._container.format.name.startswith(_PROMISED) and duration and self._end:

@@ -7,7 +7,7 @@ Microsoft's Advanced Systems Format (WMA).
 
 from typing import BinaryIO
 
-from hearaudiomlp.audio.containers.structure import Structure, promises, read_at, size_of
+from hearaudiomlp.audio.containers.structure import Structure, another, promises, read_at, size_of
 
 _SEGMENT, _CLUSTER, _EBML = 0x18538067, 0x1F43B675, 0x1A45DFA3
 _KNOWN = frozenset(
@@ -38,9 +38,13 @@ def mp4(file: BinaryIO) -> Structure:
             size = length - at
         if size < 8 or not name.strip(b"\0"):
             break  # what is behind the boxes is no box
+        if name == b"ftyp" and at and index:
+            missing = another(length - at)
+            break
         index = index or name == b"moov"
-        if at + size > length and name not in (b"free", b"skip", b"wide", b"udta", b"mfra"):
-            missing = promises(at + size, length)
+        if at + size > length:  # others have no sound, or are what is behind the last box
+            if name in (b"mdat", b"moov", b"moof", b"ftyp"):
+                missing = promises(at + size, length)
             break
         previous, at = name, at + size
     if previous == b"moof" and not missing:
@@ -66,10 +70,10 @@ def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
     return (-1 if value == (1 << 7 * width) - 1 else value), width
 
 
-def matroska(file: BinaryIO) -> Structure:
+def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
     """Go through the elements of a Matroska or WebM file, into those of unknown size."""
     length = size_of(file)
-    at, missing = 0, ""
+    at, missing, end = 0, "", 1 << 62
     while at < length:
         head = read_at(file, at, 12)
         name, width = _number(head, keep_marker=True)
@@ -80,14 +84,16 @@ def matroska(file: BinaryIO) -> Structure:
             break
         if at and name not in _KNOWN:
             if name == _EBML:
-                missing = f"another file of {length - at:,} bytes is behind the first one"
-            elif any(read_at(file, at, 1 << 16)):
+                missing = another(length - at)
+            elif at < end and any(read_at(file, at, 1 << 16)):
                 missing = f"it is damaged from byte {at:,} on"
             break
         at += width + more
-        if name == _SEGMENT and size >= 0 and at + size > length:
-            missing = promises(at + size, length)
-            break
+        if name == _SEGMENT and size >= 0:
+            end = at + size
+            if end > length:
+                missing = promises(end, length)
+                break
         if name in (_SEGMENT, _CLUSTER) or size < 0:
             continue  # what is in it comes next
         if at + size > length:

@@ -15,6 +15,7 @@ import numpy as np
 from hearaudiomlp.audio.containers.structure import (
     RawPcm,
     Structure,
+    another,
     promises,
     read_at,
     size_of,
@@ -172,11 +173,8 @@ def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a
     if _ends_with_chunks(file, end, length):
         return Structure("WAV")
     behind = length - end
-    if (next_name := read_at(file, end + end % 2, 4)) in (b"RIFF", b"RF64", b"data"):
-        what = "more samples" if next_name == b"data" else "another WAV file"
-        return Structure(
-            "WAV", missing=f"{what} of {behind:,} bytes, which its header doesn't describe, follow"
-        )
+    if read_at(file, end + end % 2, 4) in (b"RIFF", b"RF64", b"data"):
+        return Structure("WAV", missing=another(behind))
     if (true := _true_size(file, start, size, length)) is not None:
         left = true
     elif size and known and not _go_on(file, start, end, length, known[0]):
@@ -200,19 +198,26 @@ def wave64(file: BinaryIO) -> Structure:
         head = read_at(file, at, 24)
         size = int.from_bytes(head[16:24], "little")
         if head[:4] == b"data":
-            return _one_chunk("Wave64", at + 24, size - 24, length, unknown=1 << 62)
+            return _one_chunk("Wave64", file, at + 24, size - 24, unknown=1 << 62)
         at += max(24, size + -size % 8)
     return Structure("Wave64")
 
 
-def _one_chunk(kind: str, start: int, size: int, length: int, unknown: int = _UNKNOWN) -> Structure:
+def _one_chunk(
+    kind: str, file: BinaryIO, start: int, size: int, unknown: int = _UNKNOWN
+) -> Structure:
     """Compare the size of the samples with that of the file."""
+    length = size_of(file)
     if size < unknown and start + size > length:
         return Structure(kind, missing=promises(start + size, length))
     if size <= 0 and length - start > 1024:
         return Structure(
             kind, missing=f"its header doesn't describe the {length - start:,} bytes behind it"
         )
+    magic = read_at(file, 0, 4)
+    for end in (start + size, start + size + 1):
+        if 0 < end < length and read_at(file, end, 4) == magic:
+            return Structure(kind, missing=another(length - end))
     return Structure(kind)
 
 
@@ -221,14 +226,14 @@ def aiff(file: BinaryIO) -> Structure:
     length = size_of(file)
     for name, start, size in _chunks(file, 12, length, ">"):
         if name == b"SSND":
-            return _one_chunk("AIFF", start, max(size - 8, 0) and size, length)
+            return _one_chunk("AIFF", file, start, max(size - 8, 0) and size)
     return Structure("AIFF")
 
 
 def au(file: BinaryIO) -> Structure:
     """Look at a Sun AU file."""
     offset, size = struct.unpack(">II", read_at(file, 4, 8).ljust(8, b"\0"))
-    return _one_chunk("AU", offset, size, size_of(file))
+    return _one_chunk("AU", file, offset, size)
 
 
 def caf(file: BinaryIO) -> Structure:
@@ -237,9 +242,19 @@ def caf(file: BinaryIO) -> Structure:
     at = 8
     while at + 12 <= length:
         name, size = struct.unpack(">4sq", read_at(file, at, 12))
+        if name == b"caff":
+            return Structure("CAF", missing=another(length - at))
         if name == b"data":
-            if size < 0:
-                return Structure("CAF")
-            return _one_chunk("CAF", at + 12, size, length, unknown=1 << 62)
+            found = _one_chunk("CAF", file, at + 12, size, unknown=1 << 62)
+            if size < 0 or found.missing:
+                return Structure("CAF") if size < 0 else found
         at += 12 + max(0, size)
     return Structure("CAF")
+
+
+def avi(file: BinaryIO) -> Structure:
+    """Compare the size of a film with that in its header."""
+    length = size_of(file)
+    end = 8 + int.from_bytes(read_at(file, 4, 4), "little")
+    missing = promises(end, length) if length < end < _UNKNOWN else ""
+    return Structure("AVI", media=True, missing=missing)

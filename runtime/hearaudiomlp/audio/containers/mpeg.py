@@ -1,4 +1,4 @@
-"""Formats without a table of contents: MP3 (and layers I and II), AAC in ADTS, AMR.
+"""Formats without a table of contents: MP3 (and layers I and II), AAC in ADTS, AC-3, AMR.
 
 Such files are frames, end to end, and each frame's header gives its size (ISO 11172-3, 13818-3 and
 13818-7; RFC 4867). So the only reliable length is a count of the frames. Decoders estimate it from
@@ -27,6 +27,10 @@ _KBITS = {
 _AAC_RATES = (
     *(96000, 88200, 64000, 48000, 44100, 32000, 24000),
     *(22050, 16000, 12000, 11025, 8000, 7350),
+)
+
+_AC3_KBITS = (
+    *(32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640),
 )
 
 _AMR_SIZES = {
@@ -88,6 +92,20 @@ def adts_frame(head: bytes) -> Frame | None:
     return Frame(size, _AAC_RATES[rate], channels, 1024 * (1 + (head[6] & 3)), "AAC")
 
 
+def ac3_frame(head: bytes) -> Frame | None:
+    """Read the first seven bytes of a frame of AC-3 or E-AC-3 (ETSI TS 102 366)."""
+    if len(head) < 7 or head[:2] != b"\x0b\x77":
+        return None
+    if head[5] >> 3 > 10:
+        return Frame(2 * ((head[2] & 7) << 8 | head[3]) + 2, 0, 0, 1536, "E-AC-3")
+    rate, code = head[4] >> 6, head[4] & 63
+    if rate == 3 or code >= 2 * len(_AC3_KBITS):
+        return None
+    hertz, bits = (48000, 44100, 32000)[rate], 1000 * _AC3_KBITS[code >> 1]
+    size = 2 * (bits * 1536 // hertz // 16 + (code & 1 if rate == 1 else 0))
+    return Frame(size, hertz, head[6] >> 5, 1536, "AC-3")
+
+
 def id3_size(head: bytes) -> int:
     """Return the bytes of the ID3v2 tag that starts with these ten; 0, if none does."""
     if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
@@ -142,7 +160,7 @@ def _next_frame(
     end, length = length, min(length, at + _SEARCH)
     while at < length:
         data = read_at(file, at, _BUFFER)
-        for match in re.finditer(b"\xff", data):
+        for match in re.finditer(b"\xff|\x0b\x77", data):
             here = at + match.start()
             frame = parse(read_at(file, here, 7))
             if frame is None:
@@ -188,7 +206,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
         elif size := _tag_size(head, length - at):
             at += size
             found.tags += at < length
-        elif found.first is not None and length - at < 7 and head[:1] == b"\xff":
+        elif found.first is not None and length - at < 7 and head[:1] in (b"\xff", b"\x0b"):
             found.cut = f"its last frame has {length - at} bytes"
             break
         else:
@@ -257,6 +275,13 @@ def adts(file: BinaryIO, start: int) -> Structure | None:
         return None
     missing = walk.cut or (_strange(walk) if walk.strange else "")
     return Structure("AAC", media=True, missing=missing, change=walk.change)
+
+
+def ac3(file: BinaryIO, start: int) -> Structure:
+    """Look at AC-3 or E-AC-3: see :func:`mp3`."""
+    walk = _walk(file, start, ac3_frame)
+    missing = walk.cut or (_strange(walk) if walk.strange else "")
+    return Structure("AC-3", media=True, missing=missing)
 
 
 def amr(file: BinaryIO) -> Structure:

@@ -70,3 +70,21 @@ def read_at(file: BinaryIO, offset: int, count: int) -> bytes:
 def promises(promised: int, there: int) -> str:
     """Say that a header promises bytes that aren't there."""
     return f"its header promises {promised:,} bytes and there are {there:,}"
+
+
+def another(count: int) -> str:
+    """Say that bytes of another recording follow, which decoders would pass over."""
+    return f"another recording of {count:,} bytes follows in the same file"
+
+
+def find_in(file: BinaryIO, wanted: bytes, start: int) -> int:
+    """Return where some bytes are, from ``start`` on; -1, if they aren't."""
+    file.seek(start)
+    before = b""
+    while data := file.read(1 << 20):
+        at = (before + data).find(wanted)
+        if at >= 0:
+            return start - len(before) + at
+        start += len(data)
+        before = data[-len(wanted) + 1 :]
+    return -1
