@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
+from hearaudiomlp.figures import scenes
 from hearaudiomlp.figures.map import draw_map, make_map, map_page
 from hearaudiomlp.figures.scenes import read_embeddings
 
@@ -32,17 +33,17 @@ def refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "scenes",
+    "values",
     [
         SCENES[:, :0], SCENES[:0], SCENES[0], SCENES[:2], SCENES[..., None], SCENES.astype("c8"),
         SCENES > 0, SCENES.astype("i8"), SCENES.view("V4"), PATHS[:, None], SCENES * np.nan,
         SCENES.astype("f8") * 1e300, SCENES.astype("g"), SCENES.astype("i8").astype("M8[s]"),
         SCENES.astype(object), np.zeros((3, 1 << 17), np.float32),
     ],
-    ids=lambda scenes: f"{scenes.dtype} {scenes.shape}",
+    ids=lambda values: f"{values.dtype} {values.shape}",
 )  # fmt: skip
-def test_scenes_that_are_none(tmp_path: Path, capsys, scenes) -> None:
-    np.savez(tmp_path / "x.npz", paths=PATHS, scene_embeddings=scenes)
+def test_scenes_that_are_none(tmp_path: Path, capsys, values) -> None:
+    np.savez(tmp_path / "x.npz", paths=PATHS, scene_embeddings=values)
     refused(tmp_path / "x.npz", capsys)
 
 
@@ -117,18 +118,37 @@ def test_parquet_columns_that_are_none(tmp_path: Path, capsys) -> None:
     np.testing.assert_array_equal(read_embeddings(tmp_path / "g.parquet")[1], SCENES)
 
 
+def test_parquet_that_unfolds(tmp_path: Path, monkeypatch) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    good = pa.array([[0.0] * 8] * 200, pa.list_(pa.float32()))
+    paths = pa.array(["a.wav"] * 200)
+    parquet.write_table(pa.table({"path": paths, "scene_embedding": good}), tmp_path / "x.parquet")
+    assert read_embeddings(tmp_path / "x.parquet")[0] == ["a.wav"] * 200
+    monkeypatch.setattr(scenes, "MAX_VALUES", 1000)
+    with pytest.raises(EmbeddingFileError, match="1,600 numbers"):
+        read_embeddings(tmp_path / "x.parquet")
+    monkeypatch.undo()
+    paths = pa.array(["a" * (1 << 20)] * 200)
+    parquet.write_table(pa.table({"path": paths, "scene_embedding": good}), tmp_path / "y.parquet")
+    assert (tmp_path / "y.parquet").stat().st_size < 200_000
+    with pytest.raises(EmbeddingFileError, match="a path of 1,048,576 characters"):
+        read_embeddings(tmp_path / "y.parquet")
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.text(), min_size=1, max_size=4), st.text())
 def test_names_and_title_are_data_of_the_page(names: list[str], title: str) -> None:
-    scenes = np.eye(len(names), 4, dtype=np.float32)
-    page = map_page(make_map(names, scenes, "pca"), title)
+    points = np.eye(len(names), 4, dtype=np.float32)
+    page = map_page(make_map(names, points, "pca"), title)
     before, rest = page.split('<script type="application/json" id="data">')
     data, after = rest.split("</script>", 1)
     assert not {"<", ">", "&"} & {*data}
     assert data.isascii()
     assert json.loads(data)["paths"] == names
     assert json.loads(data)["title"] == (title or f"{len(names)} files by their scene embeddings")
-    plain = map_page(make_map(["x"], scenes[:1], "pca")).split('id="data">')[0]
+    plain = map_page(make_map(["x"], points[:1], "pca")).split('id="data">')[0]
     assert before + '<script type="application/json" id="data">' == plain + 'id="data">'
     assert "@DATA@" not in after
 

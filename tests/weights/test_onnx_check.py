@@ -1,6 +1,7 @@
 """Model files that are hostile: what their graphs may not have, compute or promise."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,6 +168,25 @@ def test_parts_that_no_encoder_needs(change: Change, match: str) -> None:
     model = handmade([FIRST, LAST])
     change(model)
     refused(model, match)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x3a\x80\x89\x7a" + b"\x0a\x00" * 1_000_000,  # a graph of a million empty nodes
+        b"\x72\x00" * 1_000_000,
+        b"\x3a\x87\x89\x7a\x2a\x83\x89\x7a" + b"\x08\x01" * 1_000_000,  # dimensions, one by one
+        b"\x3a\x88\x89\x7a\x2a\x84\x89\x7a\x0a\x80\x89\x7a" + b"\x01" * 2_000_000,  # and packed
+    ],
+    ids=["nodes", "metadata", "dimensions", "packed"],
+)
+def test_files_of_a_million_parts_are_refused_early(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        refused(data, "not an ONNX file")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])

@@ -26,6 +26,7 @@ MAX_VALUES = 1 << 26
 
 _MAX_COLUMNS = 1 << 16
 _MAX_NAMES = 256 << 20  # bytes of all paths
+_MAX_NAME = 1 << 15  # bytes of a path
 _ROWS = 1024  # of a Parquet file that are read at a time
 _NONE = "has no scene embeddings"
 
@@ -151,11 +152,18 @@ def _read_parquet(path: Path) -> tuple[list[str], npt.NDArray[Any]]:
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     paths: list[str] = []
     parts: list[npt.NDArray[Any]] = []
+    letters = 0
     try:
         for file in files:
-            for names, scenes in _batches(parquet.ParquetFile(_ordinary(file))):
+            _check_parquet(parquet.ParquetFile(_ordinary(file)))
+            # Paths stay encoded as they are stored: one may stand for a million rows.
+            opened = parquet.ParquetFile(file, read_dictionary=["path"])
+            for names, scenes in _batches(opened):
                 paths += names
                 parts.append(scenes)
+                letters += sum(map(len, names))
+                if letters > _MAX_NAMES // 4:
+                    raise ValueError("has paths of more characters than can be read")
                 if {part.shape[1] for part in parts[-2:]} != {scenes.shape[1]}:
                     raise ValueError("has scene embeddings of several sizes")
                 _check_size((len(paths), scenes.shape[1]))
@@ -166,8 +174,8 @@ def _read_parquet(path: Path) -> tuple[list[str], npt.NDArray[Any]]:
     return paths, np.concatenate(parts)
 
 
-def _batches(file: Any) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
-    """Give paths and embeddings of a Parquet file, some rows at a time."""
+def _check_parquet(file: Any) -> None:
+    """Compare types and declared sizes with what a table of embeddings can have."""
     from pyarrow import types
 
     schema = file.schema_arrow
@@ -181,14 +189,26 @@ def _batches(file: Any) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
         raise ValueError("its paths are no texts")
     if not is_list or not types.is_floating(scene.value_type):
         raise ValueError(_NONE)
-    declared = sum(
-        file.metadata.row_group(index).total_byte_size
-        for index in range(file.metadata.num_row_groups)
+    groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+    chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
+    # Equal values are stored once, so gigabytes of them can be a small file.
+    values = sum(
+        one.num_values for one in chunks if one.path_in_schema.startswith("scene_embedding.")
     )
-    if declared > 1024 * MAX_VALUES:  # timestamp embeddings are in it too, and aren't read
-        raise ValueError("is too large")
+    _check_size((max(file.metadata.num_rows, 1), 1))
+    if values > MAX_VALUES:
+        raise ValueError(f"has {values:,} numbers, more than the {MAX_VALUES:,} that can be read")
+
+
+def _batches(file: Any) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
+    """Give paths and embeddings of a Parquet file, some rows at a time."""
+    from pyarrow import compute
+
     for batch in file.iter_batches(_ROWS, columns=["path", "scene_embedding"]):
         names, column = batch.column("path"), batch.column("scene_embedding")
+        longest = compute.max(compute.binary_length(names.dictionary)).as_py() or 0
+        if longest > _MAX_NAME:
+            raise ValueError(f"has a path of {longest:,} characters")
         sizes = set(column.value_lengths().to_pylist()) if len(column) else {1}
         values = column.flatten()
         if names.null_count or values.null_count or len(sizes) != 1 or None in sizes:

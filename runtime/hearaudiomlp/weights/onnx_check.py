@@ -64,10 +64,10 @@ def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
     values: tuple[int, ...] = ()
     attribute = message_of(data)
     for number, value in attribute:
-        if number in (3, 8):  # an integer, integers
+        if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
             values += integers(value)
         elif number not in (1, 2, 4, 7, 13, 20):  # name, float, text, floats, comment, type
-            raise ValueError("an attribute that holds a tensor or a graph")
+            raise ValueError("an attribute that holds a tensor or a graph, or a long list")
     return text(attribute, 1), values
 
 

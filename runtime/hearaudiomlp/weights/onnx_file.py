@@ -19,6 +19,9 @@ _INSIDE, _EXTERNAL = 0, 1  # TensorProto.DataLocation
 _FOREIGN_IN_MODEL = {20: "training information", 25: "local functions", 26: "device configurations"}
 _FOREIGN_IN_GRAPH = {14: "quantization annotations", 15: "sparse tensors"}
 
+_MAX_FIELDS = 100_000  # of one message; a graph has some hundred
+_MAX_INTEGERS = 1_000  # of one list; shapes have a few
+
 Message = list[tuple[int, int | memoryview]]
 """Numbers of the fields of a message, and their values."""
 
@@ -87,8 +90,11 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         >>> [(number, bytes(value)) for number, value in fields(memoryview(b"\x0a\x02hi"))]
         [(1, b'hi')]
     """
-    at = 0
+    at = count = 0
     while at < len(data):
+        count += 1
+        if count > _MAX_FIELDS:  # each takes a hundred times its two bytes in memory
+            raise ValueError("a message of more parts than any model has")
         key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
@@ -154,6 +160,8 @@ def integers(value: int | memoryview) -> tuple[int, ...]:
     found: list[int] = []
     at = 0
     while at < len(value):
+        if len(found) >= _MAX_INTEGERS:
+            raise ValueError("a list of more numbers than any model has")
         number, at = _varint(value, at)
         found += integers(number)
     return tuple(found)
@@ -172,6 +180,8 @@ def _tensor(data: int | memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
     values = memoryview(b"")
     for number, value in message_of(data):
         if number == 1:
+            if len(dims) > _MAX_INTEGERS:
+                raise ValueError("a tensor of more dimensions than any model has")
             dims += integers(value)
         elif number == 14:
             location = _location(value, summary)
