@@ -1,12 +1,12 @@
 /**
  * What a visitor of the page downloads: `npm run payload`. Raw, and as a host sends it that
- * compresses with gzip (level 9) or brotli (quality 11).
+ * compresses with gzip (level 9) or brotli (quality 9, as `npm start` does).
  */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 import { MODELS } from "../page/config.js";
 
@@ -16,7 +16,8 @@ const first = MODELS[0].url.split("/").at(-1);
 function kind(path) {
   if (path.startsWith("models")) return `model, ${path.split("/").at(-1)}`;
   if (path.endsWith(".wasm")) return "ONNX Runtime, WebAssembly";
-  if (path.startsWith("vendor")) return "ONNX Runtime, script";
+  if (path.endsWith(".mjs")) return "ONNX Runtime, script";
+  if (/\.(png|flac)$/.test(path)) return "sample and icons, fetched when idle";
   return "page (HTML, CSS, script)";
 }
 
@@ -25,7 +26,8 @@ for (const entry of readdirSync(page, { recursive: true, withFileTypes: true }))
   if (!entry.isFile()) continue;
   const path = join(entry.parentPath ?? entry.path, entry.name);
   const bytes = readFileSync(path);
-  const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } });
+  const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotli.length];
   const name = kind(relative(page, path));
   const sum = sums.get(name) ?? [0, 0, 0];
   sums.set(name, sum.map((value, i) => value + sizes[i]));
@@ -38,7 +40,7 @@ console.log("| --- | ---: | ---: | ---: |");
 for (const [name, sizes] of [...sums].sort()) {
   row(name, sizes);
   // Only the first model is loaded with the page; the others, when they are chosen.
-  if (!name.startsWith("model,") || name.endsWith(` ${first}`)) {
+  if (!/^(model|sample)/.test(name) || name.endsWith(` ${first}`)) {
     sizes.forEach((value, i) => (total[i] += value));
   }
 }
