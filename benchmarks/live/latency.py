@@ -24,6 +24,7 @@ from typing import IO
 import numpy as np
 from recording import Spoken, make
 
+from hearaudiomlp.keywords import THRESHOLD
 from hearaudiomlp.spec import SAMPLE_RATE
 
 _PIECE_S = 0.02
@@ -115,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoint")
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--threshold", type=float, default=0.6)
+    parser.add_argument("--threshold", type=float, default=THRESHOLD)
     parser.add_argument("--sink")
     parser.add_argument("--microphone", default="pulse")
     parser.add_argument("--json", type=Path)

@@ -236,7 +236,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
         axes.axvline(20, color="0.6", linestyle=":")
         axes.set(xscale="log", xlabel="false alarms an hour in running speech", title=title)
     panels[0].set_ylabel("words missed (%)")
-    panels[1].legend(frameon=False, title=f"○ threshold {THRESHOLD}, the default")
+    title = f"large marks: threshold {THRESHOLD}, the default"
+    lines = panels[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper center", ncols=3, frameon=False, title=title)
     figure.savefig(path, dpi=110)
 
 

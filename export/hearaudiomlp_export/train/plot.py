@@ -52,7 +52,7 @@ def _validation(left: Any, measured: list[dict[str, Any]]) -> None:
         label = "all words" if key == "accuracy" else f"{key} words"
         left.plot(steps, shares, color=_BLUE, linestyle=style, label=label)
     left.set(xlabel="step", ylabel="named right out of 35 words (%)", title="validation")
-    left.legend(loc="center right", frameon=False)
+    left.legend(loc="lower center", frameon=False)
     if measured[-1]["alarms_per_hour"] is not None:
         right = left.twinx()
         right.plot(steps, [line["alarms_per_hour"] for line in measured], color=_ORANGE)
