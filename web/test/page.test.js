@@ -9,89 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-<<<<<<< HEAD
-import { EXECUTABLE, hasBrowser, launch } from "../tools/browser.js";
-import { serve } from "../tools/serve.js";
-
-const models = process.env.HEARAUDIOMLP_WEB_MODELS;
-const sentence = process.env.HEARAUDIOMLP_WEB_SENTENCE;
-const words = process.env.HEARAUDIOMLP_WEB_WORDS?.split(" ");
-const pictures = process.env.HEARAUDIOMLP_WEB_PICTURES; // a folder for screenshots
-
-let skip = false;
-if (!models) skip = "HEARAUDIOMLP_WEB_MODELS names no folder with models";
-else if (!hasBrowser) skip = `there is no ${EXECUTABLE}`;
-
-/** A WAV file of 16-bit samples. */
-function wav(rate, samples) {
-  const header = Buffer.alloc(44);
-  header.write("RIFF", 0, "latin1");
-  header.writeUInt32LE(36 + 2 * samples.length, 4);
-  header.write("WAVEfmt ", 8, "latin1");
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(rate, 24);
-  header.writeUInt32LE(2 * rate, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write("data", 36, "latin1");
-  header.writeUInt32LE(2 * samples.length, 40);
-  const body = Int16Array.from(samples, (sample) => Math.round(32_767 * sample));
-  return Buffer.concat([header, Buffer.from(body.buffer)]);
-}
-
-function tone(rate, seconds) {
-  const length = Math.round(rate * seconds);
-  return Array.from({ length }, (_, i) => 0.5 * Math.sin((2 * Math.PI * 440 * i) / rate));
-}
-
-const files = {
-  "models/kwmlp-pipeline-float16.onnx": models && join(models, "kwmlp.onnx"),
-  "models/audiomae-pipeline-float16.onnx": models && join(models, "audiomae.onnx"),
-};
-
-/** A page in a browser of its own, and all that it asked for and complained of. */
-async function visit({ served = files, ...settings } = {}) {
-  const { url, close: stop } = await serve({ prefix: "/some/where/", files: served });
-  const { browser, close } = await launch(settings);
-  const page = await browser.newPage();
-  const requests = [];
-  const complaints = [];
-  browser.on("request", (request) => requests.push(request.url()));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (problem) => complaints.push(String(problem)));
-  await page.goto(url);
-  const leave = async () => {
-    await close();
-    stop();
-  };
-  return { page, url, requests, complaints, leave };
-}
-
-const ready = (page) => page.waitForSelector("html[data-model]", { timeout: 60_000 });
-const computed = (page, name) =>
-  page.waitForFunction(
-    (name) => document.getElementById("status").textContent.startsWith(`${name}:`),
-    name,
-    { timeout: 60_000 },
-  );
-const shown = (page) => page.locator("#words li[data-word] b").allTextContents();
-
-/** Number of colours in a canvas. */
-const colours = (page, id) =>
-  page.evaluate((id) => {
-    const canvas = document.getElementById(id);
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    return new Set(new Uint32Array(data.buffer)).size;
-  }, id);
-
-async function picture(page, name) {
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-}
-=======
 import { colours, complaint, computed, files, models, picture, pictures, ready, skip, toneFile, visit } from "../tools/visit.js";
->>>>>>> d7bf85b (web: do everything heavy in the page's thread, and open sounds in one place)
 
 describe("the page", { skip }, () => {
   let visited;
@@ -278,6 +196,20 @@ describe("the page", { skip }, () => {
     const threads = page.workers().map((worker) => worker.url()).filter((url) => !url.includes("sw.js"));
     assert.ok(threads.length > 0 && threads.every((url) => url.startsWith("blob:")), String(threads));
   });
+});
+
+test("a FLAC file of 16 bits gives the Python package's numbers", { skip }, async () => {
+  const { page, leave } = await visit();
+  await ready(page);
+  await page.click("#sample");
+  await computed(page, "sentence.flac");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+  if (pictures) {
+    // test_web.py compares them
+    copyFileSync(await download.path(), join(pictures, "sentence.kwmlp.npz"));
+    copyFileSync(new URL("../page/vendor/sentence.flac", import.meta.url), join(pictures, "sentence.flac"));
+  }
+  await leave();
 });
 
 test("the page's address can name the model, and the sample is a sound", { skip }, async () => {

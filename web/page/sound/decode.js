@@ -60,6 +60,18 @@ export function recordedRate(bytes) {
   return rate > 0 ? rate : OTHER_RATE;
 }
 
+/** Whether these are the first bytes of a FLAC file of 16-bit samples. */
+function isFlac16(bytes) {
+  return text(bytes, 0, 4) === "fLaC" && (((bytes[20] & 1) << 4) | (bytes[21] >> 4)) + 1 === 16;
+}
+
+/** A 16-bit sample as the Python package scales it: Chromium divides positive ones by 32767. */
+function rescale(sample) {
+  const whole = sample * 32_768;
+  if (sample <= 0 || Math.abs(whole - Math.round(whole)) < 0.001) return sample;
+  return Math.round(sample * 32_767) / 32_768;
+}
+
 async function decode(buffer, rate) {
   // A browser may not offer every rate; it has to offer 8 to 96 kHz.
   const wanted = Math.min(96_000, Math.max(8_000, rate));
@@ -77,9 +89,14 @@ async function decode(buffer, rate) {
  */
 export async function decodeFile(file) {
   let decoded;
+  let exact = false;
   try {
     const buffer = await file.arrayBuffer();
-    decoded = await decode(buffer, recordedRate(new Uint8Array(buffer)));
+    const bytes = new Uint8Array(buffer);
+    const recorded = recordedRate(bytes);
+    const flac16 = isFlac16(bytes); // before the decoder takes the buffer
+    decoded = await decode(buffer, recorded);
+    exact = flac16 && decoded.sampleRate === recorded;
   } catch (problem) {
     throw new HearAudioMLPError("file", `${file.name} is not a sound file that this browser can play`, {
       cause: problem,
@@ -92,7 +109,7 @@ export async function decodeFile(file) {
       const one = new Float32Array(mono.length);
       for (let channel = 0; channel < channels; channel++) {
         decoded.copyFromChannel(one, channel, first);
-        for (let i = 0; i < mono.length; i++) mono[i] += one[i] / channels;
+        for (let i = 0; i < mono.length; i++) mono[i] += (exact ? rescale(one[i]) : one[i]) / channels;
       }
       yield mono;
     }

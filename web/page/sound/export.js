@@ -20,6 +20,7 @@ export function toNpz({ name, duration, rate, channels, result }, model) {
     durations: { data: Float64Array.of(duration), shape: [1] },
     sample_rates: { data: whole(rate), shape: [1] },
     channels: { data: whole(channels), shape: [1] },
+    truncated: { data: Uint8Array.of(0), shape: [1] }, // such files are refused
     model: { data: [model.name], shape: [] },
     checkpoint_sha256: { data: [model.metadata.checkpoint_sha256 ?? ""], shape: [] },
     timestamps: { data: result.timestamps, shape: [rows] },

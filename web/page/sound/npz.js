@@ -18,6 +18,7 @@ const KINDS = new Map([
   [Float32Array, "<f4"],
   [Float64Array, "<f8"],
   [BigInt64Array, "<i8"],
+  [Uint8Array, "|b1"], // truth values
 ]);
 
 /** Text as numpy has it: UTF-32, all of one length. */
@@ -55,7 +56,7 @@ function fields(values, widths) {
 /**
  * A zip archive whose members are not compressed.
  *
- * @param {Record<string, {data: Float32Array | Float64Array | BigInt64Array | string[], shape: number[]}>} arrays
+ * @param {Record<string, {data: Float32Array | Float64Array | BigInt64Array | Uint8Array | string[], shape: number[]}>} arrays
  * @returns {Blob}
  */
 export function npz(arrays) {
