@@ -1,17 +1,14 @@
 """``hearaudiomlp doctor``: what is installed, and whether it works; tried, not assumed."""
 
 import argparse
-import importlib.util
 import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hearaudiomlp.cli.options import print_line
 from hearaudiomlp.errors import HearAudioMLPError
@@ -42,8 +39,7 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """One line of the screen."""
 
     topic: str
@@ -53,6 +49,8 @@ class Fact:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # half the time of --help
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -60,6 +58,8 @@ def _version(package: str) -> str:
 
 
 def _versions() -> Iterator[Fact]:
+    import importlib.util
+
     import numpy as np
 
     import hearaudiomlp
