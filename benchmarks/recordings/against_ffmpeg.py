@@ -73,7 +73,7 @@ FORMATS = {
 """Options of ffmpeg, and samples in a frame, by the name of a file."""
 
 SHAPES = [
-    (8000, 1),
+    (32000, 1),
     (16000, 1),
     (16000, 2),
     (22050, 2),
@@ -179,15 +179,14 @@ def main() -> None:
             folder = Path(name)
             soundfile.write(folder / "source.wav", sound, rate, subtype="PCM_16")
             command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", folder / "source.wav"]
-            names = [one for one in FORMATS if not (one == "mp3.avi" and rate == 8000)]
-            for one in names:
+            for one in FORMATS:
                 command += [
                     *FORMATS[one][0],
                     *(["-ar", "48000"] if "opus" in one else []),
                     folder / one,
                 ]
             subprocess.run([str(part) for part in command], check=True)
-            for one in names:
+            for one in FORMATS:
                 data = (folder / one).read_bytes()
                 for change in CHANGES:
                     path = folder / f"changed-{one}"
