@@ -70,7 +70,17 @@ def main() -> None:
     words = HERE.parent / "samples" / "words.flac"
     for name in ("kwmlp", "audiomae"):
         model = getattr(options, name)
-        hearaudiomlp("plot", words, "--model", model, "-o", HERE / f"plot-{name}.png", "--dpi", 100)
+        hearaudiomlp(
+            "plot",
+            words,
+            "--model",
+            model,
+            "-o",
+            HERE / f"plot-{name}.png",
+            "--dpi",
+            100,
+            "--overwrite",
+        )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         sounds = make_sounds(folder)
@@ -79,7 +89,7 @@ def main() -> None:
         model = options.kwmlp.resolve()
         hearaudiomlp("embed", *names, "--model", model, "-o", table, folder=folder)
         title = f"{len(sounds)} synthetic sounds by their scene embeddings (kwmlp)"
-        common = ["--method", "pca", "--title", title]
+        common = ["--method", "pca", "--title", title, "--overwrite"]
         hearaudiomlp("map", table, "-o", HERE / "map.png", "--dpi", 100, *common)
         hearaudiomlp("map", table, "-o", HERE / "map.html", *common)
 
