@@ -21,6 +21,7 @@ import pytest
 import soundfile
 import soxr
 
+from hearaudiomlp import load_model
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli import main as hearaudiomlp
 from hearaudiomlp.errors import AudioFileError
@@ -224,6 +225,31 @@ def test_wav_files_that_the_python_package_refuses(tmp_path: Path) -> None:
             read_audio(file)
     [missing] = read_in_node(tmp_path / "no such.wav")
     assert missing["code"] == "file"
+
+
+def test_npm_install_leaves_the_lock_file_alone(tmp_path: Path) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(WEB / name, tmp_path / name)
+    command = ["npm", "install", "--package-lock-only", "--ignore-scripts"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    pinned = (WEB / "package-lock.json").read_text()
+    assert (tmp_path / "package-lock.json").read_text() == pinned
+
+
+def test_the_python_package_runs_what_was_taught(models: Path, tmp_path: Path) -> None:
+    environment = {
+        "HEARAUDIOMLP_WEB_MODELS": str(models),
+        "HEARAUDIOMLP_WEB_PICTURES": str(tmp_path),
+    }
+    run(
+        "node", "--test", "--test-name-pattern=taught with ten", "test/teach.test.js", **environment
+    )
+    for name in ENCODERS:
+        values = np.fromfile(tmp_path / f"taught-{name}.f32", "<f4")
+        window, logits = values[:16_000], values[16_000:]
+        model = load_model(tmp_path / f"taught-{name}.onnx")
+        np.testing.assert_allclose(model.keyword_logits(window[None])[0], logits, atol=1e-4)
+        assert len(logits) == 4
 
 
 def test_types() -> None:
