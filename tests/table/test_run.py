@@ -312,6 +312,17 @@ def test_a_full_disk_is_told_with_what_was_done(run_it, tmp_path, monkeypatch, c
     assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["=cmd|'!A1.wav", "+1.wav", "-1.wav", "@SUM(A1).wav", "\t=1.wav"])
+def test_no_cell_of_the_csv_is_a_formula(name, checkpoints, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write(tmp_path / name, np.zeros(100), 16000)
+    arguments = ["--model", str(checkpoints["audiomae"]), "--device", "cpu", "-o", "t.npy"]
+    assert main(["embed", *arguments, "--", name]) == 0
+    [row] = csv.DictReader((tmp_path / "t.files.csv").read_text().splitlines())
+    assert row["path"] == f"./{name}"
+    assert Path(row["path"]).samefile(name)
+
+
 def test_no_files_at_all(run_it, tmp_path, capsys) -> None:
     (tmp_path / "empty").mkdir()
     assert run_it("t.npz", folder=tmp_path / "empty") == 1

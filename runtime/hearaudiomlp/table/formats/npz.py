@@ -87,6 +87,13 @@ def _write_csv(name: str, done: CompletedShards, outputs: Outputs) -> None:
         columns = done.spec.columns
         table.writerow(columns)
         for rows in done.rows():
-            table.writerows([getattr(row, name) for name in columns] for row in rows)
+            table.writerows([_cell(getattr(row, name)) for name in columns] for row in rows)
         text.flush()
         text.detach()
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking a path for a formula: ``./=x.wav`` is the same file."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"./{value}"
+    return value
