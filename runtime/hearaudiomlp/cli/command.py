@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 from hearaudiomlp.cli import interrupts
@@ -42,9 +43,17 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     return status
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as errors are printed, without the place in the code."""
+    from hearaudiomlp.cli.options import print_error
+
+    print_error(message)
+
+
 def process() -> NoReturn:
     """Run the command and exit."""
     interrupts.install()
+    warnings.showwarning = _show_warning
     # numpy is about to be imported, and does no algebra here but for maps. Its BLAS would start a
     # thread for each core, and these spin for the first tenth of a second.
     if sys.argv[1:2] != ["map"]:
