@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -399,3 +400,14 @@ def test_accounts_that_are_too_many_for_memory_give_the_same(run_it, tmp_path, m
     monkeypatch.setattr(job, "FEW_ROWS", 3)
     assert run_it("u.npz", "--shard-files", "2") == 0
     assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", 'a"b.wav', "a,b.wav", "a\r\n.wav"])
+def test_names_with_control_characters_are_quoted(checkpoints, recordings, tmp_path, name) -> None:
+    shutil.copy(recordings / "b.wav", tmp_path / name)
+    arguments = [str(tmp_path / name), str(recordings / "b.wav"), "-o", str(tmp_path / "t.npy")]
+    assert main(["embed", *arguments, "--model", str(checkpoints["audiomae"])]) == 0
+    with (tmp_path / "t.files.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [str(tmp_path / name), str(recordings / "b.wav")]
+    assert [row["truncated"] for row in rows] == ["False", "False"]

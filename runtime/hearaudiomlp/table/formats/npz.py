@@ -83,7 +83,8 @@ def _write_array(file: _Writable, member: arrays.Member) -> None:
 def _write_csv(name: str, done: CompletedShards, outputs: Outputs) -> None:
     with outputs.writing(name) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="")
-        table = csv.writer(text, lineterminator="\n")
+        # All text is quoted: by itself, csv quotes no carriage return in a name.
+        table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         columns = done.spec.columns
         table.writerow(columns)
         for rows in done.rows():
