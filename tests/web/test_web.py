@@ -67,21 +67,17 @@ def installed() -> None:
 @pytest.fixture(scope="module")
 def models(
     tmp_path_factory: pytest.TempPathFactory,
-    checkpoints: dict[str, Path],
     shared_or_none: Path | None,
 ) -> Path:
-    """Folder with single graphs: those asked for, of the published weights, or of random ones."""
+    """Folder with model files: those asked for, or of the published or the bundled weights."""
     if folder := os.environ.get("HEARAUDIOMLP_WEB_MODELS"):
         return Path(folder).resolve()
     folder = tmp_path_factory.mktemp("models")
     for name in ENCODERS:
-        path = (
-            shared_or_none / "checkpoints" / f"{name}.pth" if shared_or_none else checkpoints[name]
-        )
-        assert (
-            export([str(path), "--interface", "pipeline", "-o", str(folder / f"{name}.onnx")]) == 0
-        )
-        assert export([str(path), "-o", str(folder / f"{name}-windows.onnx")]) == 0
+        path = (shared_or_none or ROOT) / "checkpoints" / f"{name}.pth"
+        pipeline, windows = (str(folder / f"{name}{kind}.onnx") for kind in ("", "-windows"))
+        assert export([str(path), "--interface", "pipeline", "-o", pipeline]) == 0
+        assert export([str(path), "-o", windows]) == 0
     return folder
 
 
@@ -103,7 +99,7 @@ def test_what_node_tests(models: Path, shared_or_none: Path | None, tmp_path: Pa
         "HEARAUDIOMLP_WEB_PICTURES": str(pictures),
         "HEARAUDIOMLP_WEB_SENTENCE": str(tmp_path / "sentence.wav"),
     }
-    if shared_or_none or "HEARAUDIOMLP_WEB_MODELS" in os.environ:  # random weights find no words
+    if shared_or_none or "HEARAUDIOMLP_WEB_MODELS" in os.environ:  # whose words are known
         environment["HEARAUDIOMLP_WEB_WORDS"] = os.environ.get("HEARAUDIOMLP_WEB_WORDS", WORDS)
     printed = run(
         "node", "--test", "--test-concurrency=1", "--test-reporter=tap", "test/", **environment
