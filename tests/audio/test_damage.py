@@ -408,3 +408,18 @@ def test_a_pipe_that_a_shell_names() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.wav", "a.flac", "a.aiff", "a.au", "moov.m4a", "a.mka", "index.caf", "a.tta"]
+)
+def test_a_second_recording_in_a_file_is_not_passed_over(tmp_path, sound, name) -> None:
+    pytest.importorskip("av")
+    path = encode(tmp_path / name, *CUT.get(name, []), sound=sound, rate=44100)
+    path.write_bytes(2 * path.read_bytes())
+    with pytest.raises(AudioFileTruncatedError, match="another recording of"):
+        read_audio(path)
+    kept = read_audio(path, on_truncated="keep")
+    assert kept.truncated
+    parts = 2 if name == "a.mka" else 1  # FFmpeg finds the second one by itself
+    assert kept.duration == pytest.approx(parts * SECONDS, abs=0.06)

@@ -139,6 +139,10 @@ def examine(  # noqa: C901, PLR0911, PLR0912 - a kind a return
             second = find_in(file, b"fLaC\0\0\0\x22", start + 4)  # with its first block's header
             missing = another(file.seek(0, os.SEEK_END) - second) if second >= 0 else ""
             return Structure("FLAC", media=unknown_length, missing=missing)
+        case b"TTA1":
+            second = find_in(file, b"TTA1", start + 4)
+            missing = another(file.seek(0, os.SEEK_END) - second) if second >= 0 else ""
+            return Structure("TTA", media=True, missing=missing)
         case b"OggS":
             return ogg.ogg(file)
         case b"\x1a\x45\xdf\xa3":
