@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hearaudiomlp import embed_files, read_audio
 from hearaudiomlp.audio import AudioStream
-from hearaudiomlp.cli.main import main
+from hearaudiomlp.cli import main
 from hearaudiomlp.embed import Embedded, Failed
 from hearaudiomlp.errors import AudioFileTruncatedError, OptionError
 from hearaudiomlp.segments import SampleBuffer
