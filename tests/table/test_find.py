@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,25 @@ def test_folders_are_gone_through_by_name(recordings) -> None:
     list(find([str(recordings), str(empty)], skipped))
     assert ".md 1" in str(skipped)
     assert f"no sound file in {empty}" in str(skipped)
+
+
+def test_folders_nested_deeper_than_pythons_calls(recordings) -> None:
+    depth = sys.getrecursionlimit() + 200
+    inside, at = "d/" * depth, os.open(recordings, os.O_RDONLY)
+    for _ in range(
+        depth
+    ):  # step by step: whole, the path of the deepest is near the system's limit
+        os.mkdir("d", dir_fd=at)
+        at, above = os.open("d", os.O_RDONLY, dir_fd=at), at
+        os.close(above)
+    os.close(os.open("deep.wav", os.O_CREAT, dir_fd=at))
+    os.close(at)
+    deep = f"{recordings}/{inside}deep.wav"
+    try:
+        assert deep in found(recordings)
+        assert deep in found(f"{recordings}/**/*.wav")
+    finally:  # shutil.rmtree, by which pytest removes folders, goes no deeper than Python's calls
+        subprocess.run(["rm", "-rf", recordings / "d"], check=True)
 
 
 def test_patterns(recordings) -> None:

@@ -112,20 +112,36 @@ def _order(item: os.DirEntry[str]) -> bytes:
     return os.fsencode(item.name)
 
 
-def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
-    """Give the sound files of a folder and the folders in it, by name; hidden ones are left out."""
+def _entries(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
+    """Give what is in a folder, by name; hidden files and folders are left out."""
     try:
         with os.scandir(folder) as found:
-            items = sorted(found, key=_order)
+            return iter(sorted((item for item in found if item.name[0] != "."), key=_order))
     except OSError:
-        skipped.folders.append(folder)
-        return
-    for item in items:
-        if item.name.startswith("."):
+        unreadable.append(folder)
+        return iter(())
+
+
+def _tree(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
+    """Give what is below a folder, depth first. Links to folders aren't gone into."""
+    # A stack of its own: folders may be nested deeper than Python's calls.
+    levels = [_entries(folder, unreadable)]
+    while levels:
+        item = next(levels[-1], None)
+        if item is None:
+            levels.pop()
             continue
+        yield item
         if item.is_dir(follow_symlinks=False):
-            yield from _walk(item.path, skipped)
-        elif _ending(item.name) in ENDINGS:
+            levels.append(_entries(item.path, unreadable))
+
+
+def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
+    """Give the sound files of a folder and the folders in it, by name."""
+    for item in _tree(folder, skipped.folders):
+        if item.is_dir(follow_symlinks=False):
+            continue
+        if _ending(item.name) in ENDINGS:
             yield stat_path(item.path)
         elif not _is_folder(item):
             skipped.endings[_ending(item.name)] += 1
@@ -140,12 +156,8 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 def _below(folder: str) -> Iterator[str]:
     """Give all paths below a folder but hidden ones. Links to folders aren't gone into."""
-    for place, folders, names in os.walk(folder or "."):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = place if folder else place.removeprefix(".").removeprefix("/")
-        for name in (*folders, *names):
-            if not name.startswith("."):
-                yield os.path.join(inside, name)  # noqa: PTH118 - a million times
+    for item in _tree(folder or ".", []):
+        yield item.path if folder else item.path.removeprefix("./")
 
 
 def _glob(pattern: str) -> Iterator[str]:
