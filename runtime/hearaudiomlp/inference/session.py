@@ -21,6 +21,7 @@ from hearaudiomlp.inference.providers import (
     preload_cuda,
     warn_of_fallback,
 )
+from hearaudiomlp.inference.shutdown import native_call
 
 if TYPE_CHECKING:  # imported where a GPU is used
     from hearaudiomlp.inference.io_binding import BoundRuns
@@ -197,12 +198,13 @@ class Session:
         if values:
             options.add_external_initializers(list(self._weights), values)
         try:
-            return self._ort.InferenceSession(
-                self._graph,
-                options,
-                providers=providers,
-                enable_fallback=0,
-            )
+            with native_call:
+                return self._ort.InferenceSession(
+                    self._graph,
+                    options,
+                    providers=providers,
+                    enable_fallback=0,
+                )
         except Exception as problem:  # ONNX Runtime's exceptions have no public base class
             if names != [CPU] and self._loads_on_cpu():
                 advice = ADVICE.get(names[0], "")
@@ -237,10 +239,11 @@ class Session:
         """
         outputs = outputs or self.outputs
         try:
-            if self._bound is None:
-                results = self._session.run(outputs, {self._input: values})
-            else:
-                results = self._bound.run(values, outputs)
+            with native_call:
+                if self._bound is None:
+                    results = self._session.run(outputs, {self._input: values})
+                else:
+                    results = self._bound.run(values, outputs)
         except Exception as problem:  # as above
             raise DeviceError(f"{self.device} failed while computing: {problem}") from problem
         return dict(zip(outputs, results, strict=True))

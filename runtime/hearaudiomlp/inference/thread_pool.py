@@ -5,6 +5,7 @@ single-threaded session use every core and don't have to agree on anything withi
 faster than one session with several threads, the more so on a busy machine.
 """
 
+import contextlib
 import itertools
 import os
 from collections import deque
@@ -146,7 +147,9 @@ class ThreadPool:
             finally:
                 numbers.clear()
 
-        helpers = [self.submit(work) for _ in range(min(self.threads, count) - 1)]
+        helpers: list[Future[None]] = []
+        with contextlib.suppress(ImportError):  # Python is shutting down: the caller does it all
+            helpers += [self.submit(work) for _ in range(min(self.threads, count) - 1)]
         problem: BaseException | None = None
         try:
             work()
