@@ -53,9 +53,10 @@ class JavaScriptModel:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=300)
+        with self._process:  # which closes its pipes
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait(timeout=300)
 
 
 def load_model(model_file_path: str) -> JavaScriptModel:

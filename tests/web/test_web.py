@@ -281,7 +281,8 @@ def test_reference_keywords(
     monkeypatch.syspath_prepend(PLATFORMS)
     from javascript import load_model
 
-    store = np.load(shared / "reference" / "keywords.npz")
+    with np.load(shared / "reference" / "keywords.npz") as file:
+        store = dict(file)
     model = load_model(f"{runtime}:{models / 'kwmlp.onnx'}")
     got = np.stack([model.embed(window)[3] for window in store["windows"]])
     model.close()

@@ -32,15 +32,17 @@ function start(keep) {
 
 test("an hour of listening takes no more memory than ten minutes", async () => {
   const { listening, heard, seconds } = start(true);
-  const used = () => {
+  const once = () => {
     collect();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return (heapUsed + arrayBuffers) / 1e6;
   };
+  const used = () => Math.min(...Array.from({ length: 5 }, once)); // one collection leaves some behind
   await seconds(LONGEST + 10);
   const before = used();
   await seconds(3_600 - LONGEST);
-  assert.ok(used() - before < 4, `${used() - before} MB more`);
+  const more = used() - before;
+  assert.ok(more < 4, `${more} MB more`);
   assert.equal(heard.full, 0);
   const { samples, skipped, late } = await listening.stop();
   assert.equal(samples.length, LONGEST * 16_000);

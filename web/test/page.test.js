@@ -61,7 +61,7 @@ describe("the page", { skip }, () => {
     await page.waitForFunction((at) => parseFloat(document.getElementById("position-value").textContent) > at + 0.2, pointed);
     assert.equal(await page.textContent("#play"), "Pause");
     await page.click("#play");
-    assert.equal(await page.textContent("#play"), "Play");
+    await page.waitForFunction(() => document.getElementById("play").textContent === "Play");
     const paused = await position();
     await page.waitForTimeout(300);
     assert.equal(await position(), paused);
