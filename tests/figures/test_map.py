@@ -167,6 +167,11 @@ def test_names_in_pictures(name: str) -> None:
         assert not {b"\x00"[0], 0x1B} & {*file.getvalue()} or kind == "png"
 
 
+def test_recordings_that_are_all_the_same() -> None:
+    points = make_map(["a.wav", "b.wav"], np.ones((2, 8), np.float32), "pca")
+    np.testing.assert_array_equal(points.positions, np.zeros((2, 2)))
+
+
 @pytest.mark.parametrize("dpi", ["0", "-5", "9", "1201", "1000000", "9" * 5000, "x", "1_00"])
 def test_dpi_that_no_picture_has(tmp_path: Path, dpi: str, capsys) -> None:
     for command in (["map", "x.npz"], ["plot", "x.wav"]):

@@ -112,7 +112,8 @@ def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
     if len(scenes) > 1:
         n = min(2, len(scenes) - 1, scenes.shape[1])
         pca = PCA(n, random_state=0)
-        positions[:, :n] = pca.fit_transform(scenes.astype(np.float64))
+        with np.errstate(invalid="ignore"):  # shares of no variance, where all are the same
+            positions[:, :n] = pca.fit_transform(scenes.astype(np.float64))
         shares[:n] = np.nan_to_num(pca.explained_variance_ratio_).tolist()
     first, second = (
         f"principal component {number} ({100 * share:.0f} % of the variance)"
