@@ -116,6 +116,8 @@ def test_what_node_tests(models: Path, shared_or_none: Path | None, tmp_path: Pa
 def assert_like_embed(sound: Path, saved: Path, models: Path, scratch: Path) -> None:
     """What the page saved has the names, types and numbers of what the command writes."""
     command = ["embed", sound.name, "--model", str(models / "kwmlp.onnx"), "-o", "embed.npz"]
+    scratch = scratch / f"embed-{sound.stem}"  # the sound itself may be in the folder above
+    scratch.mkdir()
     shutil.copy(sound, scratch / sound.name)
     with contextlib.chdir(scratch):
         assert hearaudiomlp(command) == 0
