@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import soundfile
 from sybil import Example, Sybil
@@ -84,7 +85,7 @@ def _docstring_folder(request: pytest.FixtureRequest) -> None:
     if isinstance(request.node, pytest.DoctestItem):
         request.getfixturevalue("example_folder")
         namespace = request.getfixturevalue("doctest_namespace")
-        namespace["hearaudiomlp"] = hearaudiomlp
+        namespace.update(hearaudiomlp=hearaudiomlp, np=numpy)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,35 +23,92 @@ warned: set[str] = set()
 
 
 class HearAudioMLPError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Examples:
+        >>> try:
+        ...     hearaudiomlp.read_audio("samples")
+        ... except hearaudiomlp.HearAudioMLPError as problem:
+        ...     print(problem)
+        samples: not an audio file that can be read (it is a folder)
+    """
 
 
 class AudioValueError(HearAudioMLPError, ValueError):
-    """Audio of a wrong shape, without any sound in it, or with NaN or infinity in it."""
+    """Audio of a wrong shape, without any sound in it, or with NaN or infinity in it.
+
+    Examples:
+        >>> hearaudiomlp.load_model().scene_embeddings(np.zeros(8000))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.AudioValueError: audio has to have ...
+    """
 
 
 class AudioTypeError(HearAudioMLPError, TypeError):
-    """Audio that isn't an array of floating-point numbers."""
+    """Audio that isn't an array of floating-point numbers.
+
+    Examples:
+        >>> hearaudiomlp.load_model().scene_embeddings([0.0, 0.5])
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.AudioTypeError: audio has to be ...
+    """
 
 
 class OptionError(HearAudioMLPError, ValueError):
-    """An invalid option value."""
+    """An invalid option value.
+
+    Examples:
+        >>> hearaudiomlp.load_model(threads=0)
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OptionError: threads ...
+    """
 
 
 class DeviceError(HearAudioMLPError, RuntimeError):
-    """A device or provider that was asked for and can't be used, or failed while computing."""
+    """A device or provider that was asked for and can't be used, or failed while computing.
+
+    Examples:
+        >>> hearaudiomlp.load_model(providers=["NoExecutionProvider"])
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.DeviceError: ...
+    """
 
 
 class MissingPackageError(HearAudioMLPError, ImportError):
-    """A package that this call needs is missing, or two that can't live together are there."""
+    """A package that this call needs is missing, or two that can't live together are there.
+
+    Examples:
+        >>> raise MissingPackageError("drawing needs matplotlib: pip install 'hearaudiomlp[plot]'")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.MissingPackageError: drawing needs matplotlib: ...
+    """
 
 
 class ModelNotFoundError(HearAudioMLPError, FileNotFoundError):
-    """There is no model file at the path."""
+    """There is no model file at the path.
+
+    Examples:
+        >>> hearaudiomlp.load_model("nowhere.pth")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.ModelNotFoundError: ...
+    """
 
 
 class ModelFileError(HearAudioMLPError, ValueError):
-    """A file that isn't a model of this package: damaged, cut off, or somebody else's."""
+    """A file that isn't a model of this package: damaged, cut off, or somebody else's.
+
+    Examples:
+        >>> hearaudiomlp.load_model("samples/words.flac")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.ModelFileError: samples/words.flac: ...
+    """
 
 
 class CheckpointMismatchError(ModelFileError):
@@ -82,76 +139,180 @@ class CheckpointMismatchError(ModelFileError):
 
 
 class UnsafeCheckpointError(ModelFileError):
-    """A checkpoint whose pickle asks for anything but tensors in dictionaries. Nothing was run."""
+    """A checkpoint whose pickle asks for anything but tensors in dictionaries. Nothing was run.
+
+    Examples:
+        >>> import pickle
+        >>> from hearaudiomlp.weights.unpickler import read_pickle
+        >>> read_pickle(pickle.dumps(print))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.UnsafeCheckpointError: ...
+    """
 
 
 class AudioFileError(HearAudioMLPError, ValueError):
-    """A file from which no audio could be read."""
+    """A file from which no audio could be read.
+
+    Examples:
+        >>> hearaudiomlp.read_audio("checkpoints/kwmlp.pth")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.AudioFileError: ...
+    """
 
 
 class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
-    """There is no audio file at the path."""
+    """There is no audio file at the path.
+
+    Examples:
+        >>> hearaudiomlp.read_audio("nowhere.wav")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.AudioFileNotFoundError: ...
+    """
 
 
 class CacheError(HearAudioMLPError, OSError):
-    """The folder that downloads are kept in can't be found, made or written to."""
+    """The folder that downloads are kept in can't be found, made or written to.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.weights import download, published
+        >>> download.pull(published.PUBLISHED["kwmlp"], folder=Path("samples/words.flac"))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.CacheError: ... samples/words.flac/kwmlp.pth can't be written ...
+    """
 
 
 class DownloadError(HearAudioMLPError, OSError):
     """A download that failed: no network, no such host, a connection cut off, a server's refusal.
 
     Nothing of it was kept.
+
+    Examples:
+        >>> issubclass(DownloadError, OSError)
+        True
     """
 
 
 class DownloadTimeoutError(DownloadError, TimeoutError):
-    """A server that doesn't answer, or stopped in the middle. Nothing of it was kept."""
+    """A server that doesn't answer, or stopped in the middle. Nothing of it was kept.
+
+    Examples:
+        >>> issubclass(DownloadTimeoutError, TimeoutError)
+        True
+    """
 
 
 class WrongDownloadError(DownloadError, ValueError):
     """A download that isn't the file that was pinned: another size, or another SHA-256.
 
     Nothing of it was kept.
+
+    Examples:
+        >>> issubclass(WrongDownloadError, ValueError)
+        True
     """
 
 
 class EmbeddingFileError(HearAudioMLPError, ValueError):
-    """A file from which no embeddings could be read."""
+    """A file from which no embeddings could be read.
+
+    Examples:
+        >>> from hearaudiomlp.figures.scenes import read_embeddings
+        >>> read_embeddings("samples/words.flac")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.EmbeddingFileError: ...
+    """
 
 
 class AudioFileChangedError(AudioFileError):
-    """An audio file that was changed between being found and being embedded."""
+    """An audio file that was changed between being found and being embedded.
+
+    Examples:
+        >>> issubclass(AudioFileChangedError, AudioFileError)
+        True
+    """
 
 
 class AudioFileTruncatedError(AudioFileError):
     """An audio file of which a part is missing or damaged.
 
     ``on_truncated="keep"`` takes what is there.
+
+    Examples:
+        >>> with open("samples/sentence.flac", "rb") as whole, open("part.flac", "wb") as part:
+        ...     _ = part.write(whole.read(20_000))
+        >>> hearaudiomlp.read_audio("part.flac")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.AudioFileTruncatedError: part.flac: incomplete: ...
     """
 
 
 class AudioFormatChangedError(AudioFileError):
-    """An audio file whose sample rate or number of channels changes in the middle."""
+    """An audio file whose sample rate or number of channels changes in the middle.
+
+    Examples:
+        >>> issubclass(AudioFormatChangedError, AudioFileError)
+        True
+    """
 
 
 class MissingDecoderError(AudioFileError, MissingPackageError):
-    """An audio file that needs a decoder that isn't installed. Other files may not need it."""
+    """An audio file that needs a decoder that isn't installed. Other files may not need it.
+
+    Examples:
+        >>> issubclass(MissingDecoderError, ImportError)
+        True
+    """
 
 
 class OutputExistsError(HearAudioMLPError, FileExistsError):
-    """Something that isn't provably ours has the name of an output. It was left as it is."""
+    """Something that isn't provably ours has the name of an output. It was left as it is.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.storage.ownership import check_output
+        >>> check_output(Path("samples"))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OutputExistsError: samples is a folder: name a file
+    """
 
 
 class RunChangedError(HearAudioMLPError, ValueError):
-    """An interrupted run that can't be resumed: its files, model or options have changed."""
+    """An interrupted run that can't be resumed: its files, model or options have changed.
+
+    Examples:
+        >>> issubclass(RunChangedError, ValueError)
+        True
+    """
 
 
 class TaskFolderError(HearAudioMLPError, ValueError):
-    """A folder that isn't a HEAR task, or one for another sample rate."""
+    """A folder that isn't a HEAR task, or one for another sample rate.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.table.formats.heareval import HearevalTask
+        >>> HearevalTask(Path("samples"))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.TaskFolderError: samples is no folder of a HEAR task ...
+    """
 
 
 class ClusterError(HearAudioMLPError, RuntimeError):
-    """Workers that can't be reached, or that died again and again."""
+    """Workers that can't be reached, or that died again and again.
+
+    Examples:
+        >>> issubclass(ClusterError, RuntimeError)
+        True
+    """
 
 
 def warn_once(topic: str, message: str, category: type[Warning]) -> None:

@@ -46,7 +46,12 @@ _MISSING = -1
 
 @dataclass(frozen=True, slots=True)
 class AudioPath:
-    """A file as it was found."""
+    """A file as it was found.
+
+    Examples:
+        >>> stat_path("nowhere.wav")
+        AudioPath(path='nowhere.wav', size=-1, stamp='')
+    """
 
     path: str
     """As given, or below the folder or pattern that was given."""
@@ -60,7 +65,14 @@ class AudioPath:
 
 @dataclass
 class Skipped:
-    """What was found in folders and is skipped."""
+    """What was found in folders and is skipped.
+
+    Examples:
+        >>> skipped = Skipped()
+        >>> _ = list(find(["checkpoints"], skipped))
+        >>> print(skipped)
+        files whose ending isn't that of a sound file: .pth 2, ...; no sound file in checkpoints
+    """
 
     endings: Counter[str] = field(default_factory=Counter)
     """Number of files with each ending that sound files don't have."""

@@ -21,12 +21,22 @@ _PART = re.compile(
 
 
 def is_part(name: str) -> bool:
-    """Whether a run writes files of this name to its parts folder."""
+    """Whether a run writes files of this name to its parts folder.
+
+    Examples:
+        >>> is_part("00007.json"), is_part("notes.txt")
+        (True, False)
+    """
     return _PART.fullmatch(name) is not None
 
 
 class Row(NamedTuple):
-    """A file that was embedded, as the tables have it."""
+    """A file that was embedded, as the tables have it.
+
+    Examples:
+        >>> Row(0, "one.wav", 0.5, 16_000, 1, 50).n_timestamps
+        50
+    """
 
     file: int
     """Its number among all files that were found."""
@@ -51,7 +61,12 @@ class Row(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file that could not be embedded."""
+    """A file that could not be embedded.
+
+    Examples:
+        >>> Failure(3, "four.wav", "AudioFileNotFoundError", "there is no file four.wav").file
+        3
+    """
 
     file: int
     """Its number among all files that were found."""
@@ -66,7 +81,14 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """What came of a shard. It is written last, so a shard that has one is whole."""
+    """What came of a shard. It is written last, so a shard that has one is whole.
+
+    Examples:
+        >>> import json
+        >>> manifest = ShardManifest([Row(0, "one.wav", 0.5, 16_000, 1, 50)], [])
+        >>> ShardManifest.from_json(json.loads(manifest.to_json())) == manifest
+        True
+    """
 
     rows: list[Row]
     failed: list[Failure]
@@ -93,7 +115,13 @@ class ShardManifest:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table in the making."""
+    """A table in the making.
+
+    Examples:
+        >>> spec = TableSpec("t.npy", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> spec.parts, spec.report, spec.sibling_name("files.csv")
+        ('t.npy.parts', 't.npy.report.json', 't.files.csv')
+    """
 
     name: str
     """Of the table, in its folder."""
@@ -164,7 +192,14 @@ FEW_ROWS = 50_000
 
 
 class CompletedShards:
-    """All shards of a run, done: what a format lays out. Read from disk each time, if large."""
+    """All shards of a run, done: what a format lays out. Read from disk each time, if large.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> CompletedShards(spec, open_store("t.npz")[0], shards=0).embedded
+        0
+    """
 
     def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
         """Look through the manifests once, for the sums.
@@ -234,7 +269,12 @@ class CompletedShards:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a run."""
+    """What came of a run.
+
+    Examples:
+        >>> Report(files=3, embedded=2, failed=[], seconds=1.5, fresh=True).seconds
+        1.5
+    """
 
     files: int
     """Files that were found."""

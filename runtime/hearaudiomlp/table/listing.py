@@ -19,7 +19,13 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive files of a listing, which are done together or not at all."""
+    """Consecutive files of a listing, which are done together or not at all.
+
+    Examples:
+        >>> from hearaudiomlp.table.find import Skipped, find
+        >>> Listing(find(["recordings"], Skipped())).shards(files=2)[1].count
+        1
+    """
 
     index: int
     first: int
@@ -49,7 +55,14 @@ def _size(line: bytes) -> int:
 
 
 class Listing:
-    """The files of a run, in order."""
+    """The files of a run, in order.
+
+    Examples:
+        >>> from hearaudiomlp.table.find import Skipped, find
+        >>> listing = Listing(find(["recordings"], Skipped()))
+        >>> [(shard.first, shard.count) for shard in listing.shards(files=2)]
+        [(0, 2), (2, 1)]
+    """
 
     def __init__(self, sources: Iterable[AudioPath]) -> None:
         """Write the entries to a temporary file."""

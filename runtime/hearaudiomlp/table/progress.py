@@ -16,7 +16,14 @@ _SHOWN = 20
 
 
 class Lines:
-    """A line on standard error every ten seconds, and one for each of the first failures."""
+    """A line on standard error every ten seconds, and one for each of the first failures.
+
+    Examples:
+        >>> lines = Lines(files=2, done=0)
+        >>> lines.file(Row(0, "one.wav", 0.5, 16_000, 1, 50))
+        >>> lines.done, lines.seconds
+        (1, 0.5)
+    """
 
     def __init__(self, files: int, done: int) -> None:
         """Start to count; ``done`` files of ``files`` were done before."""
@@ -66,7 +73,14 @@ class Lines:
 
 
 class Bar(Lines):
-    """A bar at the foot of the terminal; failures are printed above it."""
+    """A bar at the foot of the terminal; failures are printed above it.
+
+    Examples:
+        >>> bar = Bar(files=100, done=10)
+        >>> bar.before
+        10
+        >>> bar.close()
+    """
 
     def __init__(self, files: int, done: int) -> None:
         """Show the bar.
@@ -109,7 +123,12 @@ class Bar(Lines):
 
 
 def show_progress(files: int, done: int) -> Lines:
-    """Return a bar where there are a terminal and rich, and lines elsewhere."""
+    """Return a bar where there are a terminal and rich, and lines elsewhere.
+
+    Examples:
+        >>> progress = show_progress(files=100, done=0)
+        >>> progress.close()
+    """
     if sys.stderr.isatty():
         try:
             return Bar(files, done)

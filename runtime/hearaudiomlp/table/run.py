@@ -35,7 +35,13 @@ Workers = Callable[[Iterable[ShardTask], OnFile], Iterator[tuple[int, ShardManif
 
 
 def this_machine(model: Model) -> Workers:
-    """Return workers that are this process alone."""
+    """Return workers that are this process alone.
+
+    Examples:
+        >>> workers = this_machine(hearaudiomlp.load_model())
+        >>> list(workers([], print))  # no shards to do
+        []
+    """
 
     def work(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
         yield from embed_shards(shards, model, on_file)
@@ -52,6 +58,16 @@ class Run:
 
     What is done is stored in ``OUT.parts``; a run over the same files with the same options resumes
     from there. Use it as a context manager: it holds a lock on that folder.
+
+    Examples:
+        >>> from hearaudiomlp.table.find import Skipped, find
+        >>> from hearaudiomlp.table.formats import find_format
+        >>> listing = Listing(find(["recordings"], Skipped()))
+        >>> model = hearaudiomlp.load_model()
+        >>> with Run("t.npz", listing, model, format=find_format("npz")) as run:
+        ...     counts = [shard.count for shard, manifest in run.work(this_machine(model))]
+        ...     run.finish().embedded
+        3
     """
 
     def __init__(

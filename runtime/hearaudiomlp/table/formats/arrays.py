@@ -18,7 +18,16 @@ _MANY_ROWS = 1 << 18
 
 
 def embeddings(done: CompletedShards, ending: str) -> Iterator[Floats]:
-    """Give the ``scenes`` or ``frames`` of all shards in pieces [shape=(n, size)]."""
+    """Give the ``scenes`` or ``frames`` of all shards in pieces [shape=(n, size)].
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> from hearaudiomlp.table.job import TableSpec
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> done = CompletedShards(spec, open_store("t.npz")[0], shards=0)
+        >>> list(embeddings(done, "scenes"))
+        []
+    """
     spec = done.spec
     size = spec.scene_embedding_size if ending == "scenes" else spec.timestamp_embedding_size
     for data in done.parts(ending, _ROWS * size * 4):
@@ -40,7 +49,16 @@ def _offsets(done: CompletedShards) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def timestamps(done: CompletedShards, many: int = _MANY_ROWS) -> Iterator[Floats]:
-    """Give the centres of all frames in ms, shard by shard; of ``many`` rows, file by file."""
+    """Give the centres of all frames in ms, shard by shard; of ``many`` rows, file by file.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> from hearaudiomlp.table.job import TableSpec
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> done = CompletedShards(spec, open_store("t.npz")[0], shards=0)
+        >>> list(timestamps(done))
+        []
+    """
     for counts in _column(done, "n_timestamps", np.int64):
         if counts.sum() > many:
             for n in counts.tolist():
@@ -56,23 +74,21 @@ def _positions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
 
 
-def frames(done: CompletedShards) -> Member:
-    """Return the timestamp embeddings [shape=(rows, size)]."""
-    shape = (done.timestamps, done.spec.timestamp_embedding_size)
-    return ("timestamp_embeddings", shape, embeddings(done, "frames"), np.float32)
-
-
-def scenes(done: CompletedShards) -> Member:
-    """Return the scene embeddings [shape=(files, size)]."""
-    shape = (done.embedded, done.spec.scene_embedding_size)
-    return ("scene_embeddings", shape, embeddings(done, "scenes"), np.float32)
-
-
 def members(done: CompletedShards) -> Iterator[Member]:
-    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``."""
+    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> from hearaudiomlp.table.job import TableSpec
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> done = CompletedShards(spec, open_store("t.npz")[0], shards=0)
+        >>> [(name, shape) for name, shape, *_ in members(done)][-2:]
+        [('timestamps', (0,)), ('scene_embeddings', (0, 1024))]
+    """
     spec, files = done.spec, (done.embedded,)
     if spec.frames:
-        yield frames(done)
+        shape = (done.timestamps, spec.timestamp_embedding_size)
+        yield "timestamp_embeddings", shape, embeddings(done, "frames"), np.float32
     text = np.dtype(f"<U{done.longest_path}")
     yield "paths", files, _column(done, "path", text), text
     if spec.frames:
@@ -94,4 +110,5 @@ def members(done: CompletedShards) -> Iterator[Member]:
     if spec.frames:
         yield "timestamps", (done.timestamps,), timestamps(done), np.float32
     if spec.scenes:
-        yield scenes(done)
+        shape = (done.embedded, spec.scene_embedding_size)
+        yield "scene_embeddings", shape, embeddings(done, "scenes"), np.float32

@@ -53,7 +53,13 @@ class Format(Protocol):
 
 
 class SingleFileFormat:
-    """What all formats share whose table is a file."""
+    """What all formats share whose table is a file.
+
+    Examples:
+        >>> spec = TableSpec("t.npz", "scene", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> SingleFileFormat().outputs(spec)
+        {'t.npz': 'file'}
+    """
 
     def check(self, spec: TableSpec, store: Store) -> None:
         """Nothing is needed."""

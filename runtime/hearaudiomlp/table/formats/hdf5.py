@@ -24,7 +24,17 @@ def _h5py() -> ModuleType:
 
 
 class Hdf5(SingleFileFormat):
-    """One file with a dataset for each array."""
+    """One file with a dataset for each array.
+
+    Examples:
+        >>> import h5py
+        >>> from hearaudiomlp.cli import main
+        >>> main(["embed", "recordings/a", "-o", "a.h5"])
+        recordings/a/one.wav: ...
+        0
+        >>> h5py.File("a.h5")["scene_embeddings"].shape
+        (2, 1024)
+    """
 
     name = "hdf5"
 

@@ -35,7 +35,18 @@ _INCLUSIVE = 0.0001
 
 
 class HearevalTask:
-    """A task of the HEAR benchmark, and the layout of its embeddings."""
+    """A task of the HEAR benchmark, and the layout of its embeddings.
+
+    Examples:
+        >>> task = Path("task")
+        >>> (task / "16000" / "test").mkdir(parents=True)
+        >>> metadata = {"splits": ["test"], "embedding_type": "scene"}
+        >>> _ = (task / "task_metadata.json").write_text(json.dumps(metadata))
+        >>> _ = (task / "labelvocabulary.csv").write_text("idx,label")
+        >>> _ = (task / "test.json").write_text('{"bark.wav": ["dog"]}')
+        >>> list(HearevalTask(task).paths)
+        ['task/16000/test/bark.wav']
+    """
 
     name = "heareval"
 

@@ -49,7 +49,17 @@ class _LineSink:
 
 
 class Jsonl(SingleFileFormat):
-    """One file of lines."""
+    """One file of lines.
+
+    Examples:
+        >>> from hearaudiomlp.cli import main
+        >>> main(["embed", "recordings/a", "-o", "a.jsonl"])
+        recordings/a/one.wav: ...
+        0
+        >>> with open("a.jsonl") as file:
+        ...     [json.loads(line)["path"] for line in file]
+        ['recordings/a/one.wav', 'recordings/a/two.flac']
+    """
 
     name = "jsonl"
 

@@ -20,7 +20,17 @@ _EXTRA = struct.pack("<HH", 0x4148, len(MARK)) + MARK.encode()
 
 
 class Npz(SingleFileFormat):
-    """All arrays in one ``.npz``."""
+    """All arrays in one ``.npz``.
+
+    Examples:
+        >>> from hearaudiomlp.cli import main
+        >>> main(["embed", "recordings/a", "-o", "a.npz"])
+        recordings/a/one.wav: ...
+        0
+        >>> table = np.load("a.npz")
+        >>> table["scene_embeddings"].shape, table["timestamp_embeddings"].shape
+        ((2, 1024), (150, 64))
+    """
 
     name = "npz"
 
@@ -41,7 +51,13 @@ class Npz(SingleFileFormat):
 
 
 class Npy(Npz):
-    """An ``.npy`` for each kind of embedding, and a ``.csv`` of the files."""
+    """An ``.npy`` for each kind of embedding, and a ``.csv`` of the files.
+
+    Examples:
+        >>> spec = TableSpec("t.npy", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> list(Npy().outputs(spec))
+        ['t.files.csv', 't.npy', 't.timestamps.npy']
+    """
 
     name = "npy"
 
@@ -55,14 +71,15 @@ class Npy(Npz):
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Write the arrays, the one that is named after the table last."""
         spec = done.spec
+        members = {member[0]: member for member in arrays.members(done)}
         _write_csv(spec.sibling_name("files.csv"), done, outputs)
         if spec.frames:
             name = spec.sibling_name("timestamps.npy") if spec.scenes else spec.name
             with outputs.writing(name) as file:
-                _write_array(file, arrays.frames(done))
+                _write_array(file, members["timestamp_embeddings"])
         if spec.scenes:
             with outputs.writing(spec.name) as file:
-                _write_array(file, arrays.scenes(done))
+                _write_array(file, members["scene_embeddings"])
 
 
 class _Writable(Protocol):

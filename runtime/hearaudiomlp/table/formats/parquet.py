@@ -165,7 +165,17 @@ class _ParquetSink:
 
 
 class Parquet:
-    """A folder of shards for the files, and one for the timestamps."""
+    """A folder of shards for the files, and one for the timestamps.
+
+    Examples:
+        >>> import pyarrow.parquet
+        >>> from hearaudiomlp.cli import main
+        >>> main(["embed", "recordings/a", "-o", "a.parquet"])
+        recordings/a/one.wav: ...
+        0
+        >>> pyarrow.parquet.read_table("a.parquet")["path"].to_pylist()
+        ['recordings/a/one.wav', 'recordings/a/two.flac']
+    """
 
     name = "parquet"
 
