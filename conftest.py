@@ -83,6 +83,8 @@ def example_folder(
 def _docstring_folder(request: pytest.FixtureRequest) -> None:
     """Run docstring examples in such a folder, too, with the imports of their readers."""
     if isinstance(request.node, pytest.DoctestItem):
+        if ".ffmpeg." in request.node.name:
+            pytest.importorskip("av")
         request.getfixturevalue("example_folder")
         namespace = request.getfixturevalue("doctest_namespace")
         namespace.update(hearaudiomlp=hearaudiomlp, np=numpy)

@@ -37,7 +37,14 @@ CHUNK_ROWS = 1 << 12
 
 
 class FrameStore:
-    """Frames of a sound: in memory while they are few, then on disk."""
+    """Frames of a sound: in memory while they are few, then on disk.
+
+    Examples:
+        >>> store = FrameStore(size=2)
+        >>> store.append(np.array([[1, 2], [3, 4], [5, 6]], np.float32))
+        >>> [chunk.tolist() for chunk in store.chunks(1, 3)]
+        [[[3.0, 4.0], [5.0, 6.0]]]
+    """
 
     def __init__(self, size: int) -> None:
         """Prepare for frames of ``size`` values."""

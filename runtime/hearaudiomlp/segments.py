@@ -21,7 +21,12 @@ _SHORTEST_S = 0.01
 
 @dataclass(frozen=True)
 class Cut:
-    """Which sounds a recording gives. Can be pickled."""
+    """Which sounds a recording gives. Can be pickled.
+
+    Examples:
+        >>> Cut.of(channels="split", segment=2.0)
+        Cut(channels='split', on_truncated='fail', segment=32000, hop=32000)
+    """
 
     channels: Channels = "average"
     on_truncated: OnTruncated = "fail"
@@ -138,7 +143,13 @@ class SampleBuffer:
 
 
 class Sound:
-    """One of the sounds of a recording, as windows of one second."""
+    """One of the sounds of a recording, as windows of one second.
+
+    Examples:
+        >>> recording = CutRecording("samples/words.flac", Cut.of(segment=5.0))
+        >>> [(sound.start, sum(map(len, sound.rows()))) for sound in recording.sounds()]
+        [(0, 6), (80000, 2)]
+    """
 
     def __init__(
         self, recording: "CutRecording", channel: int | None, start: int, pieces: Iterator[Floats]
@@ -168,7 +179,13 @@ class Sound:
 
 
 class CutRecording:
-    """A recording that is decoded once for each of its channels that are wanted."""
+    """A recording that is decoded once for each of its channels that are wanted.
+
+    Examples:
+        >>> recording = CutRecording("nowhere.wav", WHOLE)
+        >>> list(recording.sounds()), str(recording.problem)
+        ([], 'there is no file nowhere.wav')
+    """
 
     def __init__(self, path: str | os.PathLike[str], cut: Cut) -> None:
         """Prepare; the file is opened when its sounds are asked for."""

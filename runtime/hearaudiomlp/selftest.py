@@ -71,7 +71,12 @@ def sample(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of the test on one provider."""
+    """The result of the test on one provider.
+
+    Examples:
+        >>> Finding("kwmlp", error=4e-7, milliseconds=1.5).passed
+        True
+    """
 
     encoder: str
     error: float

@@ -38,7 +38,12 @@ def _streams() -> tuple[ctypes.c_void_p, int] | None:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Let C libraries print nothing. Any number of threads may be in here at the same time."""
+    """Let C libraries print nothing. Any number of threads may be in here at the same time.
+
+    Examples:
+        >>> with quiet_libraries():
+        ...     sound = hearaudiomlp.read_audio("samples/words.flac")
+    """
     global _depth, _kept  # noqa: PLW0603 - C has one variable for all threads
     streams = _streams()
     if streams is None:

@@ -80,6 +80,11 @@ def open_regular(path: str) -> BinaryIO:
     Raises:
         OSError: it can't be opened, or isn't such a file. Opening a pipe would wait for a writer.
         ValueError: it is empty.
+
+    Examples:
+        >>> with open_regular("samples/words.flac") as file:
+        ...     file.read(4)
+        b'fLaC'
     """
     status = os.stat(path)  # noqa: PTH116 - not all names are text
     if stat.S_ISDIR(status.st_mode):
@@ -116,6 +121,11 @@ def examine(  # noqa: C901, PLR0911, PLR0912 - a kind a return
 
     Returns:
         What is known; a structure without a kind, where the format is another one.
+
+    Examples:
+        >>> with open_regular("recordings/a/one.wav") as file:
+        ...     examine(file)
+        Structure(kind='WAV', ...)
     """
     start, head = 0, read_at(file, 0, 64)
     while size := mpeg.id3_size(head):  # MP3, AAC and FLAC may have tags in front
@@ -191,6 +201,12 @@ def open_decoder(path: str, structure: Structure) -> Decoder:
         MissingPackageError: soundfile isn't installed.
         ValueError: no decoder can read it. The message is the reason.
         OSError: it can't be opened.
+
+    Examples:
+        >>> decoder = open_decoder("samples/words.flac", Structure("FLAC"))
+        >>> decoder.read(1000).shape
+        (1000, 2)
+        >>> decoder.close()
     """
     refused = ""
     if not structure.media:

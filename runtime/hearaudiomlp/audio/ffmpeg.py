@@ -43,7 +43,7 @@ _SLACK_S = 0.1
 """Seconds that may lack of that: WMA and AAC count their own delay differently."""
 
 
-def load_av() -> ModuleType:
+def _load_av() -> ModuleType:
     """Import PyAV.
 
     Raises:
@@ -89,7 +89,14 @@ class _Seekable(io.FileIO):
 
 
 class FfmpegDecoder:
-    """A file whose first, or marked, sound track FFmpeg decodes."""
+    """A file whose first, or marked, sound track FFmpeg decodes.
+
+    Examples:
+        >>> decoder = FfmpegDecoder("samples/words.flac", Structure("FLAC"))
+        >>> decoder.sample_rate, decoder.read(1000).shape
+        (44100, (1000, 2))
+        >>> decoder.close()
+    """
 
     def __init__(self, source: str | Readable, structure: Structure) -> None:
         """Open it and decode the beginning: only the first frame has the true sample rate.
@@ -102,7 +109,7 @@ class FfmpegDecoder:
             MissingPackageError: PyAV isn't installed.
             ValueError: FFmpeg can't read it, or it has no sound. The message is the reason.
         """
-        self._av = load_av()
+        self._av = _load_av()
         self._structure = structure
         self._packets = self._bad = 0
         self._end: float | None = None

@@ -26,6 +26,10 @@ def load_soundfile() -> ModuleType:
 
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.
+
+    Examples:
+        >>> load_soundfile().info("samples/words.flac").samplerate
+        44100
     """
     try:
         import soundfile
@@ -72,7 +76,14 @@ class _Part(io.RawIOBase):
 
 
 class LibsndfileDecoder:
-    """A file that libsndfile decodes."""
+    """A file that libsndfile decodes.
+
+    Examples:
+        >>> decoder = LibsndfileDecoder("samples/words.flac", Structure("FLAC"))
+        >>> decoder.sample_rate, decoder.read(1000).shape
+        (44100, (1000, 2))
+        >>> decoder.close()
+    """
 
     def __init__(
         self, path: str, structure: Structure, link: tuple[int, int] | None = None
@@ -181,7 +192,19 @@ class LibsndfileDecoder:
 
 
 class LinkedDecoder:
-    """The streams of a chained Ogg file, one after the other."""
+    """The streams of a chained Ogg file, one after the other.
+
+    Examples:
+        >>> import soundfile
+        >>> soundfile.write("one.ogg", np.zeros(8000), 16_000)
+        >>> with open("one.ogg", "rb") as one, open("two.ogg", "wb") as two:
+        ...     size = two.write(one.read())
+        ...     _ = one.seek(0), two.write(one.read())
+        >>> decoder = LinkedDecoder("two.ogg", Structure("Ogg", links=((0, size), (size, size))))
+        >>> len(decoder.read(20_000))
+        16000
+        >>> decoder.close()
+    """
 
     def __init__(self, path: str, structure: Structure) -> None:
         """Open the first one.

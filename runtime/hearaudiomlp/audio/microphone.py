@@ -24,7 +24,14 @@ def _package() -> ModuleType:
 
 
 class Microphone:
-    """A capture device, open while it is used in a ``with`` statement."""
+    """A capture device, open while it is used in a ``with`` statement.
+
+    Examples:
+        >>> from hearaudiomlp.audio.microphone import Microphone
+        >>> with Microphone() as microphone:  # doctest: +SKIP
+        ...     for chunk in microphone.chunks():
+        ...         print(chunk.shape)
+    """
 
     def __init__(
         self, device: str | None = None, on_loss: Callable[[], object] = lambda: None

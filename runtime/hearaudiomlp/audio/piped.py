@@ -122,6 +122,12 @@ def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) 
         MissingDecoderError: it needs the extra ``[media]``.
         OptionError: an invalid option value.
         MissingPackageError: as for :class:`hearaudiomlp.audio.pcm.ToModelRate`.
+
+    Examples:
+        >>> with open("recordings/a/one.wav", "rb", buffering=0) as file:
+        ...     pieces = read_pipe(file.fileno(), rate=16_000, channels=1, sample_format="s16le")
+        ...     sum(len(piece) for piece in pieces)
+        8000
     """
     raw = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
     pipe = _Pipe(descriptor)

@@ -30,7 +30,15 @@ class Command(Protocol):
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
-    """Run the command; return its exit code."""
+    """Run the command; return its exit code.
+
+    Examples:
+        >>> from hearaudiomlp.cli import main
+        >>> main(["embed", "recordings/a/one.wav", "-o", "one.npz"])
+        recordings/a/one.wav: 0.50 s, 50 x 64 timestamp and 1024 scene values
+        one.npz: 1 file, 0.5 s, kwmlp on cpu
+        0
+    """
     from hearaudiomlp.cli import command
 
     return command.main(arguments)

@@ -17,6 +17,10 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
     0: all done; 1: something failed, as reported; 2: wrong usage, or an output would replace what
     isn't ours; 130: interrupted.
+
+    Examples:
+        >>> main(["embed", "nowhere.wav", "-o", "t.npz"])
+        1
     """
     import io
 

@@ -33,6 +33,10 @@ def make_parser(first: str | None) -> argparse.ArgumentParser:
     """Declare the subcommand that ``first`` names: each takes a millisecond and more.
 
     If it names none, there is an error or a list of them to print: no arguments are declared.
+
+    Examples:
+        >>> make_parser("embed").parse_args(["embed", "a.wav", "-o", "t.npz"]).output
+        't.npz'
     """
     parser = _Parser(
         "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."

@@ -39,7 +39,7 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
 
 
-class Fact(NamedTuple):
+class _Fact(NamedTuple):
     """One line of the screen."""
 
     topic: str
@@ -57,20 +57,20 @@ def _version(package: str) -> str:
         return "?"
 
 
-def _versions() -> Iterator[Fact]:
+def _versions() -> Iterator[_Fact]:
     import importlib.util
 
     import numpy as np
 
     import hearaudiomlp
 
-    yield Fact(
+    yield _Fact(
         "hearaudiomlp",
         f"{hearaudiomlp.__version__} in {Path(hearaudiomlp.__file__).parent}",
     )
-    yield Fact("python", f"{platform.python_version()} ({sys.executable})")
-    yield Fact("system", f"{platform.platform()}")
-    yield Fact("numpy", np.__version__)
+    yield _Fact("python", f"{platform.python_version()} ({sys.executable})")
+    yield _Fact("system", f"{platform.platform()}")
+    yield _Fact("numpy", np.__version__)
     have: list[str] = []
     lack: list[str] = []
     for extra, packages in _EXTRAS.items():
@@ -80,9 +80,9 @@ def _versions() -> Iterator[Fact]:
             if name not in missing and found not in have:  # soxr is in two extras
                 have.append(found)
         lack += [extra] if missing else []
-    yield Fact("extras", ", ".join(have) or "none")
+    yield _Fact("extras", ", ".join(have) or "none")
     if lack:
-        yield Fact("extras", f"not installed: {', '.join(lack)}")
+        yield _Fact("extras", f"not installed: {', '.join(lack)}")
 
 
 def _cpu_name() -> str:
@@ -94,7 +94,7 @@ def _cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def _threads() -> Iterator[Fact]:
+def _threads() -> Iterator[_Fact]:
     from hearaudiomlp.inference.thread_pool import cgroup_quota, usable_cpus
 
     quota = cgroup_quota()
@@ -102,13 +102,13 @@ def _threads() -> Iterator[Fact]:
     counts = [f"{usable_cpus()} usable of {os.cpu_count()}"]
     counts += [f"affinity {affinity}"] if affinity is not None else []
     counts.append(f"cgroup quota {quota:g}" if quota is not None else "no cgroup quota")
-    yield Fact("CPUs", f"{_cpu_name()}: {', '.join(counts)}")
+    yield _Fact("CPUs", f"{_cpu_name()}: {', '.join(counts)}")
     found = [f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ]
     if found:
-        yield Fact("environment", " ".join(found))
+        yield _Fact("environment", " ".join(found))
 
 
-def _providers() -> Iterator[Fact]:
+def _providers() -> Iterator[_Fact]:
     """Run both encoders on each provider that ONNX Runtime has; compare with stored figures."""
     from hearaudiomlp import selftest
     from hearaudiomlp.inference import ort as onnxruntime
@@ -117,10 +117,10 @@ def _providers() -> Iterator[Fact]:
     try:
         ort = onnxruntime.onnxruntime()
     except HearAudioMLPError as problem:
-        yield Fact("onnxruntime", str(problem), ok=False)
+        yield _Fact("onnxruntime", str(problem), ok=False)
         return
     folder = next(iter(ort.__path__))
-    yield Fact("onnxruntime", f"{ort.__version__} in {folder}")
+    yield _Fact("onnxruntime", f"{ort.__version__} in {folder}")
     for provider in reversed(ort.get_available_providers()):
         name = provider.removesuffix("ExecutionProvider")
         try:
@@ -129,10 +129,10 @@ def _providers() -> Iterator[Fact]:
         except HearAudioMLPError as problem:
             # The others are in many builds, whether or not a machine has what they need.
             ok = provider not in (CPU, CUDA)
-            yield Fact(name, f"can't be used: {_short(problem)}", ok=ok)
+            yield _Fact(name, f"can't be used: {_short(problem)}", ok=ok)
             continue
         for found in findings:
-            yield Fact(
+            yield _Fact(
                 name,
                 f"{found.encoder} {'ok' if found.passed else 'WRONG'}: error {found.error:.0e} "
                 f"(limit {selftest.TOLERANCE:.0e}), {found.milliseconds:.1f} ms per window",
@@ -168,31 +168,31 @@ def _short(problem: Exception) -> str:
     return text if len(text) < 160 else f"{text[:157]}..."
 
 
-def _weights() -> Iterator[Fact]:
+def _weights() -> Iterator[_Fact]:
     """List the weights that are there, each loaded as a user would load it."""
     import hearaudiomlp
     from hearaudiomlp.weights import locate
 
     folder = locate.cache_folder()
-    yield Fact("cache", f"{folder}{'' if folder.is_dir() else ' (not there yet)'}")
+    yield _Fact("cache", f"{folder}{'' if folder.is_dir() else ' (not there yet)'}")
     for kind, find in (("bundled", locate.bundled), ("pulled", locate.pulled)):
         for name in ENCODERS:
             path = Path(find(name))
             if not path.exists():
-                yield Fact(kind, f"{name}: none")
+                yield _Fact(kind, f"{name}: none")
                 continue
             try:
                 start = time.perf_counter()
                 model = hearaudiomlp.load_model(path, name=name, device="cpu")
             except HearAudioMLPError as problem:
-                yield Fact(kind, f"{name}: {_short(problem)}", ok=False)
+                yield _Fact(kind, f"{name}: {_short(problem)}", ok=False)
                 continue
             took = 1000 * (time.perf_counter() - start)
             sha256 = model.metadata["checkpoint_sha256"][:12]
-            yield Fact(kind, f"{name}: {path}, SHA-256 {sha256}..., loaded in {took:.0f} ms")
+            yield _Fact(kind, f"{name}: {path}, SHA-256 {sha256}..., loaded in {took:.0f} ms")
 
 
-def examine() -> Iterator[Fact]:
+def _examine() -> Iterator[_Fact]:
     """Find the facts, one by one."""
     yield from _versions()
     yield from _threads()
@@ -208,7 +208,7 @@ def run(_: argparse.Namespace) -> int:
     """Print one fact a line; return 1 if there is a problem."""
     problems = 0
     before = None
-    for fact in examine():
+    for fact in _examine():
         topic = fact.topic if fact.topic != before else ""
         before = fact.topic
         print_line(f"{'' if fact.ok else '! '}{topic:{12 if fact.ok else 10}s} {fact.text}")

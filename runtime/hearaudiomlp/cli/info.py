@@ -43,7 +43,7 @@ def _operators(operators: "Counter[str]") -> str:
     return ", ".join(f"{name} {count}" for name, count in counts)
 
 
-def describe(weights: "Weights", model: "Model") -> dict[str, str]:
+def _describe(weights: "Weights", model: "Model") -> dict[str, str]:
     """Return the facts about a model loaded from ``weights``, by topic."""
     outline, card = model.outline(), model.metadata
     macs, encoder = int(card["macs_per_window"]), int(card["encoder_macs_per_window"])
@@ -87,6 +87,6 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.weights.locate import locate
 
     weights = locate(options.model, options.encoder)
-    for name, fact in describe(weights, load(options)).items():
+    for name, fact in _describe(weights, load(options)).items():
         print_line(f"{name:12s} {fact}")
     return 0

@@ -50,7 +50,12 @@ def unwinding() -> Iterator[None]:
 
 
 def status(code: int) -> int:
-    """Return the exit code of the command: that of the signal, if there was one."""
+    """Return the exit code of the command: that of the signal, if there was one.
+
+    Examples:
+        >>> status(1)  # no signal has come
+        1
+    """
     return 128 + _received if _received else code
 
 

@@ -17,14 +17,21 @@ def print_error(message: object) -> None:
     """Print one line to standard error, after the command's name.
 
     What a terminal would act upon, a name of a file with an escape sequence say, is escaped.
+
+    Examples:
+        >>> print_error("no audio files were found")
     """
     print(f"hearaudiomlp: {printable(message)}", file=sys.stderr)
 
 
 def print_line(message: str) -> None:
-    """Print one line to standard output, escaped as in :func:`print_error` but for tabs.
+    r"""Print one line to standard output, escaped as in :func:`print_error` but for tabs.
 
     When nobody reads it any more, the command continues without printing.
+
+    Examples:
+        >>> print_line("one\x1b[2Jtwo")
+        one\x1b[2Jtwo
     """
     try:
         print(printable(message, keep="\t"), flush=True)
@@ -35,7 +42,15 @@ def print_line(message: str) -> None:
 
 
 def load(options: argparse.Namespace) -> "Model":
-    """Load the model that the options name, on the device that they name."""
+    """Load the model that the options name, on the device that they name.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_model_argument(parser)
+        >>> add_running_arguments(parser)
+        >>> load(parser.parse_args(["--device", "cpu", "--threads", "2"]))
+        <kwmlp on cpu, 2 threads>
+    """
     from hearaudiomlp import load_model
 
     return load_model(
@@ -52,13 +67,27 @@ MODEL_HELP = (
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, for commands that run a model; either encoder's, with the next one."""
+    """Add ``--model``, for commands that run a model; either encoder's, with the next one.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_model_argument(parser)
+        >>> parser.parse_args(["--model", "audiomae"]).model
+        'audiomae'
+    """
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     parser.set_defaults(encoder=None)
 
 
 def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--encoder``, which selects whose bundled weights to use."""
+    """Add ``--encoder``, which selects whose bundled weights to use.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_encoder_argument(parser)
+        >>> parser.parse_args(["--encoder", "audiomae"]).encoder
+        'audiomae'
+    """
     parser.add_argument(
         "--encoder",
         choices=tuple(ENCODERS),
@@ -68,7 +97,14 @@ def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_overwrite_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--overwrite``, which every command that writes a file has."""
+    """Add ``--overwrite``, which every command that writes a file has.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_overwrite_argument(parser)
+        >>> parser.parse_args([]).overwrite
+        False
+    """
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -78,7 +114,14 @@ def add_overwrite_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_running_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device`` and ``--threads``, which every command that runs a model has."""
+    """Add ``--device`` and ``--threads``, which every command that runs a model has.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_running_arguments(parser)
+        >>> parser.parse_args(["--threads", "2"]).threads
+        2
+    """
     parser.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")
     parser.add_argument(
         "--threads", type=_threads, metavar="N", help="threads on the CPU (default: all usable)"
@@ -86,7 +129,14 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recording_arguments(parser: argparse.ArgumentParser, *, split: bool) -> None:
-    """Add ``--channels`` and ``--on-truncated``, for commands that read recordings."""
+    """Add ``--channels`` and ``--on-truncated``, for commands that read recordings.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_recording_arguments(parser, split=True)
+        >>> parser.parse_args(["--channels", "split"]).channels
+        'split'
+    """
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--channels",
@@ -131,7 +181,14 @@ def _threads(text: str) -> int:
 
 
 def add_dpi_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--dpi``, for commands that draw pictures."""
+    """Add ``--dpi``, for commands that draw pictures.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_dpi_argument(parser)
+        >>> parser.parse_args([]).dpi
+        120
+    """
     parser.add_argument(
         "--dpi", type=_dpi, default=120, help="of a .png, 10 to 1200 (default: %(default)s)"
     )

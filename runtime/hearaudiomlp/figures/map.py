@@ -53,7 +53,13 @@ _FEWEST_FOR_UMAP = 5
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """Points, one a file."""
+    """Points, one a file.
+
+    Examples:
+        >>> points = make_map(["a/1.wav", "b/2.wav"], np.eye(2, 8, dtype=np.float32))
+        >>> points.groups, points.method
+        (('a', 'b'), 'PCA')
+    """
 
     paths: tuple[str, ...]
     positions: npt.NDArray[np.float64]
@@ -179,6 +185,10 @@ def draw_map(points: EmbeddingMap, title: str = "") -> Any:
 
     Raises:
         MissingPackageError: the extra ``[plot]`` isn't installed.
+
+    Examples:
+        >>> points = make_map(["a/1.wav", "b/2.wav"], np.eye(2, 8, dtype=np.float32))
+        >>> draw_map(points, "Two sounds").savefig("map.png")
     """
     from hearaudiomlp.figures.sound import figure_module
 

@@ -30,7 +30,14 @@ _MAP = "cividis"
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model makes of a sound; all of it on the frames' time axis, 10 ms each."""
+    """What a model makes of a sound; all of it on the frames' time axis, 10 ms each.
+
+    Examples:
+        >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
+        >>> analysis = analyze(sound, hearaudiomlp.load_model(name="audiomae"))
+        >>> analysis.words, analysis.mfcc is None  # audiomae has no keyword head
+        ((), True)
+    """
 
     samples: Floats
     """[shape=(n_samples,)]"""
@@ -126,6 +133,9 @@ def figure_module() -> ModuleType:
 
     Raises:
         MissingPackageError: the extra ``[plot]`` isn't installed.
+
+    Examples:
+        >>> figure_module().Figure(figsize=(3, 2)).savefig("empty.png")
     """
     try:
         from matplotlib import figure
@@ -159,6 +169,11 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
 
     Raises:
         MissingPackageError: the extra ``[plot]`` isn't installed.
+
+    Examples:
+        >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
+        >>> model = hearaudiomlp.load_model()
+        >>> draw(analyze(sound, model), model, "words.flac").savefig("words.png")
     """
     module = figure_module()
     panels = ["wave", "mel"] + ["mfcc"] * (analysis.mfcc is not None) + ["embeddings"]

@@ -61,6 +61,14 @@ class BoundRuns:
     Runs wait for each other, because they share buffers. With CUDA graphs they are all made on one
     thread, because ONNX Runtime records a graph for the thread that first runs it. See
     ``tests/inference/test_io_binding.py`` for its use without a GPU.
+
+    Examples:
+        >>> from hearaudiomlp.inference.ort import onnxruntime
+        >>> session = onnxruntime().InferenceSession("onnx_models/kwmlp.onnx")
+        >>> runs = BoundRuns(onnxruntime(), session, ("cpu", 0), graphs=False)
+        >>> [logits] = runs.run(np.zeros((3, 16_000), np.float32), ["keyword_logits"])
+        >>> logits.shape
+        (3, 35)
     """
 
     def __init__(

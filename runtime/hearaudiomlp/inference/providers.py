@@ -24,11 +24,29 @@ GPU_BUILD = "pip uninstall -y onnxruntime && pip install 'hearaudiomlp[gpu]'"
 
 
 class DeviceFallbackWarning(RuntimeWarning):
-    """``device="auto"`` fell back to the CPU."""
+    """``device="auto"`` fell back to the CPU.
+
+    Examples:
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="error", category=DeviceFallbackWarning):
+        ...     warn_of_fallback("CUDA can't be used: no driver")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.inference.providers.DeviceFallbackWarning: CUDA can't be used: no driver
+    """
 
 
 def warn_of_fallback(message: str) -> None:
-    """Warn, once for each message, that ``device="auto"`` fell back to the CPU."""
+    """Warn, once for each message, that ``device="auto"`` fell back to the CPU.
+
+    Examples:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_of_fallback("no GPU is free")
+        >>> print(caught[0].message)
+        no GPU is free
+    """
     warn_once(message, message, DeviceFallbackWarning)
 
 
@@ -51,7 +69,12 @@ def parse_device(device: str) -> tuple[str, int]:
 
 
 def may_have_nvidia_gpu() -> bool:
-    """Whether there is a sign of an NVIDIA GPU's driver; on Windows, always."""
+    """Whether there is a sign of an NVIDIA GPU's driver; on Windows, always.
+
+    Examples:
+        >>> may_have_nvidia_gpu() in (True, False)
+        True
+    """
     if sys.platform != "linux":
         return sys.platform == "win32"
     drivers = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
@@ -59,7 +82,13 @@ def may_have_nvidia_gpu() -> bool:
 
 
 def preload_cuda(ort: ModuleType) -> str:
-    """Load the CUDA libraries of installed nvidia packages; return which of them are missing."""
+    """Load the CUDA libraries of installed nvidia packages; return which of them are missing.
+
+    Examples:
+        >>> from types import ModuleType
+        >>> preload_cuda(ModuleType("a build without CUDA"))
+        ''
+    """
     if not hasattr(ort, "preload_dlls"):
         return ""
     printed = io.StringIO()
@@ -98,6 +127,14 @@ def computing_providers(session: Any) -> tuple[str, ...]:
 
     Args:
         session: an ``onnxruntime.InferenceSession``.
+
+    Examples:
+        >>> from hearaudiomlp.inference.ort import onnxruntime
+        >>> options = onnxruntime().SessionOptions()
+        >>> options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        >>> session = onnxruntime().InferenceSession("onnx_models/kwmlp.onnx", options)
+        >>> computing_providers(session)
+        ('CPUExecutionProvider',)
     """
     providers = session.get_providers()
     if hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.24

@@ -29,7 +29,14 @@ _UMASK = _umask()
 
 @contextmanager
 def temporary_name(folder: Path, target: str) -> Iterator[Path]:
-    """Give a name for a temporary file or folder; what has it in the end is removed."""
+    """Give a name for a temporary file or folder; what has it in the end is removed.
+
+    Examples:
+        >>> with temporary_name(Path(), "words.txt") as path:
+        ...     _ = path.write_text("marvin")
+        >>> path.exists()
+        False
+    """
     path = folder / f".{target[:100]}.{secrets.token_hex(8)}.tmp"
     with noted(path):
         yield path
@@ -122,6 +129,11 @@ def open_regular(path: Path) -> IO[bytes]:
 
     Raises:
         OSError: it isn't there, or is a link, a folder, a pipe or a device.
+
+    Examples:
+        >>> with open_regular(Path("samples/words.flac")) as file:
+        ...     file.read(4)
+        b'fLaC'
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))

@@ -57,7 +57,12 @@ def seal(content: dict[str, Any], indent: int | None = None) -> bytes:
 
 
 def unseal(data: bytes) -> dict[str, Any] | None:
-    """Return what was sealed; None, if it is damaged, was edited, or isn't ours."""
+    """Return what was sealed; None, if it is damaged, was edited, or isn't ours.
+
+    Examples:
+        >>> unseal(seal({"files": 3}))
+        {'files': 3}
+    """
     found = _SEAL.search(data, max(0, len(data) - 200))
     if found is None or not is_sealed(data):
         return None
@@ -70,18 +75,35 @@ def unseal(data: bytes) -> dict[str, Any] | None:
 
 
 def is_sealed(data: bytes) -> bool:
-    """Whether this is the beginning of a sealed object, damaged or not."""
+    """Whether this is the beginning of a sealed object, damaged or not.
+
+    Examples:
+        >>> is_sealed(seal({"files": 3})[:60]), is_sealed(b'{"files": 3}')
+        (True, False)
+    """
     return re.match(rb'\{\s*"made_by": "' + MARK.encode() + b'"', data) is not None
 
 
 def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
-    """Read a sealed object; None, if it is damaged, was edited, or isn't ours."""
+    """Read a sealed object; None, if it is damaged, was edited, or isn't ours.
+
+    Examples:
+        >>> import io
+        >>> read_sealed(io.BytesIO(seal({"files": 3})))
+        {'files': 3}
+    """
     data = file.read(_LARGEST + 1)
     return None if len(data) > _LARGEST else unseal(data)
 
 
 def has_mark(file: IO[bytes]) -> bool:
-    """Whether a file carries our mark, or is a model file, by its beginning or its end."""
+    """Whether a file carries our mark, or is a model file, by its beginning or its end.
+
+    Examples:
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     has_mark(file)
+        True
+    """
     head = file.read(_ENDS)
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _ENDS))
@@ -90,12 +112,22 @@ def has_mark(file: IO[bytes]) -> bool:
 
 
 def figure_metadata(kind: str) -> dict[str, str]:
-    """Return what ``savefig`` is to write into a ``png``, ``svg`` or ``pdf`` so that it is ours."""
+    """Return what ``savefig`` is to write into a ``png``, ``svg`` or ``pdf`` so that it is ours.
+
+    Examples:
+        >>> list(figure_metadata("png"))
+        ['Software']
+    """
     return {"png": {"Software": MARK}, "svg": {"Creator": MARK}, "pdf": {"Creator": MARK}}[kind]
 
 
 def describe_kind(path: Path) -> str:
-    """Return what a path is if it is anything but an ordinary file; "" if it is one or nothing."""
+    """Return what a path is if it is anything but an ordinary file; "" if it is one or nothing.
+
+    Examples:
+        >>> describe_kind(Path("samples")), describe_kind(Path("samples/words.flac"))
+        ('a folder', '')
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -116,6 +148,12 @@ def refuse_links_and_devices(path: Path) -> None:
 
     Raises:
         OutputExistsError: it is a link, a device, a pipe or a socket.
+
+    Examples:
+        >>> refuse_links_and_devices(Path("/dev/null"))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OutputExistsError: /dev/null is a device, ...
     """
     kind = describe_kind(path)
     if kind not in {"", "a folder"}:
@@ -134,6 +172,13 @@ def check_output(
 
     Raises:
         OutputExistsError: the path is a folder, link or device, or a file that isn't ours.
+
+    Examples:
+        >>> check_output(Path("new.npz"))
+        >>> check_output(Path("samples/words.flac"))
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OutputExistsError: samples/words.flac exists, ...
     """
     refuse_links_and_devices(path)
     if describe_kind(path):
@@ -153,6 +198,12 @@ def refuse_inputs(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
 
     Raises:
         OutputExistsError: it is one of them, under whatever name.
+
+    Examples:
+        >>> refuse_inputs(Path("samples/words.flac"), ["samples/../samples/words.flac"])
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OutputExistsError: samples/words.flac is an input ...
     """
     for name in inputs:
         try:
@@ -164,7 +215,12 @@ def refuse_inputs(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def not_ours(path: object) -> OutputExistsError:
-    """Return the error for an ordinary file that isn't ours."""
+    """Return the error for an ordinary file that isn't ours.
+
+    Examples:
+        >>> print(not_ours("t.npz"))
+        t.npz exists, and this command can't tell that it wrote it: --overwrite replaces it
+    """
     return OutputExistsError(
         f"{path} exists, and this command can't tell that it wrote it: --overwrite replaces it"
     )

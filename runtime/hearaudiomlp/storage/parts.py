@@ -22,6 +22,14 @@ class PartsFolder:
 
     It has a mark file from its first moment on. A folder of that name without one is somebody
     else's. What the run may remove in it are files of the names that it writes.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> parts = PartsFolder(open_store("t.npz")[0], "t.npz.parts", lambda name: True)
+        >>> parts.claim()
+        >>> parts.remove()
+        []
+        >>> parts.close()
     """
 
     def __init__(self, store: Store, name: str, is_part: Callable[[str], bool]) -> None:

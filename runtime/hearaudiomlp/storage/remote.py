@@ -101,7 +101,16 @@ def stamp(info: dict[str, Any]) -> str:
 
 
 class Copy:
-    """A remote file, whole, in a temporary file: a broken connection is an error, not its end."""
+    """A remote file, whole, in a temporary file: a broken connection is an error, not its end.
+
+    Examples:
+        >>> import fsspec
+        >>> fsspec.filesystem("memory").pipe("/one.wav", b"RIFF")
+        >>> copy = Copy("memory://one.wav")
+        >>> copy.path.read_bytes()
+        b'RIFF'
+        >>> copy.close()
+    """
 
     def __init__(self, url: str) -> None:
         """Fetch it.

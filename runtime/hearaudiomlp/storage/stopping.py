@@ -21,6 +21,10 @@ def changing() -> Iterator[None]:
 
     Raises:
         InterruptedError: everything is stopped.
+
+    Examples:
+        >>> with changing():
+        ...     Path("new").mkdir()
     """
     with _changing:
         if _stopped:
@@ -33,6 +37,12 @@ def noted(temporary: Path) -> Iterator[None]:
     """Remove a temporary file or folder when the body ends or the process is stopped.
 
     It is noted before it is created, and its name is unique.
+
+    Examples:
+        >>> with noted(Path("unfinished.txt")):
+        ...     _ = Path("unfinished.txt").write_text("marvin")
+        >>> Path("unfinished.txt").exists()
+        False
     """
     _temporaries.add(str(temporary))
     try:
@@ -54,7 +64,12 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def when_stopped(callback: Callable[[], None]) -> Iterator[None]:
-    """Have something called if everything is stopped during the body; the last one first."""
+    """Have something called if everything is stopped during the body; the last one first.
+
+    Examples:
+        >>> with when_stopped(lambda: print("interrupted")):
+        ...     pass  # long work: nothing is printed unless it is stopped
+    """
     _callbacks.append(callback)
     try:
         yield
@@ -74,6 +89,14 @@ def stop() -> None:
 
 
 def remove_temporaries() -> None:
-    """Remove the temporary files of this process."""
+    """Remove the temporary files of this process.
+
+    Examples:
+        >>> with noted(Path("unfinished.txt")):
+        ...     _ = Path("unfinished.txt").write_text("marvin")
+        ...     remove_temporaries()
+        ...     Path("unfinished.txt").exists()
+        False
+    """
     for name in tuple(_temporaries):
         _remove(Path(name))

@@ -62,7 +62,15 @@ class Store(Protocol):
 
 
 class LocalStore:
-    """A folder of this machine."""
+    """A folder of this machine.
+
+    Examples:
+        >>> store = LocalStore(Path())
+        >>> with store.writing("words.txt") as file:
+        ...     _ = file.write(b"marvin")
+        >>> store.kind("words.txt"), store.record("words.txt")[0]
+        ('file', 6)
+    """
 
     def __init__(self, folder: Path) -> None:
         """Take an existing folder."""
@@ -160,7 +168,7 @@ def _temporary_file() -> Iterator[IO[bytes]]:
         yield file
 
 
-class RemoteStore:
+class _RemoteStore:
     """A folder behind a URL: files are written here first, and uploaded whole."""
 
     def __init__(self, url: str) -> None:
@@ -255,10 +263,15 @@ def open_store(path: str) -> tuple[Store, str]:
 
     Raises:
         FileNotFoundError: there is no such folder.
+
+    Examples:
+        >>> store, name = open_store("samples/table.npz")
+        >>> name, store.kind("words.flac")
+        ('table.npz', 'file')
     """
     if is_url(path):
         folder, _, name = path.rstrip("/").rpartition("/")
-        return RemoteStore(folder), name
+        return _RemoteStore(folder), name
     whole = Path(local_path(path))
     if not whole.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {whole.parent} to write to")

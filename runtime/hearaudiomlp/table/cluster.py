@@ -37,7 +37,7 @@ def _ignore(_: object) -> None:
     pass
 
 
-class ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
+class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
     """Gives every worker process its model, as soon as it joins."""
 
     name = _PLUGIN
@@ -94,6 +94,12 @@ def cluster(
     Raises:
         ClusterError: the scheduler can't be reached.
         MissingPackageError: the extra ``[dask]`` isn't installed.
+
+    Examples:
+        >>> from hearaudiomlp.table.cluster import cluster, on_cluster
+        >>> with cluster(model, workers=8) as client:  # doctest: +SKIP
+        ...     for shard, manifest in run.work(on_cluster(client)):
+        ...         print(f"shard {shard.index}: {len(manifest.rows)} rows")
     """
     local = None
     try:
@@ -109,7 +115,7 @@ def cluster(
     except OSError as problem:  # TimeoutError too
         raise ClusterError(f"there is no Dask scheduler at {scheduler} ({problem})") from problem
     try:
-        client.register_plugin(ModelPlugin(model, local=local is not None), name=_PLUGIN)
+        client.register_plugin(_ModelPlugin(model, local=local is not None), name=_PLUGIN)
         yield client
     finally:
         client.close()
@@ -118,7 +124,13 @@ def cluster(
 
 
 def on_cluster(client: Any) -> Workers:
-    """Return workers that are those of a cluster."""
+    """Return workers that are those of a cluster.
+
+    Examples:
+        >>> from hearaudiomlp.table.cluster import cluster, on_cluster
+        >>> with cluster(model, "tcp://scheduler:8786") as client:  # doctest: +SKIP
+        ...     manifests = list(run.work(on_cluster(client)))
+    """
 
     def task(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
         waiting = iter(shards)

@@ -27,6 +27,12 @@ class Outputs:
     Sizes and digests of what is there are compared with those on record: in the report of the run
     that made the table, and in the parts folder, where they are written before a file gets its name
     (so a run that is stopped right after that recognizes the file).
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> store, name = open_store("new.txt")
+        >>> outputs = Outputs(store, "new.txt.parts", {name: "file"})
+        >>> outputs.check()  # nothing has this name yet
     """
 
     def __init__(

@@ -24,7 +24,16 @@ _FINISHING = 2
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A shard with everything a worker needs except the model. Can be pickled."""
+    """A shard with everything a worker needs except the model. Can be pickled.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> from hearaudiomlp.table.formats import find_format
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> files = [stat_path("recordings/a/one.wav")]
+        >>> ShardTask(spec, open_store("t.npz")[0], find_format("npz"), 0, 0, files, True).index
+        0
+    """
 
     spec: TableSpec
     store: Store
@@ -146,6 +155,10 @@ def embed_shards(
         AudioFileNotFoundError: likewise.
         DeviceError: the device failed.
         OSError: the files can't be written.
+
+    Examples:
+        >>> list(embed_shards([], hearaudiomlp.load_model(), print))
+        []
     """
     ahead, shards = itertools.tee(shards)
     paths = (source.path for task in ahead for source in task.sources)
@@ -171,6 +184,19 @@ def embed_shards(
 
 
 def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest:
-    """Do a single shard: see :func:`embed_shards`."""
+    """Do a single shard: see :func:`embed_shards`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> from hearaudiomlp.table.formats import find_format
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> files = [stat_path("recordings/a/one.wav")]
+        >>> task = ShardTask(spec, open_store("t.npz")[0], find_format("npz"), 0, 0, files, True)
+        >>> Path("t.npz.parts").mkdir()
+        >>> manifest = embed_shard(task, hearaudiomlp.load_model(), on_file=lambda result: None)
+        >>> sorted(manifest.files)
+        ['00000.frames', '00000.scenes']
+    """
     [(_, manifest)] = embed_shards([task], model, on_file)
     return manifest

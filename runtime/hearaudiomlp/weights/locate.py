@@ -77,7 +77,13 @@ def _check_ordinary(status: os.stat_result, largest: int) -> None:
 
 
 class Weights(NamedTuple):
-    """A model file, and how it was chosen."""
+    """A model file, and how it was chosen.
+
+    Examples:
+        >>> weights = locate("checkpoints/kwmlp.pth")
+        >>> weights.kind, weights.read()[:2]
+        ('file', b'PK')
+    """
 
     path: str
     kind: str
@@ -197,6 +203,10 @@ def cache_folder() -> "Path":
 
     Raises:
         CacheError: there is no home folder.
+
+    Examples:
+        >>> cache_folder().is_absolute()
+        True
     """
     from pathlib import Path  # slow to import, and seldom needed
 

@@ -27,7 +27,14 @@ Message = list[tuple[int, int | memoryview]]
 
 
 class Tensor(NamedTuple):
-    """An initializer."""
+    """An initializer.
+
+    Examples:
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     tensors = summarize(file.read()).tensors
+        >>> tensors["to_logits.2.weight"].dims
+        (35, 64)
+    """
 
     dims: tuple[int, ...]
     data_type: int
@@ -41,7 +48,14 @@ class Tensor(NamedTuple):
 
 
 class OnnxSummary:
-    """The outline of an ONNX file."""
+    """The outline of an ONNX file.
+
+    Examples:
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     summary = summarize(file.read())
+        >>> summary.inputs, summary.outputs["keyword_logits"]
+        ({'windows': ('n', 16000)}, ('n', 35))
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -114,7 +128,12 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def message_of(value: int | memoryview) -> Message:
-    """Return the fields of a value that is a message itself."""
+    r"""Return the fields of a value that is a message itself.
+
+    Examples:
+        >>> [(number, bytes(value)) for number, value in message_of(memoryview(b"\x0a\x02hi"))]
+        [(1, b'hi')]
+    """
     if isinstance(value, int):
         raise ValueError("a number in the place of a message")
     return list(fields(value))
@@ -125,7 +144,12 @@ def _last(message: Message, number: int) -> int | memoryview | None:
 
 
 def text(message: Message, number: int) -> str:
-    """Return a message's text field, empty if it isn't there."""
+    r"""Return a message's text field, empty if it isn't there.
+
+    Examples:
+        >>> text(message_of(memoryview(b"\x0a\x02hi")), 1)
+        'hi'
+    """
     value = _last(message, number)
     return "" if value is None or isinstance(value, int) else bytes(value).decode()
 
@@ -198,7 +222,7 @@ def _tensor(data: int | memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
     return name, Tensor(dims, data_type, values, location)
 
 
-def names_in(message: Message, number: int) -> set[bytes]:
+def _names_in(message: Message, number: int) -> set[bytes]:
     """Return the texts in the fields of one number."""
     return {bytes(value) for key, value in message if key == number and not isinstance(value, int)}
 
@@ -227,8 +251,8 @@ def _count_operators(summary: OnnxSummary) -> None:
     reached = {name.encode() for name in summary.inputs}
     for value in summary.nodes:
         node = message_of(value)
-        if reached & names_in(node, 1):
-            reached |= names_in(node, 2)
+        if reached & _names_in(node, 1):
+            reached |= _names_in(node, 2)
             domain = text(node, 7)
             summary.operators[f"{domain}.{text(node, 4)}" if domain else text(node, 4)] += 1
 

@@ -15,7 +15,12 @@ _URL = (
 
 
 class PublishedCheckpoint(NamedTuple):
-    """One published checkpoint."""
+    """One published checkpoint.
+
+    Examples:
+        >>> PUBLISHED["kwmlp"].size, PUBLISHED["kwmlp"].licence
+        (1743045, 'CC BY-SA 4.0')
+    """
 
     name: str
     """The encoder: ``kwmlp`` or ``audiomae``."""

@@ -37,7 +37,12 @@ _STORAGES = {
 
 
 class StorageRef(NamedTuple):
-    """A block of numbers in a file of its own inside the checkpoint."""
+    """A block of numbers in a file of its own inside the checkpoint.
+
+    Examples:
+        >>> StorageRef("0", "<f4", 100).is_floating
+        True
+    """
 
     key: str
     dtype: str
@@ -50,7 +55,12 @@ class StorageRef(NamedTuple):
 
 
 class TensorRef(NamedTuple):
-    """A view of a storage: where a tensor starts in it, and how it strides."""
+    """A view of a storage: where a tensor starts in it, and how it strides.
+
+    Examples:
+        >>> TensorRef(StorageRef("0", "<f4", 100), 0, (10, 10), (10, 1)).shape
+        (10, 10)
+    """
 
     storage: StorageRef
     offset: int

@@ -24,7 +24,13 @@ _FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 
 
 def mp4(file: BinaryIO) -> Structure:
-    """Go through the outermost boxes of an MP4 file."""
+    r"""Go through the outermost boxes of an MP4 file.
+
+    Examples:
+        >>> import io
+        >>> mp4(io.BytesIO(b"\0\0\0\x10ftypM4A \0\0\0\0")).missing
+        "its index (the box moov) isn't there"
+    """
     length = size_of(file)
     at, previous = 0, b""
     index = False
@@ -71,7 +77,14 @@ def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
 
 
 def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
-    """Go through the elements of a Matroska or WebM file, into those of unknown size."""
+    r"""Go through the elements of a Matroska or WebM file, into those of unknown size.
+
+    Examples:
+        >>> import io
+        >>> segment = b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67\x90"  # of 16 bytes
+        >>> matroska(io.BytesIO(segment)).missing
+        'its header promises 26 bytes and there are 10'
+    """
     length = size_of(file)
     at, missing, end = 0, "", 1 << 62
     while at < length:
@@ -104,7 +117,13 @@ def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
 
 
 def asf(file: BinaryIO) -> Structure:
-    """Look up the size of a WMA file in its header."""
+    """Look up the size of a WMA file in its header.
+
+    Examples:
+        >>> import io
+        >>> asf(io.BytesIO(bytes(30))).kind
+        'WMA'
+    """
     length = size_of(file)
     header = read_at(file, 0, 30)
     end = min(int.from_bytes(header[16:24], "little"), length)

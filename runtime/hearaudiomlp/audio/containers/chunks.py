@@ -134,7 +134,16 @@ def _true_size(file: BinaryIO, start: int, size: int, length: int) -> int | None
 
 
 def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a return
-    """Look at a WAV, RF64 or BW64 file."""
+    """Look at a WAV, RF64 or BW64 file.
+
+    Examples:
+        >>> import io
+        >>> whole = open("recordings/a/one.wav", "rb")
+        >>> with whole:
+        ...     cut = io.BytesIO(whole.read(1000))
+        >>> wav(cut).missing
+        'its header promises 16,044 bytes and there are 1,000'
+    """
     length = size_of(file)
     head = read_at(file, 0, 12)
     order = ">" if head[:4] == b"RIFX" else "<"
@@ -191,7 +200,13 @@ def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a
 
 
 def wave64(file: BinaryIO) -> Structure:
-    """Look at a Wave64 file."""
+    """Look at a Wave64 file.
+
+    Examples:
+        >>> import io
+        >>> wave64(io.BytesIO(b"riff" + bytes(60))).kind
+        'Wave64'
+    """
     length = size_of(file)
     at = 40
     while at + 24 <= length:
@@ -222,7 +237,13 @@ def _one_chunk(
 
 
 def aiff(file: BinaryIO) -> Structure:
-    """Look at an AIFF or AIFF-C file."""
+    r"""Look at an AIFF or AIFF-C file.
+
+    Examples:
+        >>> import io
+        >>> aiff(io.BytesIO(b"FORM\0\0\0\x1eAIFFSSND\0\0\0\x10")).missing
+        'its header promises 36 bytes and there are 20'
+    """
     length = size_of(file)
     for name, start, size in _chunks(file, 12, length, ">"):
         if name == b"SSND":
@@ -231,13 +252,25 @@ def aiff(file: BinaryIO) -> Structure:
 
 
 def au(file: BinaryIO) -> Structure:
-    """Look at a Sun AU file."""
+    """Look at a Sun AU file.
+
+    Examples:
+        >>> import io
+        >>> au(io.BytesIO(struct.pack(">4sII", b".snd", 24, 1000))).missing
+        'its header promises 1,024 bytes and there are 12'
+    """
     offset, size = struct.unpack(">II", read_at(file, 4, 8).ljust(8, b"\0"))
     return _one_chunk("AU", file, offset, size)
 
 
 def caf(file: BinaryIO) -> Structure:
-    """Look at a Core Audio file. Size -1 stands for "unknown"."""
+    """Look at a Core Audio file. Size -1 stands for "unknown".
+
+    Examples:
+        >>> import io
+        >>> caf(io.BytesIO(struct.pack(">8s4sq", b"caff", b"data", 1000))).missing
+        'its header promises 1,020 bytes and there are 20'
+    """
     length = size_of(file)
     at = 8
     while at + 12 <= length:
@@ -253,7 +286,13 @@ def caf(file: BinaryIO) -> Structure:
 
 
 def avi(file: BinaryIO) -> Structure:
-    """Compare the size of a film with that in its header."""
+    """Compare the size of a film with that in its header.
+
+    Examples:
+        >>> import io
+        >>> avi(io.BytesIO(struct.pack("<4sI4s", b"RIFF", 1000, b"AVI "))).missing
+        'its header promises 1,008 bytes and there are 12'
+    """
     length = size_of(file)
     end = 8 + int.from_bytes(read_at(file, 4, 4), "little")
     missing = promises(end, length) if length < end < _UNKNOWN else ""

@@ -46,7 +46,12 @@ _SEARCH = 1 << 22
 
 
 class Frame(NamedTuple):
-    """A frame's header."""
+    """A frame's header.
+
+    Examples:
+        >>> Frame(417, 44_100, 2, 1152, "MPEG layer III").size
+        417
+    """
 
     size: int
     """Bytes, with the header."""
@@ -60,7 +65,12 @@ class Frame(NamedTuple):
 
 
 def mp3_frame(head: bytes) -> Frame | None:
-    """Read the four bytes of a header; None, if they are none or of free format."""
+    """Read the four bytes of a header; None, if they are none or of free format.
+
+    Examples:
+        >>> mp3_frame(bytes.fromhex("fffb9064"))
+        Frame(size=417, sample_rate=44100, channels=2, samples=1152, codec='MPEG layer III')
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] < 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -81,7 +91,12 @@ def mp3_frame(head: bytes) -> Frame | None:
 
 
 def adts_frame(head: bytes) -> Frame | None:
-    """Read the seven bytes of an ADTS header; None, if they are none."""
+    """Read the seven bytes of an ADTS header; None, if they are none.
+
+    Examples:
+        >>> adts_frame(bytes.fromhex("fff15080043ffc"))
+        Frame(size=33, sample_rate=44100, channels=2, samples=1024, codec='AAC')
+    """
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return None
     rate = head[2] >> 2 & 15
@@ -93,7 +108,12 @@ def adts_frame(head: bytes) -> Frame | None:
 
 
 def ac3_frame(head: bytes) -> Frame | None:
-    """Read the first seven bytes of a frame of AC-3 or E-AC-3 (ETSI TS 102 366)."""
+    """Read the first seven bytes of a frame of AC-3 or E-AC-3 (ETSI TS 102 366).
+
+    Examples:
+        >>> ac3_frame(bytes.fromhex("0b770000144040"))
+        Frame(size=768, sample_rate=48000, channels=2, samples=1536, codec='AC-3')
+    """
     if len(head) < 7 or head[:2] != b"\x0b\x77":
         return None
     if head[5] >> 3 > 10:
@@ -107,7 +127,12 @@ def ac3_frame(head: bytes) -> Frame | None:
 
 
 def id3_size(head: bytes) -> int:
-    """Return the bytes of the ID3v2 tag that starts with these ten; 0, if none does."""
+    """Return the bytes of the ID3v2 tag that starts with these ten; 0, if none does.
+
+    Examples:
+        >>> id3_size(b"ID3" + bytes([4, 0, 0, 0, 0, 1, 0]))
+        138
+    """
     if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
         return 0
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
@@ -242,6 +267,12 @@ def mp3(file: BinaryIO, start: int) -> Structure | None:
     Args:
         file: an open file.
         start: where the first frame may be: behind an ID3v2 tag.
+
+    Examples:
+        >>> import io
+        >>> frame = bytes.fromhex("fffb9064") + bytes(413)
+        >>> mp3(io.BytesIO(3 * frame), 0).samples
+        3456
     """
     walk = _walk(file, start, mp3_frame)
     if walk.first is None:
@@ -269,7 +300,14 @@ def mp3(file: BinaryIO, start: int) -> Structure | None:
 
 
 def adts(file: BinaryIO, start: int) -> Structure | None:
-    """Look at AAC in ADTS: see :func:`mp3`."""
+    """Look at AAC in ADTS: see :func:`mp3`.
+
+    Examples:
+        >>> import io
+        >>> frame = bytes.fromhex("fff15080043ffc") + bytes(26)
+        >>> adts(io.BytesIO((3 * frame)[:-1]), 0).missing
+        'its last frame has 32 of 33 bytes'
+    """
     walk = _walk(file, start, adts_frame)
     if walk.first is None:
         return None
@@ -278,14 +316,27 @@ def adts(file: BinaryIO, start: int) -> Structure | None:
 
 
 def ac3(file: BinaryIO, start: int) -> Structure:
-    """Look at AC-3 or E-AC-3: see :func:`mp3`."""
+    """Look at AC-3 or E-AC-3: see :func:`mp3`.
+
+    Examples:
+        >>> import io
+        >>> frame = bytes.fromhex("0b770000144040") + bytes(761)
+        >>> ac3(io.BytesIO((3 * frame)[:-1]), 0).missing
+        'its last frame has 767 of 768 bytes'
+    """
     walk = _walk(file, start, ac3_frame)
     missing = walk.cut or (_strange(walk) if walk.strange else "")
     return Structure("AC-3", media=True, missing=missing)
 
 
 def amr(file: BinaryIO) -> Structure:
-    """Look at AMR, narrow or wide band."""
+    r"""Look at AMR, narrow or wide band.
+
+    Examples:
+        >>> import io
+        >>> amr(io.BytesIO(b"#!AMR\n" + b"\x3c" + bytes(20))).missing
+        'its last frame has 21 of 32 bytes'
+    """
     length = size_of(file)
     magic = read_at(file, 0, 9)
     magic = magic if magic in _AMR_SIZES else magic[:6]

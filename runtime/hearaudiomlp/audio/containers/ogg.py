@@ -85,7 +85,13 @@ class _Streams:
 
 
 def ogg(file: BinaryIO) -> Structure:
-    """Look at all pages of an Ogg file."""
+    """Look at all pages of an Ogg file.
+
+    Examples:
+        >>> import io
+        >>> ogg(io.BytesIO(b"OggS" + bytes(20))).missing
+        "its last page isn't whole"
+    """
     length, at = size_of(file), 0
     streams = _Streams()
     missing = ""

@@ -7,7 +7,12 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class RawPcm:
-    """Samples that a header describes wrongly, so that they are read without it."""
+    """Samples that a header describes wrongly, so that they are read without it.
+
+    Examples:
+        >>> RawPcm(44, 1000, 16_000, 1, "PCM_16").big_endian
+        False
+    """
 
     offset: int
     """Where they start, in bytes."""
@@ -26,7 +31,12 @@ class RawPcm:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The facts that choose a decoder and say whether a file is whole."""
+    """The facts that choose a decoder and say whether a file is whole.
+
+    Examples:
+        >>> Structure("WAV", missing=promises(1000, 500)).missing
+        'its header promises 1,000 bytes and there are 500'
+    """
 
     kind: str
     """Name of the format, for messages."""
@@ -57,28 +67,53 @@ class Structure:
 
 
 def size_of(file: BinaryIO) -> int:
-    """Return the length of an open file in bytes."""
+    """Return the length of an open file in bytes.
+
+    Examples:
+        >>> size_of(io.BytesIO(b"RIFF"))
+        4
+    """
     return file.seek(0, io.SEEK_END)
 
 
 def read_at(file: BinaryIO, offset: int, count: int) -> bytes:
-    """Read ``count`` bytes, or those that there are, from ``offset`` on."""
+    """Read ``count`` bytes, or those that there are, from ``offset`` on.
+
+    Examples:
+        >>> read_at(io.BytesIO(b"RIFF....WAVE"), 8, 4)
+        b'WAVE'
+    """
     file.seek(offset)
     return file.read(count)
 
 
 def promises(promised: int, there: int) -> str:
-    """Say that a header promises bytes that aren't there."""
+    """Say that a header promises bytes that aren't there.
+
+    Examples:
+        >>> promises(1000, 500)
+        'its header promises 1,000 bytes and there are 500'
+    """
     return f"its header promises {promised:,} bytes and there are {there:,}"
 
 
 def another(count: int) -> str:
-    """Say that bytes of another recording follow, which decoders would pass over."""
+    """Say that bytes of another recording follow, which decoders would pass over.
+
+    Examples:
+        >>> another(1000)
+        'another recording of 1,000 bytes follows in the same file'
+    """
     return f"another recording of {count:,} bytes follows in the same file"
 
 
 def find_in(file: BinaryIO, wanted: bytes, start: int) -> int:
-    """Return where some bytes are, from ``start`` on; -1, if they aren't."""
+    """Return where some bytes are, from ``start`` on; -1, if they aren't.
+
+    Examples:
+        >>> find_in(io.BytesIO(b"....fLaC"), b"fLaC", 0)
+        4
+    """
     file.seek(start)
     before = b""
     while data := file.read(1 << 20):

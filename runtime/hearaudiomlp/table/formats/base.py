@@ -70,7 +70,18 @@ class SingleFileFormat:
 
 
 class RawShardWriter:
-    """The embeddings as bare float32 of this machine's order, for formats that need all first."""
+    """The embeddings as bare float32 of this machine's order, for formats that need all first.
+
+    Examples:
+        >>> import io
+        >>> from types import SimpleNamespace
+        >>> spec = TableSpec("t.npz", "scene", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> file = io.BytesIO()
+        >>> writer = RawShardWriter(spec, SimpleNamespace(open=lambda ending: file))
+        >>> writer.add(None, SimpleNamespace(scene_embedding=np.zeros(1024, np.float32)))
+        >>> file.tell()
+        4096
+    """
 
     def __init__(self, spec: TableSpec, files: ShardFiles) -> None:
         """Open a file for each kind of embedding."""

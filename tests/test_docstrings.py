@@ -1,0 +1,77 @@
+"""Every public function and class of the runtime has an example, which runs as a test."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hearaudiomlp.cli.commands import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "runtime" / "hearaudiomlp"
+
+WHOLE_PROCESS = {
+    f"hearaudiomlp.{name}"
+    for name in (
+        *("cli.process", "cli.command.process", "cli.interrupts.install"),
+        *("cli.interrupts.ignore", "cli.interrupts.unwinding", "storage.stopping.stop"),
+    )
+}
+"""They change how the whole process handles signals, or end it: an example would end the tests."""
+
+ELSEWHERE = {
+    "hearaudiomlp.audio.microphone.Microphone": "needs a microphone",
+    "hearaudiomlp.table.cluster.cluster": "starts processes, for seconds",
+    "hearaudiomlp.table.cluster.on_cluster": "starts processes, for seconds",
+    "hearaudiomlp.weights.download.pull": "needs a network",
+}
+"""Their examples are shown, and skipped as doctests."""
+
+Definition = ast.ClassDef | ast.FunctionDef
+
+
+def public() -> Iterator[tuple[str, Definition]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE.parent).with_suffix("")
+        name = ".".join(module.parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, Definition) and not node.name.startswith("_"):
+                yield f"{name}.{node.name}", node
+
+
+def is_protocol(node: Definition) -> bool:
+    return isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
+
+
+def is_command(name: str) -> bool:
+    """A command's examples are the command lines of its page, which run as tests, too."""
+    modules = {command.__name__ for command in COMMANDS}  # type: ignore[attr-defined]
+    module, _, function = name.rpartition(".")
+    return module in modules and function in ("add_arguments", "run")
+
+
+OBJECTS = {
+    name: ast.get_docstring(node) or ""
+    for name, node in public()
+    if not (is_protocol(node) or is_command(name) or name in WHOLE_PROCESS)
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_public_objects_have_an_example(name: str) -> None:
+    examples = [line for line in OBJECTS[name].splitlines() if line.lstrip().startswith(">>> ")]
+    assert examples
+    assert any("+SKIP" in line for line in examples) == (name in ELSEWHERE)
+
+
+def test_exceptions_exist() -> None:
+    assert {*WHOLE_PROCESS, *ELSEWHERE} <= {name for name, _ in public()}
+
+
+@pytest.mark.parametrize("name", [command.NAME for command in COMMANDS])
+def test_commands_have_an_example(name: str) -> None:
+    pages = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    blocks = re.findall(r"^```sh\n(.*?)^```", pages, re.DOTALL | re.MULTILINE)
+    assert any(re.search(rf"^hearaudiomlp {name}\b", block, re.MULTILINE) for block in blocks)
