@@ -91,7 +91,6 @@ def main() -> None:
         title = f"{len(sounds)} synthetic sounds by their scene embeddings (kwmlp)"
         common = ["--method", "pca", "--title", title, "--overwrite"]
         hearaudiomlp("map", table, "-o", HERE / "map.png", "--dpi", 100, *common)
-        hearaudiomlp("map", table, "-o", HERE / "map.html", *common)
 
 
 if __name__ == "__main__":

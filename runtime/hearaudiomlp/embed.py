@@ -395,14 +395,10 @@ def embed_groups(
 
     Examples:
         >>> import hearaudiomlp
-        >>> paths = ["samples/words.flac", "missing.wav"]
-        >>> for file in hearaudiomlp.embed_files(paths, hearaudiomlp.load_model()):
-        ...     if isinstance(file, Failed):
-        ...         print(file.problem)
-        ...     else:
-        ...         print(file.path, file.scene_embedding.shape)
-        samples/words.flac (1024,)
-        there is no file missing.wav
+        >>> cut = Cut.of(segment=3.0)
+        >>> [rows] = embed_groups(["samples/words.flac"], hearaudiomlp.load_model(), cut)
+        >>> [row.start for row in rows]
+        [0.0, 3.0, 6.0]
     """
     shape = (windows.FRAMES_PER_WINDOW, model.timestamp_embedding_size)
 

@@ -109,18 +109,12 @@ class AudioStream:
         """Open the file.
 
         Args:
-            path: of the file, or its URL.
-            channel: the channel to take, from 1; None for the average of all.
-            on_truncated: ``"fail"`` refuses a file of which a part is missing or damaged, and
-                ``"keep"`` takes what is there: see :attr:`truncated`.
+            path: see :func:`read_audio`.
+            channel: likewise.
+            on_truncated: likewise.
 
         Raises:
-            AudioFileNotFoundError: there is no such file.
-            AudioFileError: it isn't an audio file that can be read, or has no such channel.
-            AudioFileTruncatedError: a part of it is missing.
-            AudioFormatChangedError: its sample rate or number of channels changes.
-            MissingDecoderError: it needs the extra ``[media]``, which isn't installed.
-            MissingPackageError: the extra ``[audio]`` isn't installed.
+            AudioFileError: as for :func:`read_audio`.
             OptionError: an invalid option value.
         """
         if on_truncated not in ("fail", "keep"):
@@ -309,6 +303,7 @@ def read_audio(
         AudioFormatChangedError: its sample rate or number of channels changes in the middle.
         MissingDecoderError: it needs the extra ``[media]``, which isn't installed.
         MissingPackageError: the extra ``[audio]`` isn't installed.
+        OptionError: an invalid option value.
 
     Examples:
         >>> from hearaudiomlp import read_audio

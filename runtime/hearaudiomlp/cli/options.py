@@ -178,24 +178,3 @@ def _threads(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"at least 1, not {text}")
     return value
-
-
-def add_dpi_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--dpi``, for commands that draw pictures.
-
-    Examples:
-        >>> parser = argparse.ArgumentParser()
-        >>> add_dpi_argument(parser)
-        >>> parser.parse_args([]).dpi
-        120
-    """
-    parser.add_argument(
-        "--dpi", type=_dpi, default=120, help="of a .png, 10 to 1200 (default: %(default)s)"
-    )
-
-
-def _dpi(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
-    if not 10 <= value <= 1200:
-        raise argparse.ArgumentTypeError(f"10 to 1200, not {text}")
-    return value
