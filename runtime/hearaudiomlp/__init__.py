@@ -13,18 +13,18 @@ Examples:
 """
 
 import os as _os
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # ONNX Runtime reads this when it is imported, so it has to be set before that. It says "off" only
 # where the user has not set it.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from hearaudiomlp.errors import HearAudioMLPError
-
-if _TYPE_CHECKING:
+# Until the command handles signals, Ctrl-C prints Python's traceback. It has to import this module
+# before it can, so nothing is imported here, not even typing: type checkers know this name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from hearaudiomlp.audio import read_audio
     from hearaudiomlp.embed import embed_files
+    from hearaudiomlp.errors import HearAudioMLPError
     from hearaudiomlp.keywordfiles import spot_files
     from hearaudiomlp.model import Embeddings, Model, load_model
     from hearaudiomlp.spotter import Spotter
@@ -47,6 +47,7 @@ __all__ = [
 
 _MODULES = {
     "Embeddings": "model",
+    "HearAudioMLPError": "errors",
     "Model": "model",
     "Spotter": "spotter",
     "Stream": "stream",
@@ -62,7 +63,9 @@ def __getattr__(name: str) -> object:
     # take three times as long with them, and the command sets numpy up first.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(_import_module(f"{__name__}.{_MODULES[name]}"), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

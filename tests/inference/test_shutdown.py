@@ -32,12 +32,12 @@ time.sleep(0.3)
 print("the end")
 """
 FINALIZER = """
-model.scene_embeddings(sound)
 class Last:
     def __init__(self):
         self.model, self.sound = model, sound
-    def __del__(self):
-        print("the end", self.model.scene_embeddings(self.sound).shape)
+    def __del__(self):  # the first use of the model, when nothing can be imported any more
+        print("the end", self.model.embeddings(self.sound).scene_embeddings.shape)
+        print(self.model.keyword_logits(self.sound[:, :16_000]).shape)
 last = Last()
 """
 AT_EXIT = """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import hearaudiomlp
 from hearaudiomlp.cli import main
 from paths import ROOT
 
@@ -104,13 +105,33 @@ def test_a_signal_that_is_ignored_stays_ignored(embedding, tmp_path) -> None:
     assert (tmp_path / "t.npz").exists()
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_while_everything_is_imported(number, embedding, tmp_path) -> None:
+def test_signals_are_handled_before_anything_else_is_imported() -> None:
+    """Until then, Ctrl-C is Python's: it prints a traceback."""
     code = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+before = set(sys.modules)
+from hearaudiomlp.cli import process
+from hearaudiomlp.cli import interrupts
+print(*sorted(set(sys.modules) - before))
+"""
+    runtime = Path(hearaudiomlp.__file__).parents[1]
+    done = subprocess.run(  # without site, which may import more than os
+        [sys.executable, "-S", "-c", code, runtime], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [
+        "hearaudiomlp", "hearaudiomlp.cli", "hearaudiomlp.cli.interrupts"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("module", ["hearaudiomlp.cli.command", "argparse", "numpy"])
+def test_a_signal_while_everything_is_imported(number, module, embedding, tmp_path) -> None:
+    code = f"""
 import sys, importlib.abc
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "numpy":
+        if name == {module!r}:
             print("importing", flush=True)
             import time
             time.sleep(5)

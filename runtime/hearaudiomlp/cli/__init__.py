@@ -2,31 +2,14 @@
 
 Each module has ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(options)``, which returns
 the exit code, and imports what it computes with inside ``run``, so that ``--help`` stays quick.
+
+Signals are handled before anything else is imported.
 """
 
-from typing import TYPE_CHECKING, NoReturn, Protocol
-
+TYPE_CHECKING = False  # as in hearaudiomlp/__init__.py
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
-
-
-class Command(Protocol):
-    """What a module of this package offers."""
-
-    @property
-    def NAME(self) -> str:  # noqa: N802
-        """The word on the command line."""
-
-    @property
-    def HELP(self) -> str:  # noqa: N802
-        """One sentence for ``--help``."""
-
-    def add_arguments(self, parser: "ArgumentParser", /) -> None:
-        """Declare the command's arguments."""
-
-    def run(self, options: "Namespace", /) -> int:
-        """Do what the command is for; return the exit code."""
+    from typing import NoReturn
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
@@ -44,8 +27,11 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     return command.main(arguments)
 
 
-def process() -> NoReturn:
+def process() -> "NoReturn":
     """Run the command and exit."""
+    from hearaudiomlp.cli import interrupts
+
+    interrupts.install()
     from hearaudiomlp.cli import command
 
     command.process()

@@ -55,8 +55,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def process() -> NoReturn:
-    """Run the command and exit."""
-    interrupts.install()
+    """Run the command and exit; signals are handled already."""
     warnings.showwarning = _show_warning
     # numpy is about to be imported, and does no algebra here but for maps. Its BLAS would start a
     # thread for each core, and these spin for the first tenth of a second.
@@ -66,7 +65,3 @@ def process() -> NoReturn:
     interrupts.ignore()
     gc.freeze()  # or Python scans everything once more for garbage
     sys.exit(interrupts.status(status))
-
-
-if __name__ == "__main__":
-    process()

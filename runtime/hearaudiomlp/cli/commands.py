@@ -1,12 +1,31 @@
 """All subcommands, and the parser of their arguments."""
 
 import argparse
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from hearaudiomlp import __version__
 from hearaudiomlp._text import printable
-from hearaudiomlp.cli import Command, doctor, embed, info, keywords, listen, plot, pull
+from hearaudiomlp.cli import doctor, embed, info, keywords, listen, plot, pull
 from hearaudiomlp.cli import map as map_command
+
+
+class Command(Protocol):
+    """What a module of a subcommand offers."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802
+        """The word on the command line."""
+
+    @property
+    def HELP(self) -> str:  # noqa: N802
+        """One sentence for ``--help``."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, options: argparse.Namespace, /) -> int:
+        """Do what the command is for; return the exit code."""
+
 
 COMMANDS: tuple[Command, ...] = (
     embed,

@@ -5,16 +5,20 @@ or abort the process, and a second Ctrl-C interrupts the clean-up after the firs
 itself cleans up and exits: files are whole or not there anyway, and the system ends threads that
 compute. Commands that have to unwind (a microphone to be closed) ask for an exception.
 
-This module imports nothing but the standard library's smallest parts: signals are handled while
+This module imports nothing that Python hasn't imported when it starts: signals are handled while
 everything else is imported.
 """
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+
+TYPE_CHECKING = False  # as in hearaudiomlp/__init__.py
+if TYPE_CHECKING:
+    import signal as _signal
+    from types import FrameType
+    from typing import Self
+else:
+    import _signal  # the part of signal that is built in: the rest imports enum, for its names
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -25,27 +29,31 @@ _unwinding = False
 def install() -> None:
     """Handle the signals, but for those that the parent process has set to be ignored (nohup)."""
     for name in _SIGNALS:
-        number = getattr(signal, name, None)  # no SIGHUP on Windows
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _handle)
+        number = getattr(_signal, name, None)  # no SIGHUP on Windows
+        if number is not None and _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, _handle)
 
 
 def ignore() -> None:
     """Ignore the signals from now on: the command is done, and its exit code is known."""
     for name in _SIGNALS:
-        number = getattr(signal, name, None)
+        number = getattr(_signal, name, None)
         if number is not None:
-            signal.signal(number, signal.SIG_IGN)
+            _signal.signal(number, _signal.SIG_IGN)
 
 
-@contextmanager
-def unwinding() -> Iterator[None]:
+class unwinding:  # noqa: N801 - a context manager, as in contextlib
     """Have the first signal raise KeyboardInterrupt in the body."""
-    global _unwinding  # noqa: PLW0603
-    _unwinding = True
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> "Self":
+        """Begin."""
+        global _unwinding  # noqa: PLW0603
+        _unwinding = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        global _unwinding  # noqa: PLW0603
         _unwinding = False
 
 
@@ -59,14 +67,14 @@ def status(code: int) -> int:
     return 128 + _received if _received else code
 
 
-def _handle(number: int, _: FrameType | None) -> None:
+def _handle(number: int, _: "FrameType | None") -> None:
     global _received
     again, _received = bool(_received), number
     if _unwinding and not again:
         raise KeyboardInterrupt
     # It has been imported if there can be anything to clean up.
     stopping = sys.modules.get("hearaudiomlp.storage.stopping")
-    with suppress(BaseException):
+    try:
         if again:
             _say("interrupted again")
             if stopping is not None:
@@ -75,11 +83,14 @@ def _handle(number: int, _: FrameType | None) -> None:
             _say("interrupted")
             if stopping is not None:
                 stopping.stop()
-    os._exit(128 + number)
+    finally:
+        os._exit(128 + number)
 
 
 def _say(message: str) -> None:
     """Write to standard error without Python's buffers, which may be in use just now."""
-    with suppress(OSError):
+    try:
         shown = b"\x1b[?25h\n" if os.isatty(2) else b""  # the cursor, after ^C
         os.write(2, shown + f"hearaudiomlp: {message}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass

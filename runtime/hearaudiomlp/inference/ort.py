@@ -3,6 +3,8 @@
 import os
 from types import ModuleType
 
+import numpy as np
+
 from hearaudiomlp.errors import MissingPackageError
 
 
@@ -39,6 +41,9 @@ def onnxruntime() -> ModuleType:
         )
     if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
         ort.disable_telemetry_events()  # for a caller who imported onnxruntime before us
+    # Its bindings import parts of numpy for the first array that they return. While Python shuts
+    # down nothing can be imported any more, but destructors may still use a model.
+    ort.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32)).numpy()
     return ort  # type: ignore[no-any-return]
 
 
