@@ -8,11 +8,10 @@ import weakref
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hearaudiomlp import embed
 from hearaudiomlp.audio import AudioStream
+from hearaudiomlp.storage import frames
 
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
@@ -23,48 +22,11 @@ def test_long_files_are_kept_on_disk_and_give_the_same(model, tmp_path, monkeypa
     samples = 0.1 * np.random.default_rng(0).standard_normal(16000 * 40)
     soundfile.write(tmp_path / "long.wav", samples, 16000, subtype="FLOAT")
     [expected] = embed.embed_files([tmp_path / "long.wav"], model)
-    monkeypatch.setattr(embed, "IN_MEMORY", 1000)
-    monkeypatch.setattr(embed, "CHUNK_ROWS", 77)
+    monkeypatch.setattr(frames, "IN_MEMORY", 1000)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 77)
     [found] = embed.embed_files([tmp_path / "long.wav"], model)
     np.testing.assert_array_equal(found.timestamp_embeddings, expected.timestamp_embeddings)
     np.testing.assert_array_equal(found.scene_embedding, expected.scene_embedding)
-
-
-@given(
-    lengths=st.lists(st.integers(0, 9), max_size=9),
-    in_memory=st.sampled_from([0, 100, 10_000]),
-    chunk=st.integers(1, 20),
-    data=st.data(),
-)
-def test_any_rows_come_back(lengths, in_memory, chunk, data) -> None:
-    rows = np.arange(3 * sum(lengths), dtype=np.float32).reshape(-1, 3)
-    start = data.draw(st.integers(0, len(rows)))
-    stop = data.draw(st.integers(start, len(rows)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embed, "IN_MEMORY", in_memory)
-        patch.setattr(embed, "CHUNK_ROWS", chunk)
-        store = embed.FrameStore(3)
-        for piece in np.split(rows, np.cumsum(lengths)[:-1]) if lengths else []:
-            store.append(piece)
-        assert len(store) == len(rows)
-        empty = np.zeros((0, 3), np.float32)
-        found = np.concatenate([empty, *store.chunks(start, stop)])
-        np.testing.assert_array_equal(found, rows[start:stop])
-        store.close()
-
-
-def test_rows_of_any_layout_are_taken() -> None:
-    store = embed.FrameStore(2)
-    store.append(np.arange(8.0).reshape(2, 2, 2).transpose(1, 0, 2))
-    assert np.concatenate(list(store.chunks(0, 4))).ravel().tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
-
-
-def test_nothing_can_be_read_once_it_is_closed() -> None:
-    store = embed.FrameStore(2)
-    store.append(np.ones((1, 2), np.float32))
-    store.close()
-    with pytest.raises(ValueError, match="released"):
-        store.chunks(0, 1)
 
 
 def test_files_are_packed_into_full_blocks(model, tmp_path, monkeypatch) -> None:

@@ -6,9 +6,7 @@ compute.
 """
 
 import os
-import tempfile
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,76 +14,14 @@ from functools import partial
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.files import AudioStream, OnTruncated
-from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, AudioValueError
-from hearaudiomlp.inference.blocks import compute_blocks
+from hearaudiomlp.audio.files import OnTruncated
+from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
+from hearaudiomlp.inference.blocks import FEWEST, compute_blocks, finite_or_nan
 from hearaudiomlp.model import Model
-from hearaudiomlp.segments import WHOLE, Channels, Cut, CutRecording, Sound
+from hearaudiomlp.segments import Channels, Cut, CutRecording, Sound
 from hearaudiomlp.signal import scene, windows
-from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
-
-BLOCK = 12
-"""Fewest windows in a block. After each block its thread waits for Python's lock, which the thread
-that decodes often holds; and with many files it matters little that threads end at another time."""
-
-
-IN_MEMORY = 4 << 20
-"""Bytes of a file's frames that are kept in memory; more of them are in a temporary file."""
-
-CHUNK_ROWS = 1 << 12
-"""Frames that are read back at a time."""
-
-
-class FrameStore:
-    """Frames of a sound: in memory while they are few, then on disk.
-
-    Examples:
-        >>> store = FrameStore(size=2)
-        >>> store.append(np.array([[1, 2], [3, 4], [5, 6]], np.float32))
-        >>> [chunk.tolist() for chunk in store.chunks(1, 3)]
-        [[[3.0, 4.0], [5.0, 6.0]]]
-    """
-
-    def __init__(self, size: int) -> None:
-        """Prepare for frames of ``size`` values."""
-        self.size = size
-        """Values in a frame."""
-
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with this
-        self._rows = 0
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def append(self, frames: Floats) -> None:
-        """Add frames [shape=(..., size)] after those that are there."""
-        self._file.write(np.ascontiguousarray(frames, np.float32).data)
-        self._rows += frames.size // self.size
-
-    def chunks(self, start: int, stop: int) -> Iterator[Floats]:
-        """Return frames ``start`` to ``stop`` (exclusive) in pieces [shape=(n, size)].
-
-        Raises:
-            ValueError: they were released.
-        """
-        if self._file.closed:
-            raise ValueError("these embeddings were released: read them before close()")
-        return self._read(start, stop)
-
-    def _read(self, start: int, stop: int) -> Iterator[Floats]:
-        row = self.size * np.dtype(np.float32).itemsize
-        for first in range(start, stop, CHUNK_ROWS):
-            self._file.seek(first * row)
-            data = self._file.read(min(CHUNK_ROWS, stop - first) * row)
-            yield np.frombuffer(data, np.float32).reshape(-1, self.size)
-
-    def close(self) -> None:
-        """Release memory or file."""
-        self._file.close()
-
-    def __del__(self) -> None:
-        """Release what nobody has released."""
-        self.close()
+from hearaudiomlp.spec import SAMPLE_RATE
+from hearaudiomlp.storage.frames import FrameStore
 
 
 @dataclass(frozen=True)
@@ -179,93 +115,6 @@ class Failed:
     """The error, ready to be raised."""
 
 
-class WindowedFile:
-    """A file as windows of one second: see :class:`~hearaudiomlp.signal.windows.SlidingWindows`.
-
-    Examples:
-        >>> file = WindowedFile("samples/words.flac", windows.SlidingWindows(16_000))
-        >>> sum(len(rows) for rows in file.rows())
-        7
-        >>> round(file.duration, 2)
-        6.39
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        sliding: windows.SlidingWindows,
-        cut: Cut = WHOLE,
-    ) -> None:
-        """Prepare; the file is opened when its windows are asked for."""
-        self.path = os.fspath(path)
-        """As it was given."""
-
-        self.problem: AudioFileError | AudioFileNotFoundError | None = None
-        """Why the file couldn't be read, if it couldn't."""
-
-        self.duration = 0.0
-        """Seconds in the file."""
-
-        self.truncated = ""
-        """What is missing of the file, in words."""
-
-        self.sliding = sliding
-        """What cuts the windows."""
-
-        self.cut = cut
-        """Which channel is taken, and what is done about a truncated file."""
-
-    def rows(self) -> Iterator[Floats]:
-        """Decode the file and yield its windows [shape=(n, 16000)], up to the first problem."""
-        try:
-            cut = self.cut
-            stream = AudioStream(self.path, channel=cut.channel, on_truncated=cut.on_truncated)
-            self.sample_rate, self.channels = stream.sample_rate, stream.channels
-            for chunk in stream.chunks():
-                yield from self.sliding.push(chunk)
-            yield from self.sliding.flush()
-            self.duration, self.truncated = stream.duration, stream.truncated
-        except (AudioFileError, AudioFileNotFoundError) as problem:
-            # Its traceback, and that of its cause, would keep this file and all blocks.
-            problem.__cause__ = problem.__context__ = None
-            self.problem = problem.with_traceback(None)
-
-    def fail_if_nan(self, values: Floats) -> None:
-        """Set the problem if :func:`finite_or_nan` found a window too loud."""
-        if np.isnan(values).any():
-            self.problem = _too_loud(self.path)
-
-
-def _too_loud(path: str) -> AudioFileError:
-    return AudioFileError(f"{path}: so loud that its power overflows float32")
-
-
-def finite_or_nan(
-    compute: Callable[[Floats], Floats], block: Floats, shape: tuple[int, ...]
-) -> Floats:
-    """Compute a block of windows; NaN for those that are so loud that float32 overflows.
-
-    Args:
-        compute: raises an AudioValueError if one of the windows is too loud.
-        block: the windows [shape=(n, 16000)].
-        shape: that of the result of one window.
-
-    Examples:
-        >>> def compute(block):
-        ...     if block.max() > 1e18:
-        ...         raise AudioValueError("too loud")
-        ...     return block.mean(axis=1, keepdims=True)
-        >>> finite_or_nan(compute, np.array([[1.0, 3.0], [1e30, 0.0]]), (1,)).tolist()
-        [[2.0], [nan]]
-    """
-    try:
-        return compute(block)
-    except AudioValueError:  # find out which it is
-        if len(block) == 1:
-            return np.full((1, *shape), np.nan, np.float32)
-        return np.concatenate([finite_or_nan(compute, window[None], shape) for window in block])
-
-
 def _scene(frames: FrameStore, steps: int) -> Floats:
     """Return the scene embedding of a sound, of all its frames."""
     stop = len(frames) - 1  # the very first and the very last row are dropped
@@ -274,54 +123,22 @@ def _scene(frames: FrameStore, steps: int) -> Floats:
     return embedding
 
 
-class _File(WindowedFile):
-    """A file and its frames so far."""
-
-    def __init__(self, path: str | os.PathLike[str], model: Model, cut: Cut) -> None:
-        super().__init__(path, windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT), cut)
-        self._steps = model.scene_steps
-        self._frames = FrameStore(model.timestamp_embedding_size)
-
-    def take(self, frames: Floats) -> None:
-        """Take the frames of the next windows [shape=(n, 100, size)]; NaN if they are too loud."""
-        self.fail_if_nan(frames[:, 0, 0])
-        self._frames.append(frames)
-
-    def result(self) -> Embedded | Failed:
-        """Return the result of the complete file."""
-        if self.problem is not None:
-            self._frames.close()
-            return Failed(self.path, self.problem)
-        return Embedded(
-            path=self.path,
-            duration=self.duration,
-            sample_rate=self.sample_rate,
-            channels=self.channels,
-            scene_embedding=_scene(self._frames, self._steps),
-            n_timestamps=windows.count_timestamps(self.sliding.n_samples),
-            _frames=self._frames,
-            truncated=self.truncated,
-            channel=self.cut.channel,
-        )
-
-
 class _Part:
-    """A channel or a segment of a recording, whose frames come in."""
+    """A sound of a recording (all of it, a channel or a segment), whose frames come in."""
 
-    def __init__(self, sound: Sound, results: "_Parts", model: Model) -> None:
-        self.sound, self.results = sound, results
+    def __init__(self, sound: Sound, file: "_File", model: Model) -> None:
+        self.sound, self.file = sound, file
         self.rows = sound.rows
         self.frames = FrameStore(model.timestamp_embedding_size)
 
     def take(self, frames: Floats) -> None:
-        """Take the frames of the next windows [shape=(n, 100, size)]; NaN, where there are none."""
-        if np.isnan(frames[:, 0, 0]).any():
-            self.sound.recording.fail(_too_loud(self.sound.recording.path))
+        """Take the frames of the next windows [shape=(n, 100, size)]; NaN if they are too loud."""
+        self.sound.recording.fail_if_nan(frames[:, 0, 0])
         self.frames.append(frames)
 
 
-class _Parts:
-    """The embeddings of all parts of a recording: shown when the last one is there, or none."""
+class _File:
+    """The embeddings of all sounds of a recording: complete when its last one is, or none."""
 
     def __init__(self, recording: CutRecording, model: Model, *, segments: bool) -> None:
         self.recording, self._model, self._segments = recording, model, segments
@@ -329,10 +146,18 @@ class _Parts:
         self._facts: list[tuple[int | None, int, int]] = []  # channel, start and samples
         self._frames: list[FrameStore] = []
 
-    def parts(self) -> Iterator[_Part]:
-        """Yield what is to be computed."""
+    def owners(self) -> Iterator["_Part | _File"]:
+        """Yield what is to be computed, and then this, which has no rows: the end of its parts."""
         for sound in self.recording.sounds():
             yield _Part(sound, self, self._model)
+        yield self
+
+    def rows(self) -> Iterator[Floats]:
+        """Yield nothing."""
+        return iter(())
+
+    def take(self, _: Floats) -> None:
+        """Never called."""
 
     def add(self, part: _Part) -> None:
         """Take a part whose frames are there."""
@@ -408,29 +233,18 @@ def embed_groups(
     def compute(block: Floats) -> Floats:
         return finite_or_nan(encode, block, shape)
 
-    size = max(model.block, BLOCK)
-    if cut.whole:
-        files = (_File(path, model, cut) for path in paths)
-        with closing(compute_blocks(files, compute, model.pool, size)) as complete:
-            for file in complete:
-                result = file.result()
-                yield result if isinstance(result, Failed) else (result,)
-        return
-    under_way: deque[_Parts] = deque()
-
-    def parts() -> Iterator[_Part]:
+    def owners() -> Iterator[_Part | _File]:
         for path in paths:
-            results = _Parts(CutRecording(path, cut), model, segments=cut.segment is not None)
-            under_way.append(results)
-            yield from results.parts()
+            file = _File(CutRecording(path, cut), model, segments=cut.segment is not None)
+            yield from file.owners()
 
-    with closing(compute_blocks(parts(), compute, model.pool, size)) as computed:
-        for part in computed:
-            while under_way[0] is not part.results:
-                yield under_way.popleft().result()
-            part.results.add(part)
-    while under_way:
-        yield under_way.popleft().result()
+    size = max(model.block, FEWEST)
+    with closing(compute_blocks(owners(), compute, model.pool, size)) as computed:
+        for owner in computed:
+            if isinstance(owner, _Part):
+                owner.file.add(owner)
+            else:
+                yield owner.result()
 
 
 def embed_files(

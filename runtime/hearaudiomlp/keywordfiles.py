@@ -12,8 +12,8 @@ from functools import partial
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import OnTruncated
-from hearaudiomlp.embed import BLOCK, Failed, WindowedFile, finite_or_nan
-from hearaudiomlp.inference.blocks import compute_blocks
+from hearaudiomlp.embed import Failed
+from hearaudiomlp.inference.blocks import FEWEST, compute_blocks, finite_or_nan
 from hearaudiomlp.keywords.hits import (
     HOP_S,
     QUIET_DB,
@@ -24,7 +24,7 @@ from hearaudiomlp.keywords.hits import (
     window_probabilities,
 )
 from hearaudiomlp.model import Model
-from hearaudiomlp.segments import Cut
+from hearaudiomlp.segments import Cut, CutRecording
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.spotter import check_keyword_options
@@ -54,18 +54,22 @@ class Spotted:
     """What is missing of the file, in words; empty for a whole one."""
 
 
-class _File(WindowedFile):
+class _File:
     """A file and its probabilities so far."""
 
-    def __init__(self, path: str | os.PathLike[str], hop: int, finder: HitFinder, cut: Cut) -> None:
-        super().__init__(path, SlidingWindows(hop), cut)
-        self._hop, self._finder = hop, finder
+    def __init__(self, recording: CutRecording, hop: int, finder: HitFinder) -> None:
+        self._recording, self._hop, self._finder = recording, hop, finder
         self._hits: list[Hit] = []
         self._taken = 0
 
+    def rows(self) -> Iterator[Floats]:
+        """Yield the windows."""
+        for sound in self._recording.sounds():
+            yield from sound.rows()
+
     def take(self, probabilities: Floats) -> None:
         """Take those of the next windows [shape=(n, 35)]; NaN if they are too loud."""
-        self.fail_if_nan(probabilities[:, 0])
+        self._recording.fail_if_nan(probabilities[:, 0])
         numbers = range(self._taken, self._taken + len(probabilities))
         starts = [number * self._hop / SAMPLE_RATE for number in numbers]
         self._hits += self._finder.push(starts, probabilities)
@@ -73,11 +77,12 @@ class _File(WindowedFile):
 
     def result(self) -> Spotted | Failed:
         """Return the result of the complete file."""
-        if self.problem is not None:
-            return Failed(self.path, self.problem)
+        recording = self._recording
+        if recording.problem is not None:
+            return Failed(recording.path, recording.problem)
         hits = [*self._hits, *self._finder.finish()]
-        inside = tuple(hit.within(self.duration) for hit in hits)
-        return Spotted(self.path, self.duration, inside, self.truncated)
+        inside = tuple(hit.within(recording.duration) for hit in hits)
+        return Spotted(recording.path, recording.duration, inside, recording.truncated)
 
 
 def spot_files(
@@ -145,7 +150,8 @@ def _spot(  # noqa: PLR0917 - of spot_files alone
     def compute(block: Floats) -> Floats:
         return finite_or_nan(probabilities, block, (len(model.labels),))
 
-    files = (_File(path, hop, new_finder(), cut) for path in paths)
-    with closing(compute_blocks(files, compute, model.pool, max(model.block, BLOCK))) as complete:
+    new_windows = partial(SlidingWindows, hop)
+    files = (_File(CutRecording(path, cut, new_windows), hop, new_finder()) for path in paths)
+    with closing(compute_blocks(files, compute, model.pool, max(model.block, FEWEST))) as complete:
         for file in complete:
             yield file.result()

@@ -3,9 +3,12 @@
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
+
+import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import AudioStream, OnTruncated
@@ -43,11 +46,6 @@ class Cut:
         if isinstance(self.channels, int):
             return self.channels
         return 1 if self.channels == "split" else None
-
-    @property
-    def whole(self) -> bool:
-        """Whether a recording is one sound."""
-        return self.segment is None and self.channels != "split"
 
     @classmethod
     def of(
@@ -92,6 +90,8 @@ class Cut:
 
 WHOLE = Cut()
 """Each recording as one sound, the average of its channels."""
+
+_EMBEDDING_WINDOWS = partial(SlidingWindows, WINDOW, PAD_LEFT, PAD_RIGHT)
 
 
 class SampleBuffer:
@@ -152,7 +152,12 @@ class Sound:
     """
 
     def __init__(
-        self, recording: "CutRecording", channel: int | None, start: int, pieces: Iterator[Floats]
+        self,
+        recording: "CutRecording",
+        channel: int | None,
+        start: int,
+        pieces: Iterator[Floats],
+        sliding: SlidingWindows,
     ) -> None:
         """Prepare; samples are taken when windows are asked for."""
         self.recording = recording
@@ -160,8 +165,7 @@ class Sound:
         """Counted from 1; None for the average of all."""
         self.start = start
         """Where it starts in the recording, in samples at 16 kHz."""
-        self._pieces = pieces
-        self._sliding = SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
+        self._pieces, self._sliding = pieces, sliding
 
     @property
     def n_samples(self) -> int:
@@ -187,22 +191,36 @@ class CutRecording:
         ([], 'there is no file nowhere.wav')
     """
 
-    def __init__(self, path: str | os.PathLike[str], cut: Cut) -> None:
-        """Prepare; the file is opened when its sounds are asked for."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        cut: Cut,
+        new_windows: Callable[[], SlidingWindows] = _EMBEDDING_WINDOWS,
+    ) -> None:
+        """Prepare; the file is opened when its sounds are asked for.
+
+        Args:
+            path: of the file.
+            cut: which sounds it gives.
+            new_windows: makes what cuts a sound into windows; those of embeddings, if not given.
+        """
         self.path = os.fspath(path)
         self.problem: AudioFileError | AudioFileNotFoundError | None = None
         """Why it gives no sounds, or not all of them."""
         self.sample_rate = self.channels = 0
         self.duration = 0.0
         self.truncated = ""
-        self.ended = False
-        """Whether all sounds have been given."""
-        self._cut = cut
+        self._cut, self._new_windows = cut, new_windows
 
     def fail(self, problem: AudioFileError | AudioFileNotFoundError) -> None:
         """Make a note of a problem, without the traceback, which would keep all blocks alive."""
         problem.__cause__ = problem.__context__ = None
         self.problem = self.problem or problem.with_traceback(None)
+
+    def fail_if_nan(self, values: Floats) -> None:
+        """Fail if :func:`~hearaudiomlp.inference.blocks.finite_or_nan` found a window too loud."""
+        if np.isnan(values).any():
+            self.fail(AudioFileError(f"{self.path}: so loud that its power overflows float32"))
 
     def sounds(self) -> Iterator[Sound]:
         """Yield the sounds; the windows of each are taken before the next one is asked for."""
@@ -214,7 +232,6 @@ class CutRecording:
                     yield from self._of_channel(number)
         except (AudioFileError, AudioFileNotFoundError) as problem:
             self.fail(problem)
-        self.ended = True
 
     def _of_channel(self, channel: int | None) -> Iterator[Sound]:
         if self.problem is not None:
@@ -223,7 +240,7 @@ class CutRecording:
         stream = AudioStream(self.path, channel=channel, on_truncated=cut.on_truncated)
         self.sample_rate, self.channels = stream.sample_rate, stream.channels
         if cut.segment is None:
-            yield Sound(self, channel, 0, stream.chunks())
+            yield Sound(self, channel, 0, stream.chunks(), self._new_windows())
         else:
             yield from self._segments(channel, stream, cut.segment)
         if self.problem is None:
@@ -236,7 +253,7 @@ class CutRecording:
         while True:
             keep = start + self._cut.hop
             pieces = buffer.pieces(start, start + length, keep)
-            yield Sound(self, channel, start, pieces)
+            yield Sound(self, channel, start, pieces, self._new_windows())
             if self.problem is not None or not buffer.reaches(max(start + length, keep) + 1):
                 break
             for _ in buffer.pieces(min(start + length, keep), keep, keep):

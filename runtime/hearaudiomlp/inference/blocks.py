@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import numpy as np
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.errors import AudioValueError
 from hearaudiomlp.inference.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+FEWEST = 12
+"""Windows in a block of several files, at least. After each block its thread waits for Python's
+lock, which the thread that decodes often holds; and with many files it matters little that threads
+end at another time."""
 
 _AHEAD = 2
 """Blocks in progress for each thread."""
@@ -159,3 +165,29 @@ def compute_blocks(
             yield line.popleft().owner
     finally:
         queue.close()
+
+
+def finite_or_nan(
+    compute: Callable[[Floats], Floats], block: Floats, shape: tuple[int, ...]
+) -> Floats:
+    """Compute a block of windows; NaN for those that are so loud that float32 overflows.
+
+    Args:
+        compute: raises an AudioValueError if one of the windows is too loud.
+        block: the windows [shape=(n, 16000)].
+        shape: that of the result of one window.
+
+    Examples:
+        >>> def compute(block):
+        ...     if block.max() > 1e18:
+        ...         raise AudioValueError("too loud")
+        ...     return block.mean(axis=1, keepdims=True)
+        >>> finite_or_nan(compute, np.array([[1.0, 3.0], [1e30, 0.0]]), (1,)).tolist()
+        [[2.0], [nan]]
+    """
+    try:
+        return compute(block)
+    except AudioValueError:  # find out which it is
+        if len(block) == 1:
+            return np.full((1, *shape), np.nan, np.float32)
+        return np.concatenate([finite_or_nan(compute, window[None], shape) for window in block])
