@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hearaudiomlp.errors import HearAudioMLPError
     from hearaudiomlp.keywordfiles import spot_files
     from hearaudiomlp.model import Embeddings, Model, load_model
+    from hearaudiomlp.similar import find_similar
     from hearaudiomlp.spotter import Spotter
     from hearaudiomlp.stream import Stream
 
@@ -40,6 +41,7 @@ __all__ = [
     "Stream",
     "__version__",
     "embed_files",
+    "find_similar",
     "load_model",
     "read_audio",
     "spot_files",
@@ -52,6 +54,7 @@ _MODULES = {
     "Spotter": "spotter",
     "Stream": "stream",
     "embed_files": "embed",
+    "find_similar": "similar",
     "load_model": "model",
     "read_audio": "audio",
     "spot_files": "keywordfiles",

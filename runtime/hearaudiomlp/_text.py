@@ -45,3 +45,14 @@ def shorten(text: object, most: int = 100) -> str:
     if len(whole) <= most:
         return printable(whole)
     return f"{printable(whole[:most])}... ({len(whole):,} characters)"
+
+
+def spreadsheet_cell(value: object) -> object:
+    """Keep a spreadsheet from taking a path for a formula: ``./=x.wav`` is the same file.
+
+    >>> spreadsheet_cell("=x.wav"), spreadsheet_cell("x.wav"), spreadsheet_cell(-1.5)
+    ('./=x.wav', 'x.wav', -1.5)
+    """
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"./{value}"
+    return value

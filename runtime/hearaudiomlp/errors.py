@@ -229,6 +229,10 @@ class EmbeddingFileError(HearAudioMLPError, ValueError):
     """
 
 
+class WeightsMismatchError(HearAudioMLPError, ValueError):
+    """Embeddings of other weights than those that they are to be compared with."""
+
+
 class AudioFileChangedError(AudioFileError):
     """An audio file that was changed between being found and being embedded.
 

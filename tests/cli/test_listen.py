@@ -15,7 +15,8 @@ import pytest
 from hearaudiomlp.audio.pcm import FORMATS, PcmReader, decode
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import AudioFileError, EmbeddingFileError, OptionError
-from hearaudiomlp.figures.map import OTHER, folders_of, make_map, map_page, read_embeddings
+from hearaudiomlp.figures.map import OTHER, folders_of, make_map, map_page
+from hearaudiomlp.table.scenes import read_embeddings
 from paths import ROOT
 
 WORDS = ROOT / "samples" / "words.flac"

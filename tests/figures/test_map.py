@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
-from hearaudiomlp.figures import scenes
 from hearaudiomlp.figures.map import draw_map, make_map, map_page
-from hearaudiomlp.figures.scenes import read_embeddings
+from hearaudiomlp.table import scenes
+from hearaudiomlp.table.scenes import read_embeddings
 
 pytest.importorskip("sklearn")
 
@@ -127,7 +127,7 @@ def test_parquet_that_unfolds(tmp_path: Path, monkeypatch) -> None:
     parquet.write_table(pa.table({"path": paths, "scene_embedding": good}), tmp_path / "x.parquet")
     assert read_embeddings(tmp_path / "x.parquet")[0] == ["a.wav"] * 200
     monkeypatch.setattr(scenes, "MAX_VALUES", 1000)
-    with pytest.raises(EmbeddingFileError, match="1,600 numbers"):
+    with pytest.raises(EmbeddingFileError, match="more than the 1,000 numbers"):
         read_embeddings(tmp_path / "x.parquet")
     monkeypatch.undo()
     paths = pa.array(["a" * (1 << 20)] * 200)

@@ -19,9 +19,9 @@ from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp._text import printable
 from hearaudiomlp.audio.decoders import examine
 from hearaudiomlp.errors import EmbeddingFileError, ModelFileError, TaskFolderError
-from hearaudiomlp.figures.scenes import read_embeddings
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats.heareval import HearevalTask
+from hearaudiomlp.table.scenes import read_embeddings
 from hearaudiomlp.weights.checkpoint import read_checkpoint
 from hearaudiomlp.weights.model_file import packaged_graph, read_labels, read_model_file
 from hearaudiomlp.weights.onnx_check import check_graph

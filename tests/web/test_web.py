@@ -25,8 +25,8 @@ from hearaudiomlp import load_model
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli import main as hearaudiomlp
 from hearaudiomlp.errors import AudioFileError
-from hearaudiomlp.figures.map import read_embeddings
 from hearaudiomlp.spec import ENCODERS
+from hearaudiomlp.table.scenes import read_embeddings
 from hearaudiomlp_export.cli import main as export
 
 ROOT = Path(__file__).resolve().parents[2]

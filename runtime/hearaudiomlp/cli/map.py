@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make the map."""
     from hearaudiomlp.figures.map import draw_map, make_map, map_page
-    from hearaudiomlp.figures.scenes import read_embeddings
     from hearaudiomlp.storage.atomic import replacing
+    from hearaudiomlp.table.scenes import read_embeddings
 
     check = check_picture(options, options.embeddings)
     points = make_map(*read_embeddings(options.embeddings), options.method)

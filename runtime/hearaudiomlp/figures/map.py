@@ -5,7 +5,6 @@ colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which col
 apart, and the shapes do in grey print.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import MissingPackageError, OptionError
-from hearaudiomlp.figures.scenes import read_embeddings
+from hearaudiomlp.figures.pages import fill_page
 
 __all__ = [
     "MARKERS",
@@ -31,7 +30,6 @@ __all__ = [
     "folders_of",
     "make_map",
     "map_page",
-    "read_embeddings",
 ]
 
 METHODS = ("auto", "pca", "umap")
@@ -248,14 +246,7 @@ def map_page(points: EmbeddingMap, title: str = "") -> str:
             for (x, y), group in zip(points.positions, points.groups, strict=True)
         ],
     }
-    # Names and title are data of the page and nowhere else in it. Inside JSON's texts alone can
-    # these three characters be, and there their escapes mean the same.
-    encoded = json.dumps(data, allow_nan=False)
-    for one in "<>&":
-        encoded = encoded.replace(one, f"\\u{ord(one):04x}")
-    page = (Path(__file__).parents[1] / "data" / "map.html").read_text("utf-8")
-    before, _, after = page.partition("@DATA@")
-    return f"{before}{encoded}{after}"
+    return fill_page("map.html", data)
 
 
 def _title(points: EmbeddingMap) -> str:

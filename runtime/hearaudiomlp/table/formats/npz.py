@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hearaudiomlp._text import spreadsheet_cell
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.table.formats import arrays
 from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, SingleFileFormat, Sink
@@ -105,13 +106,8 @@ def _write_csv(name: str, done: CompletedShards, outputs: Outputs) -> None:
         columns = done.spec.columns
         table.writerow(columns)
         for rows in done.rows():
-            table.writerows([_cell(getattr(row, name)) for name in columns] for row in rows)
+            table.writerows(
+                [spreadsheet_cell(getattr(row, name)) for name in columns] for row in rows
+            )
         text.flush()
         text.detach()
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking a path for a formula: ``./=x.wav`` is the same file."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"./{value}"
-    return value

@@ -1,0 +1,280 @@
+"""A reader for each format of tables: columns and scene embeddings, some rows at a time.
+
+They raise what their libraries do; :mod:`hearaudiomlp.table.scenes` explains it.
+"""
+
+import csv
+import json
+import math
+import stat
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp._text import shorten
+from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.storage.ownership import read_sealed
+from hearaudiomlp.table.formats import ENDINGS
+
+Columns = dict[str, Any]
+"""Sequences, one value a row, or one text for all; see :class:`hearaudiomlp.table.scenes.Rows`."""
+
+Reader = Callable[[Path], Iterator[tuple[Columns, npt.NDArray[Any]]]]
+
+NAMES = ("path", "start", "end", "channel", "model", "checkpoint_sha256")
+"""Columns that are read, where a table has them."""
+
+_ROWS = 1024
+_MAX_COLUMNS = 1 << 16
+_MAX_NAME = 1 << 15  # characters of a path
+_MAX_LINE = 1 << 28  # bytes of a line of JSON
+_NONE = "has no scene embeddings"
+_NO_NAMES = "its paths are no list of texts"
+
+
+def find_reader(path: Path) -> Reader:
+    """Return the reader of a table, by the ending of its name.
+
+    Raises:
+        ValueError: none reads such a table.
+    """
+    form = ENDINGS.get(path.suffix.lower())
+    if form is None:
+        raise ValueError(f"embeddings are in {', '.join(ENDINGS)}")
+    return {
+        "npz": _read_npz,
+        "npy": _read_npy,
+        "hdf5": _read_hdf5,
+        "jsonl": _read_jsonl,
+        "parquet": _read_parquet,
+    }[form]
+
+
+def _ordinary(path: Path) -> Path:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for a writer
+        raise ValueError("not an ordinary file")
+    return path
+
+
+def _check_shape(shape: tuple[int, ...], rows: int) -> None:
+    if len(shape) != 2 or shape[0] != rows or not 1 <= shape[1] <= _MAX_COLUMNS:
+        raise ValueError(_NONE)
+
+
+class _Array:
+    """An array in a ``.npy`` file, whose rows are read one after the other."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # The headers of later versions have a length of four bytes, which numpy reads unseen.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("an array in a version of .npy that embed doesn't write")
+        try:
+            self.shape, fortran, self.dtype = np.lib.format.read_array_header_1_0(file)
+        except Exception as problem:  # it parses Python, and lets through what the parser raises
+            raise ValueError(
+                f"an array whose header can't be read ({shorten(problem)})"
+            ) from problem
+        if (fortran and len(self.shape) > 1) or self.dtype.hasobject:
+            raise ValueError("an array of an order or a type that embed doesn't write")
+        self._file = file
+
+    def read(self, count: int) -> npt.NDArray[Any]:
+        """Return the next rows."""
+        shape = (count, *self.shape[1:])
+        size = math.prod(shape) * self.dtype.itemsize
+        data = self._file.read(size) if size else b""
+        if len(data) != size:
+            raise ValueError("an array that was cut off")
+        values = np.frombuffer(data, self.dtype) if size else np.zeros(shape, self.dtype)
+        if self.dtype.kind == "U" and size:  # numpy ends in a SystemError at what is no character
+            points = values.view(np.dtype("u4").newbyteorder(self.dtype.byteorder))
+            if points.max() > sys.maxunicode:
+                raise ValueError(_NO_NAMES)
+        return values.reshape(shape)
+
+
+def _read_npz(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    with zipfile.ZipFile(_ordinary(path)) as archive, ExitStack() as stack:
+
+        def array(name: str) -> _Array:
+            return _Array(stack.enter_context(archive.open(f"{name}.npy")))
+
+        arrays = {"path": array("paths")}
+        members = set(archive.namelist())
+        arrays |= {name: array(name) for name in NAMES if f"{name}.npy" in members}
+        yield from _rows(arrays, array("scene_embeddings"))
+
+
+def _rows(arrays: dict[str, _Array], scenes: _Array) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    if not scenes.shape or scenes.dtype.kind != "f":
+        raise ValueError(_NONE)
+    rows = scenes.shape[0]
+    _check_shape(scenes.shape, rows)
+    for name, array in arrays.items():
+        text = name in ("path", "model", "checkpoint_sha256")
+        if array.dtype.kind not in ("U" if text else "fi") or array.dtype.itemsize > 4 * _MAX_NAME:
+            raise ValueError(_NO_NAMES if name == "path" else f"its {name} is of another type")
+    one = {name: str(array.read(1)[0]) for name, array in arrays.items() if array.shape == ()}
+    if any(array.shape != (rows,) for name, array in arrays.items() if name not in one):
+        raise ValueError("has columns of several lengths")
+    if "path" in one:
+        raise ValueError(_NO_NAMES)
+    for start in range(0, rows, _ROWS):
+        count = min(_ROWS, rows - start)
+        columns = {name: array.read(count) for name, array in arrays.items() if name not in one}
+        yield one | columns, scenes.read(count)
+
+
+def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    """Read the array, the list of files beside it, and the weights from its report."""
+    weights: Columns = {}
+    report = path.with_name(f"{path.name}.report.json")
+    if report.exists():
+        with _ordinary(report).open("rb") as file:
+            facts = read_sealed(file) or {}
+        weights = {name: str(facts[name]) for name in NAMES if name in facts}
+    names = _ordinary(path.with_name(f"{path.name.rpartition('.')[0]}.files.csv"))
+    with _ordinary(path).open("rb") as file, names.open(encoding="utf-8", newline="") as listed:
+        array, lines = _Array(file), csv.DictReader(listed, strict=True)
+        if not array.shape or "path" not in (lines.fieldnames or ()):
+            raise ValueError(_NONE)
+        _check_shape(array.shape, array.shape[0])
+        left = array.shape[0]
+        while some := list(islice(lines, _ROWS)):
+            left -= len(some)
+            if left < 0:
+                break
+            columns = weights | {
+                name: [line[name] for line in some] for name in NAMES if name in some[0]
+            }
+            yield columns, array.read(len(some))
+        if left:
+            raise ValueError(f"its rows and those of {names.name} differ in number")
+
+
+def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    try:
+        import h5py
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"HDF5 needs h5py ({problem}): pip install 'hearaudiomlp[hdf5]'"
+        ) from problem
+    with h5py.File(_ordinary(path), "r") as table:
+        sets = {name: table[name] for name in NAMES if name in table}
+        sets["path"], scenes = table["paths"], table["scene_embeddings"]
+        for name, one in [*sets.items(), ("scene_embeddings", scenes)]:
+            if not isinstance(one, h5py.Dataset) or one.is_virtual or one.external or one.chunks:
+                raise ValueError(f"its {name} is stored in a way in which embed doesn't store it")
+        rows = scenes.shape[0] if scenes.shape else 0
+        _check_shape(scenes.shape, rows)
+        text = {n: one.asstr() for n, one in sets.items() if h5py.check_string_dtype(one.dtype)}
+        if "path" not in text:
+            raise ValueError(_NO_NAMES)
+        one_text = {name: values[()] for name, values in text.items() if sets[name].shape == ()}
+        many = {name: text.get(name, one) for name, one in sets.items() if name not in one_text}
+        if any(sets[name].shape != (rows,) for name in many):
+            raise ValueError("has columns of several lengths")
+        for start in range(0, rows, _ROWS):
+            stop = min(rows, start + _ROWS)
+            columns = {name: values[start:stop] for name, values in many.items()}
+            yield one_text | columns, scenes[start:stop]
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    with _ordinary(path).open("rb") as file:
+        facts = map(_read_line, iter(lambda: file.readline(_MAX_LINE), b""))
+        while rows := list(islice(facts, _ROWS)):
+            scenes = np.array([row.pop("scene_embedding") for row in rows])
+            _check_shape(scenes.shape, len(rows))
+            yield {name: [row[name] for row in rows] for name in rows[0]}, scenes
+
+
+def _read_line(line: bytes) -> dict[str, Any]:
+    if len(line) == _MAX_LINE:
+        raise ValueError(f"has a line of over {_MAX_LINE:,} bytes")
+    row = json.loads(line)
+    if not isinstance(row, dict) or not isinstance(row["path"], str):
+        raise ValueError(_NO_NAMES)
+    scene = np.array(row["scene_embedding"], np.float64)
+    return {name: row[name] for name in NAMES if name in row} | {"scene_embedding": scene}
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"reading Parquet needs pyarrow ({problem}): pip install 'hearaudiomlp[parquet]'"
+        ) from problem
+    try:
+        for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
+            with parquet.ParquetFile(_ordinary(file)) as opened:
+                _check_parquet(opened)
+                schema = opened.schema_arrow.names
+            # Texts stay encoded as they are stored: one may stand for a million rows. Buffers of
+            # a megabyte are for row groups that are larger than memory.
+            texts = [name for name in ("path", "model", "checkpoint_sha256") if name in schema]
+            with parquet.ParquetFile(file, read_dictionary=texts, buffer_size=1 << 20) as opened:
+                yield from _batches(opened)
+    except ArrowException as problem:  # some are ValueErrors, some are not
+        raise ValueError(f"{_NONE} ({shorten(problem, 200)})") from problem
+
+
+def _check_parquet(file: Any) -> None:
+    """Compare types and declared sizes with what a table of embeddings can have."""
+    from pyarrow import types
+
+    schema = file.schema_arrow
+    name, scene = schema.field("path").type, schema.field("scene_embedding").type
+    if types.is_dictionary(name):
+        name = name.value_type
+    is_list = any(
+        check(scene) for check in (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    )
+    if not (types.is_string(name) or types.is_large_string(name)):
+        raise ValueError(_NO_NAMES)
+    if not is_list or not types.is_floating(scene.value_type):
+        raise ValueError(_NONE)
+    for index in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(index)
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        values = sum(
+            one.num_values for one in chunks if one.path_in_schema.startswith("scene_embedding.")
+        )
+        # Equal values are stored once, so gigabytes of them can be a small file.
+        if values > group.num_rows * _MAX_COLUMNS:
+            raise ValueError(f"has {values:,} numbers in {group.num_rows:,} rows")
+
+
+def _batches(file: Any) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    from pyarrow import compute, types
+
+    found = [name for name in NAMES if name in file.schema_arrow.names]
+    for batch in file.iter_batches(_ROWS, columns=[*found, "scene_embedding"]):
+        columns: Columns = {}
+        for name in found:
+            column = batch.column(name)
+            if column.null_count:
+                raise ValueError(f"has rows without a {name}")
+            if types.is_dictionary(column.type):
+                longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+                if longest > _MAX_NAME:
+                    raise ValueError(f"has a {name} of {longest:,} characters")
+                if name != "path":
+                    column = column.unique().to_pylist()
+            columns[name] = column
+        scenes = batch.column("scene_embedding")
+        sizes = set(scenes.value_lengths().to_pylist()) if len(scenes) else {1}
+        values = scenes.flatten()
+        if values.null_count or len(sizes) != 1 or None in sizes:
+            raise ValueError("has rows without an embedding, or of several sizes")
+        shape = len(scenes), sizes.pop()
+        _check_shape(shape, len(scenes))
+        yield columns, values.to_numpy(zero_copy_only=False).reshape(shape)
