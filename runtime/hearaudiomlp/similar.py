@@ -9,6 +9,8 @@ table.
 import math
 import operator
 import os
+import sys
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,6 @@ from hearaudiomlp.audio.files import AudioStream, OnTruncated
 from hearaudiomlp.embed import Failed, embed_files
 from hearaudiomlp.errors import AudioFileError, OptionError, WeightsMismatchError, warn_once
 from hearaudiomlp.model import Model, load_model
-from hearaudiomlp.segments import SampleBuffer
 from hearaudiomlp.spec import ENCODERS, SAMPLE_RATE
 from hearaudiomlp.storage.remote import is_url
 from hearaudiomlp.table.scenes import SceneTable, TableRow
@@ -32,7 +33,12 @@ _SAME_S = 0.01
 
 
 class Similar(NamedTuple):
-    """A row of a table, and how like the query it is."""
+    """A row of a table, and how like the query it is.
+
+    Examples:
+        >>> Similar(7, "archive/a.wav", 3.0, 6.0, None, 0.98).path
+        'archive/a.wav'
+    """
 
     row: int
     """Its number in the table, from 0."""
@@ -296,14 +302,22 @@ def read_part(
         (24000,)
     """
     first = round((start or 0.0) * SAMPLE_RATE)
-    last = math.inf if end is None else round(end * SAMPLE_RATE)
+    last = sys.maxsize if end is None else round(end * SAMPLE_RATE)
     stream = AudioStream(path, channel=channel, on_truncated=on_truncated)
-    buffer = SampleBuffer(stream.chunks())
-    pieces = list(buffer.pieces(first, last, first))  # type: ignore[arg-type]
-    n_samples = sum(map(len, pieces))
-    if not n_samples or first + n_samples < min(last, math.inf) - _SAME_S * SAMPLE_RATE:
+    pieces: list[Floats] = []
+    at = 0
+    with closing(stream.chunks()) as chunks:
+        for chunk in chunks:
+            piece = chunk[max(0, first - at) : max(0, last - at)]
+            if len(piece):
+                pieces.append(piece)
+            at += len(chunk)
+            if at >= last:
+                break
+    missing = 0 if end is None else last - at
+    if not pieces or missing > _SAME_S * SAMPLE_RATE:
         raise AudioFileError(
-            f"{path}: has {buffer.stop / SAMPLE_RATE:.2f} s, and nothing of the part from "
-            f"{start or 0:g} s" + ("" if end is None else f" to {end:g} s")
+            f"{path}: has {at / SAMPLE_RATE:.2f} s, and not all of the part from {start or 0:g} s"
+            + ("" if end is None else f" to {end:g} s")
         )
     return np.concatenate(pieces)

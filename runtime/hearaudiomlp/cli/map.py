@@ -11,7 +11,7 @@ HELP = "Map embedded files in two dimensions by their scene embeddings."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("embeddings", metavar="EMBEDDINGS", help=".parquet or .npz of embed")
+    parser.add_argument("embeddings", metavar="EMBEDDINGS", help="a table that embed wrote")
     add_picture_arguments(parser, (".html", ".png", ".svg", ".pdf"))
     parser.add_argument(
         "--method",

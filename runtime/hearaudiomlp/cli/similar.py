@@ -2,9 +2,9 @@
 
 import argparse
 import csv
+import io
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,9 +123,10 @@ def _print(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Si
     elif options.csv:
         from hearaudiomlp._text import spreadsheet_cell
 
-        lines = csv.writer(sys.stdout, lineterminator="\n")
-        lines.writerow(found[0]._fields)
-        lines.writerows([spreadsheet_cell(value) for value in one] for one in found)
+        for line in (found[0]._fields, *found):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="").writerow(map(spreadsheet_cell, line))
+            print_line(text.getvalue())
     elif options.output:
         print_line(f"{options.output}: {len(found)} of {table.count:,} rows")
     elif not options.label:
@@ -164,6 +165,7 @@ def _fill(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Sim
 
     query = entry(options.query, options.start, options.end)
     if not Path(options.query).exists():
+        query |= {"path": f"row {options.query}" if options.query.isdecimal() else options.query}
         query["audio"] = ""
     results = [
         entry(one.path, one.start, one.end)

@@ -1,0 +1,227 @@
+"""The command ``similar``: its outputs, labels and refusals."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hearaudiomlp import find_similar
+from hearaudiomlp.cli import main
+from hearaudiomlp.cli.labels import LabelFile, path_from
+from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.similar import Similar
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def table(tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A table of recordings in segments, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    command = ["embed", "in", "-o", "t.parquet", "--segment", "0.5"]
+    assert main(command) == 0
+    return "t.parquet"
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def test_table_json_and_csv(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["similar", "2", table, "-k", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    found = find_similar(2, table, k=3)
+    for line, one in zip(lines[2:], found, strict=True):
+        assert line.split()[:4] == [
+            f"{one.similarity:.4f}", str(one.row), f"{one.start:.2f}", f"{one.end:.2f}",
+        ]  # fmt: skip
+        assert line.endswith(one.path)
+    assert main(["similar", "2", table, "-k", "3", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [Similar(**one) for one in facts["results"]] == found
+    assert (facts["model"], facts["rows"]) == ("kwmlp", 15)
+    assert main(["similar", "2", table, "-k", "3", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["path"], float(row["similarity"])) for row in rows] == [
+        (one.path, one.similarity) for one in found
+    ]
+
+
+def test_errors_write_nothing(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.wav").write_text("no sound")
+    Path("theirs.html").write_text("a page of somebody's")
+    before = sorted(Path().iterdir())
+    for code, arguments in (
+        (2, ["1", table, "-k", "0"]),
+        (2, ["1", table, "--start", "2", "--end", "1"]),
+        (1, ["99", table]),
+        (1, ["none.wav", table]),
+        (1, ["text.wav", table]),
+        (1, ["1", "none.npz"]),
+        (1, ["in/b.wav", table, "--model", "checkpoints/none.pth"]),
+    ):
+        assert main(["similar", *arguments, "-o", "p.html", "--label", "l.csv"]) == code
+        assert capsys.readouterr().err.startswith("hearaudiomlp: ")
+    assert main(["similar", "1", table, "-o", "theirs.html"]) == 2
+    assert sorted(Path().iterdir()) == before
+    assert Path("theirs.html").read_text() == "a page of somebody's"
+    with pytest.raises(SystemExit):
+        main(["similar", "1", table, "-o", "page.txt"])
+    assert main(["similar", "1", table, "-o", "theirs.html", "--overwrite"]) == 0
+    assert main(["similar", "2", table, "-o", "theirs.html"]) == 0  # it is ours now
+
+
+def test_names_that_a_terminal_would_act_upon(tmp_path: Path, capsys) -> None:
+    names = ["a\x1b[31m.wav", "b\u202e.wav", "=c.wav"]
+    np.savez(tmp_path / "t.npz", paths=names, scene_embeddings=np.ones((3, 4), np.float32))
+    for form in ([], ["--csv"], ["--json"]):
+        assert main(["similar", "0", str(tmp_path / "t.npz"), *form]) == 0
+        out = capsys.readouterr().out
+        assert not {"\x1b", "\u202e"} & {*out}
+        assert ("./=c.wav" in out) == (form == ["--csv"])
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=1, max_size=3),
+    st.text(),
+)
+def test_the_page_has_names_as_data_only(tmp_path: Path, names: list[str], label: str) -> None:
+    scenes = np.ones((len(names), 4), np.float32)
+    try:
+        np.savez(tmp_path / "t.npz", paths=names, scene_embeddings=scenes)
+    except UnicodeEncodeError:  # a lone surrogate
+        return
+    out = tmp_path / "p.html"
+    command = ["similar", "0", str(tmp_path / "t.npz"), "-o", str(out), f"--as={label}"]
+    assert main(command) == 0
+    _, rest = out.read_text("utf-8").split('<script type="application/json" id="data">')
+    data, _ = rest.split("</script>", 1)
+    assert not {"<", ">", "&"} & {*data}
+    assert data.isascii()
+    read = json.loads(data)
+    assert read["label"] == label
+    assert [one["path"] for one in read["results"]] == np.array(names).tolist()
+    for one in read["results"]:
+        scheme = one["audio"].partition(":")[0]
+        assert ":" not in one["audio"] or scheme in ("http", "https", "file")
+
+
+def test_links_from_the_page_to_the_recordings(table: str, tmp_path: Path) -> None:
+    Path("pages").mkdir()
+    soundfile.write("in/a #1?%25 'ü'.wav", RNG.uniform(-0.1, 0.1, 9000), 16000)
+    assert main(["embed", "in", "-o", "u.npz"]) == 0
+    assert main(["similar", "in/b.wav", "u.npz", "-o", "pages/p.html"]) == 0
+    data = Path("pages/p.html").read_text("utf-8").split('id="data">')[1].split("</script>")[0]
+    for one in [*json.loads(data)["results"], json.loads(data)["query"]]:
+        assert not {"#", "?"} & {*one["audio"]}
+        assert (tmp_path / "pages" / unquote(one["audio"])).samefile(one["path"])
+    assert main(["embed", str(tmp_path / "in"), "-o", "v.npz"]) == 0
+    assert main(["similar", "0", "v.npz", "-o", "p.html"]) == 0
+    data = Path("p.html").read_text("utf-8").split('id="data">')[1].split("</script>")[0]
+    for one in json.loads(data)["results"]:
+        assert one["audio"] == Path(one["path"]).as_uri()
+
+
+def test_labels_are_added_and_asked_once(
+    table: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("labels").mkdir()
+    command = ["similar", "1", table, "-k", "5", "--label", "labels/l.csv", "--as", "wren"]
+    answer(monkeypatch, "y\n\nN\nwhat\ns\np\nq\n")
+    assert main(command) == 0
+    found = find_similar(1, table, k=5)
+    rows = list(csv.reader(Path("labels/l.csv").read_text("utf-8").splitlines()))
+    times = [[repr(one.start), repr(one.end)] for one in found]
+    assert rows == [
+        ["path", "start", "end", "label"],
+        [f"../{found[0].path}", *times[0], "wren"],
+        [f"../{found[1].path}", *times[1], "_other_"],
+    ]
+    capsys.readouterr()
+    answer(monkeypatch, "n\n")  # and the end of the input
+    assert main(command) == 0
+    captured = capsys.readouterr()
+    assert "2 have a label in labels/l.csv already" in captured.err
+    assert "1 labels added" in captured.out
+    assert len(Path("labels/l.csv").read_text().splitlines()) == 4
+    assert found[2] in LabelFile(Path("labels/l.csv"))
+
+
+def test_a_file_without_a_last_line_break_and_odd_names(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text("path,start,end,label\nx.wav,,,wren")
+    labels = LabelFile(path)
+    one = Similar(0, str(tmp_path / 'a,"b"\n.wav'), None, None, None, 1.0)
+    other = Similar(0, "https://example.org/=x.wav", 1 / 3, 0.1 + 0.2, None, 1.0)
+    for found in (one, other):
+        assert found not in labels
+        labels.add(found, "wren")
+        assert found in LabelFile(path)
+    rows = list(csv.reader(io.StringIO(path.read_text("utf-8"))))
+    assert rows[1:] == [
+        ["x.wav", "", "", "wren"],
+        [one.path, "", "", "wren"],
+        [other.path, repr(1 / 3), repr(0.1 + 0.2), "wren"],
+    ]
+
+
+def test_files_that_labels_are_not_added_to(table: str) -> None:
+    Path("sum.csv").write_text("a,b\n1,2\n")
+    Path("cut.csv").write_text('path,start,end,label\n"x.wav')
+    Path("bytes.csv").write_bytes(b"\xff\xfe\0")
+    Path("folder.csv").mkdir()
+    Path("link.csv").symlink_to("new.csv")
+    contents = {name: Path(name).read_bytes() for name in ("sum.csv", "cut.csv", "bytes.csv")}
+    for name in [*contents, "folder.csv", "link.csv"]:
+        with pytest.raises(OutputExistsError):
+            LabelFile(Path(name))
+        assert main(["similar", "1", table, "--label", name]) == 2
+    assert contents == {name: Path(name).read_bytes() for name in contents}
+    assert not Path("new.csv").exists()
+    assert main(["similar", "1", table, "--label", "none/l.csv"]) == 1
+    with pytest.raises(OutputExistsError, match="input"):
+        LabelFile(Path("sum.csv"), inputs=["sum.csv"])
+
+
+def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    assert path_from("a/b.wav", Path()) == "a/b.wav"
+    assert path_from("a/b.wav", Path("a/c")) == "../b.wav"
+    assert path_from("/x/b.wav", Path("a/c")) == "/x/b.wav"
+    assert path_from("s3://x/b.wav", Path("a/c")) == "s3://x/b.wav"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_keeps_what_was_answered(table: str) -> None:
+    command = [sys.executable, "-m", "hearaudiomlp", "similar", "1", table, "--label", "l.csv"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("y\n")
+        process.stdin.flush()
+        shown = ""
+        while "2 of" not in shown:
+            shown += process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what was answered is in l.csv" in errors
+    assert "Traceback" not in errors
+    assert len(Path("l.csv").read_text().splitlines()) == 2

@@ -1,0 +1,159 @@
+"""Tables of every format, read back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hearaudiomlp
+from hearaudiomlp.cli import main
+from hearaudiomlp.errors import EmbeddingFileError
+from hearaudiomlp.table.scenes import SceneTable, read_embeddings
+
+ENDINGS = ("npz", "npy", "parquet", "hdf5", "h5", "jsonl")
+RNG = np.random.default_rng(0)
+
+
+def read(path: Path) -> tuple[list[Any], np.ndarray]:
+    """Return all rows of a table and their embeddings."""
+    table = SceneTable(path)
+    pieces = list(table.rows())
+    rows = [piece.at(index) for piece in pieces for index in range(len(piece))]
+    assert [row.row for row in rows] == list(range(table.count))
+    return rows, np.concatenate([piece.scenes for piece in pieces])
+
+
+@pytest.fixture(scope="module")
+def model() -> hearaudiomlp.Model:
+    return hearaudiomlp.load_model()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("cut", [{}, {"segment": 0.5, "hop": 0.25}, {"channels": "split"}])
+def test_what_embed_wrote(tmp_path: Path, recordings: Path, model, ending: str, cut) -> None:
+    out = tmp_path / f"t.{ending}"
+    options = [f"--{name}={value}" for name, value in cut.items()]
+    assert main(["embed", str(recordings), "-o", str(out), *options]) == 0
+    rows, scenes = read(out)
+    expected = []
+    for path in dict.fromkeys(row.path for row in rows):
+        expected += hearaudiomlp.embed_files([path], model, **cut)
+    assert len(expected) == len(rows) >= 5
+    np.testing.assert_allclose(scenes, [one.scene_embedding for one in expected], atol=1e-5)
+    for row, one in zip(rows, expected, strict=True):
+        times = (one.start, one.end) if "segment" in cut else (None, None)
+        assert row[1:] == (one.path, *times, one.channel)
+    table = SceneTable(out)
+    assert table.model == "kwmlp"
+    assert table.checkpoint_sha256 == model.metadata["checkpoint_sha256"]
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 1025, 2100])
+def test_rows_are_whole_wherever_a_piece_ends(tmp_path: Path, count: int) -> None:
+    scenes = RNG.standard_normal((count, 3)).astype(np.float32)
+    paths = [f"{number}.wav" for number in range(count)]
+    np.savez(tmp_path / "t.npz", paths=paths, scene_embeddings=scenes, start=np.arange(count) / 2)
+    lines = [
+        json.dumps({"path": path, "start": number / 2, "scene_embedding": scenes[number].tolist()})
+        for number, path in enumerate(paths)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    for name in ("t.npz", "t.jsonl"):
+        rows, found = read(tmp_path / name)
+        assert [row.path for row in rows] == paths
+        assert [row.start for row in rows] == (np.arange(count) / 2).tolist()
+        np.testing.assert_array_equal(found, scenes)
+
+
+def test_parquet_of_one_large_row_group(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    scenes = RNG.standard_normal((3000, 4)).astype(np.float32)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(scenes.reshape(-1)), 4)
+    paths = pa.array([f"{number // 7}.wav" for number in range(3000)])
+    table = pa.table({"scene_embedding": column, "path": paths, "start": np.arange(3000.0)})
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=3000)
+    rows, found = read(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(found, scenes)
+    assert rows[2999].path == "428.wav"
+    assert rows[2999].start == 2999.0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_damage(tmp_path: Path, recordings: Path, ending: str) -> None:
+    out = tmp_path / f"t.{ending}"
+    assert main(["embed", str(recordings), "-o", str(out)]) == 0
+    [file] = out.glob("*.parquet") if out.is_dir() else [out]
+    whole = file.read_bytes()
+    for share in (0.0, 0.001, 0.3, 0.9, 0.999):
+        file.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(EmbeddingFileError, match="t"):
+            read(out)
+
+
+def test_tables_that_cannot_be(tmp_path: Path) -> None:
+    good = {"path": "a", "model": "m", "checkpoint_sha256": "1", "scene_embedding": [1.0, 2.0]}
+    for other, problem in (
+        ({"checkpoint_sha256": "2"}, "several weights"),
+        ({"model": ["m"]}, "unhashable"),
+        ({"scene_embedding": [1.0]}, "shape|several sizes"),
+        ({"scene_embedding": [1.0, float("nan")]}, "NaN"),
+        ({"scene_embedding": ["x", "y"]}, "convert"),
+        ({"path": 3}, "texts"),
+        ({"start": "soon"}, "start|convert"),
+    ):
+        lines = [good | {"start": 0.0}] * 3 + [good | {"start": 1.0} | other]
+        (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        with pytest.raises(EmbeddingFileError, match=problem):
+            read(tmp_path / "t.jsonl")
+    for text in ("", "[]", "{}", "[" * 100_000, '{"path": "a"}', "\xff"):
+        (tmp_path / "t.jsonl").write_bytes(text.encode("latin-1"))
+        with pytest.raises(EmbeddingFileError):
+            read(tmp_path / "t.jsonl")
+    (tmp_path / "t.txt").touch()
+    with pytest.raises(EmbeddingFileError, match="embeddings are in"):
+        SceneTable(tmp_path / "t.txt")
+    with pytest.raises(FileNotFoundError):
+        SceneTable(tmp_path / "none.npz")
+
+
+def test_npy_and_its_list_of_files(tmp_path: Path) -> None:
+    out, names = tmp_path / "t.npy", tmp_path / "t.files.csv"
+    np.save(out, RNG.standard_normal((2, 4)).astype(np.float32))
+    with pytest.raises(EmbeddingFileError, match="No such file"):
+        read(out)
+    for text, problem in (
+        ("path\na\n", "differ in number"),
+        ("path\na\nb\nc\n", "differ in number"),
+        ("name\na\nb\n", "no scene"),
+        ("path,start\na,1\nb,x\n", "convert"),
+        ("path,start\na,1\nb,inf\n", "no number"),
+        ('path\n"a\nb', "can't be read"),
+    ):
+        names.write_text(text)
+        with pytest.raises(EmbeddingFileError, match=problem):
+            read(out)
+    names.write_text("path\na\nb\n")
+    assert [row.path for row in read(out)[0]] == ["a", "b"]
+    assert SceneTable(out).checkpoint_sha256 == ""
+
+
+def test_hdf5_that_is_stored_in_another_way(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    scenes = RNG.standard_normal((2, 4)).astype(np.float32)
+    for name in ("good", "chunked", "group", "numbers", "short"):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as table:
+            table["paths"] = [1, 2] if name == "numbers" else ["a", "b"][: 1 + (name != "short")]
+            if name == "group":
+                table.create_group("scene_embeddings")
+            else:
+                chunks = True if name == "chunked" else None
+                table.create_dataset("scene_embeddings", data=scenes, chunks=chunks)
+        if name == "good":
+            np.testing.assert_array_equal(read_embeddings(tmp_path / "good.h5")[1], scenes)
+            continue
+        with pytest.raises(EmbeddingFileError):
+            read(tmp_path / f"{name}.h5")
