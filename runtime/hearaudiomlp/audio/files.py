@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -202,7 +202,7 @@ class AudioStream:
         """Seconds that have been decoded so far; those of the file when all chunks were taken."""
         return self.decoded / self.sample_rate
 
-    def chunks(self) -> Iterator[Floats]:
+    def chunks(self) -> Generator[Floats, None, None]:
         """Decode the file, once: mono at 16 kHz, in pieces [shape=(n,)] of any length.
 
         Channels are averaged, unless one was chosen; other rates than 16 kHz are resampled by soxr
