@@ -80,9 +80,6 @@ class OnnxSummary:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = data[at]
-    if value < 0x80:  # nearly all of them
-        return value, at + 1
     value = 0
     for shift in range(0, 70, 7):
         byte = data[at]
@@ -105,23 +102,29 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         [(1, b'hi')]
     """
     at = count = 0
-    while at < len(data):
+    end = len(data)
+    while at < end:
         count += 1
         if count > _MAX_FIELDS:  # each takes a hundred times its two bytes in memory
             raise ValueError("a message of more parts than any model has")
-        key, at = _varint(data, at)
+        key = data[at]
+        at += 1
+        if key >= 0x80:
+            key, at = _varint(data, at - 1)
         number, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            size, at = _varint(data, at)
+        if wire in (_VARINT, _BYTES):
+            size = data[at]  # most numbers have one byte, and a call for each takes long
+            at += 1
+            if size >= 0x80:
+                size, at = _varint(data, at - 1)
+            if wire == _VARINT:
+                yield number, size
+                continue
         elif wire in (_FIXED32, _FIXED64):
             size = 4 if wire == _FIXED32 else 8
         else:
             raise ValueError(f"wire type {wire}")
-        if at + size > len(data):
+        if at + size > end:
             raise ValueError("a field that ends behind its message")
         yield number, data[at : at + size]
         at += size
@@ -198,11 +201,11 @@ def _location(value: int | memoryview, summary: OnnxSummary) -> int:
     return _INSIDE if value == _INSIDE else _EXTERNAL
 
 
-def _tensor(data: int | memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
+def _tensor(data: memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
     dims: tuple[int, ...] = ()
     name, data_type, location = "", 0, _INSIDE
     values = memoryview(b"")
-    for number, value in message_of(data):
+    for number, value in fields(data):
         if number == 1:
             if len(dims) > _MAX_INTEGERS:
                 raise ValueError("a tensor of more dimensions than any model has")
@@ -229,7 +232,9 @@ def _names_in(message: Message, number: int) -> set[bytes]:
 
 def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
     for number, value in fields(graph):
-        if number == 1 and not isinstance(value, int):  # node
+        if isinstance(value, int):
+            raise ValueError("a number in the place of a part of the graph")
+        if number == 1:  # node
             summary.nodes.append(value)
         elif number == 5:  # initializer
             name, tensor = _tensor(value, summary)
