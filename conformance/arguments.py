@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hearaudiomlp import HearAudioMLPError
-from hearaudiomlp.weights.model_file import interface_of
+from hearaudiomlp.weights.metadata import interface_of
 from hearaudiomlp.weights.onnx_file import summarize
 
 

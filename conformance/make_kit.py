@@ -23,7 +23,7 @@ from conformance.engines import ENGINES
 from conformance.sounds import Sound, sounds
 from conformance.wav import write_wav
 from hearaudiomlp import __version__
-from hearaudiomlp.weights.model_file import interface_of
+from hearaudiomlp.weights.metadata import interface_of
 from hearaudiomlp.weights.onnx_file import summarize
 
 HERE = Path(__file__).resolve().parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp.weights.model_file import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
+from hearaudiomlp.weights.metadata import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
 
 _DESCRIPTION = """\
 Export an encoder to one self-contained ONNX file: waveform windows in, frame embeddings out; or,

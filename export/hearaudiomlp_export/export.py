@@ -9,7 +9,7 @@ import torch
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import MARK, check_output
-from hearaudiomlp.weights.model_file import INTERFACES, OLD_INTERFACES
+from hearaudiomlp.weights.metadata import INTERFACES, OLD_INTERFACES
 from hearaudiomlp_export.graph.float16 import store_as_float16, stored
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
 from hearaudiomlp_export.graph.pipeline import pipeline_graph

@@ -23,7 +23,8 @@ from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats.heareval import HearevalTask
 from hearaudiomlp.table.scenes import read_embeddings
 from hearaudiomlp.weights.checkpoint import read_checkpoint
-from hearaudiomlp.weights.model_file import packaged_graph, read_labels, read_model_file
+from hearaudiomlp.weights.metadata import read_labels
+from hearaudiomlp.weights.model_file import packaged_graph, read_model_file
 from hearaudiomlp.weights.onnx_check import check_graph
 from hearaudiomlp.weights.onnx_file import summarize
 from hearaudiomlp.weights.unpickler import read_pickle

@@ -124,7 +124,7 @@ def test_lists_that_would_be_waited_for(tmp_path, monkeypatch) -> None:
     os.mkfifo(tmp_path / "list.txt")
     with pytest.raises(AudioFileError, match="a pipe or device"):
         found(tmp_path / "list.txt")
-    monkeypatch.setattr("hearaudiomlp.table.find.LONGEST_LIST", 1000)
+    monkeypatch.setattr("hearaudiomlp.table.lists.LONGEST_LIST", 1000)
     endless = SimpleNamespace(buffer=SimpleNamespace(read=lambda size: size * b"y"))
     monkeypatch.setattr(sys, "stdin", endless)
     with pytest.raises(AudioFileError, match="standard input has over 1,000 bytes"):

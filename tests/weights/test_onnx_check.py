@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hearaudiomlp import load_model
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.weights.model_file import read_model_file
-from hearaudiomlp.weights.onnx_check import OPERATORS
+from hearaudiomlp.weights.onnx_shapes import OPERATORS
 from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS
 from paths import ROOT
 

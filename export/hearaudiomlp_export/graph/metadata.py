@@ -20,7 +20,7 @@ from hearaudiomlp.spec import (
     SAMPLE_RATE,
     WINDOW,
 )
-from hearaudiomlp.weights.model_file import FORMAT
+from hearaudiomlp.weights.metadata import FORMAT
 from hearaudiomlp_export.graph.macs import count_macs
 from hearaudiomlp_export.graph.trace import FEATURES
 from hearaudiomlp_export.networks.encoders import expected_tensors

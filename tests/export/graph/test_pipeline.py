@@ -19,7 +19,7 @@ from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp.cli import main as hearaudiomlp_main
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.spec import ENCODERS
-from hearaudiomlp.weights.model_file import PRECISIONS
+from hearaudiomlp.weights.metadata import PRECISIONS
 from hearaudiomlp_export.cli import main
 from hearaudiomlp_export.graph.float16 import store_as_float16
 from hearaudiomlp_export.graph.metadata import describe, write_metadata

@@ -1,0 +1,295 @@
+"""The shape of every value of a graph, computed from those of its input and weights.
+
+Each operator has to be one that the exporter or the page's classifier writes, and nothing may grow
+beyond what an encoder needs. The operators are documented at https://onnx.ai/onnx/operators/.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hearaudiomlp._text import shorten
+from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, fields, integers, message_of, text
+
+_MAX_NODES = 1_000  # those of the largest export are 301
+
+MAX_DIMS = 8
+"""Dimensions that a value may have."""
+
+_BATCH = 256
+"""Windows for which shapes are computed: as many as a GPU takes at a time."""
+
+_MAX_VALUES = 8 << 20
+"""Numbers that all nodes make of one window, together; kwmlp's make 1.9 million."""
+
+_MAX_CONSTANTS = 8 << 20
+"""Numbers that nodes make of weights alone."""
+
+_MAX_MULTIPLICATIONS = 1 << 29
+"""In the matrix products for one window; kwmlp has 29 million."""
+
+INT64 = 7
+"""As TensorProto.DataType numbers it."""
+
+Shape = tuple[int, ...]
+
+
+class _Node(NamedTuple):
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, tuple[int, ...]]
+    """Those that are integers or lists of them."""
+
+    def integer(self, name: str, default: int) -> int:
+        """Return an attribute that is one integer."""
+        return self.attributes.get(name, (default,))[-1]
+
+
+def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
+    values: tuple[int, ...] = ()
+    attribute = message_of(data)
+    for number, value in attribute:
+        if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
+            values += integers(value)
+        elif number not in (1, 2, 4, 7, 13, 20):  # name, float, text, floats, comment, type
+            raise ValueError("an attribute that holds a tensor or a graph, or a long list")
+    return text(attribute, 1), values
+
+
+def _node(data: memoryview) -> _Node:
+    inputs: list[str] = []
+    outputs: list[str] = []
+    attributes: dict[str, tuple[int, ...]] = {}
+    operator = ""
+    for number, value in fields(data):
+        if number == 5:
+            name, values = _attribute(value)
+            attributes[name] = values
+        elif isinstance(value, int) or number not in (1, 2, 3, 4, 6, 7, 9):
+            raise ValueError("a node with an unknown part")
+        elif number in (1, 2):
+            (inputs if number == 1 else outputs).append(bytes(value).decode())
+        elif number == 4:
+            operator = bytes(value).decode()
+        elif number == 7 and bytes(value) not in (b"", b"ai.onnx"):
+            raise ValueError(f"operators of the domain {shorten(bytes(value).decode())}")
+    return _Node(operator, tuple(inputs), tuple(outputs), attributes)
+
+
+def _product(shape: Shape) -> int:
+    return math.prod(shape)
+
+
+def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = tuple(max(sizes) if min(sizes) else 0 for sizes in zip(*padded, strict=True))
+    for shape in padded:
+        if any(size not in (1, most) for size, most in zip(shape, result, strict=True)):
+            raise ValueError("shapes that don't fit each other")
+    return result
+
+
+def _axis(axis: int, shape: Shape) -> int:
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError("an axis that isn't there")
+    return axis % len(shape)
+
+
+class _Inference:
+    """Shapes of all values, computed node by node."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], inputs: Mapping[str, Shape]) -> None:
+        self.shapes: dict[str, Shape] = {name: tensor.dims for name, tensor in tensors.items()}
+        self.shapes |= inputs
+        self._free = set(inputs)  # names of what depends on the input
+        self._tensors = tensors
+        self._made = self._constants = self._multiplications = 0
+
+    def _numbers(self, node: _Node, index: int) -> tuple[int, ...] | None:
+        """Return the integers that an operator takes as an input; they have to be in the file."""
+        if index >= len(node.inputs) or not node.inputs[index]:
+            return None
+        tensor = self._tensors.get(node.inputs[index])
+        if tensor is None or tensor.data_type != INT64 or len(tensor.data) > 8 * MAX_DIMS:
+            raise ValueError(f"{node.operator}'s arguments are no constants")
+        return tuple(np.frombuffer(tensor.data, "<i8").tolist())
+
+    def add(self, node: _Node) -> None:
+        """Compute the shapes of a node's outputs."""
+        infer = _OPERATORS.get(node.operator)
+        if infer is None:
+            raise ValueError(f"the operator {shorten(node.operator)}, which no encoder needs")
+        inputs = [self.shapes[name] for name in node.inputs if name]
+        if not inputs or len(node.inputs) > 16 or not 1 <= len(node.outputs) <= 16:
+            raise ValueError(f"{node.operator} with {len(node.inputs)} inputs")
+        shapes = infer(self, node, inputs)
+        if len(shapes) != len(node.outputs):
+            raise ValueError(f"{node.operator} with {len(node.outputs)} outputs")
+        size = sum(map(_product, shapes))
+        if self._free.intersection(node.inputs):
+            self._free.update(node.outputs)
+            self._made += size
+        else:
+            self._constants += size
+        for name, shape in zip(node.outputs, shapes, strict=True):
+            if name in self.shapes or len(shape) > MAX_DIMS:
+                raise ValueError("a value that is made twice, or has too many dimensions")
+            self.shapes[name] = shape
+        if (
+            self._made > _MAX_VALUES * _BATCH
+            or self._constants > _MAX_CONSTANTS
+            or self._multiplications > _MAX_MULTIPLICATIONS * _BATCH
+        ):
+            raise ValueError("far more to compute than in an encoder")
+
+    def _same(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+        return inputs[:1]
+
+    def _elementwise(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+        return [_broadcast(inputs)]
+
+    def _concat(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        axis = _axis(node.integer("axis", 0), inputs[0])
+        rest = {shape[:axis] + shape[axis + 1 :] for shape in inputs}
+        if len(rest) != 1:
+            raise ValueError("Concat of shapes that don't fit each other")
+        total = sum(shape[axis] for shape in inputs)
+        return [(*inputs[0][:axis], total, *inputs[0][axis + 1 :])]
+
+    def _flatten(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        axis = node.integer("axis", 1)
+        if not 0 <= axis <= len(inputs[0]):
+            raise ValueError("an axis that isn't there")
+        return [(_product(inputs[0][:axis]), _product(inputs[0][axis:]))]
+
+    def _gemm(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        left, right = inputs[:2]
+        if len(left) != 2 or len(right) != 2:
+            raise ValueError("Gemm of what are no matrices")
+        left = left[::-1] if node.integer("transA", 0) else left
+        right = right[::-1] if node.integer("transB", 0) else right
+        return self._product_of(left, right)
+
+    def _matmul(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+        left, right = inputs
+        if not left or not right:
+            raise ValueError("MatMul of a number")
+        # A vector is a matrix of one row, or one column, which the result then lacks.
+        [(*batch, rows, columns)] = self._product_of(
+            left if len(left) > 1 else (1, *left), right if len(right) > 1 else (*right, 1)
+        )
+        kept = [rows] * (len(left) > 1) + [columns] * (len(right) > 1)
+        return [(*batch, *kept)]
+
+    def _product_of(self, left: Shape, right: Shape) -> list[Shape]:
+        if left[-1] != right[-2]:
+            raise ValueError("a product of matrices that don't fit each other")
+        result = (*_broadcast([left[:-2], right[:-2]]), left[-2], right[-1])
+        self._multiplications += _product(result) * left[-1]
+        return [result]
+
+    def _reduce(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        shape = inputs[0]
+        if node.attributes.get("axes"):
+            raise ValueError("axes as an attribute")
+        axes = self._numbers(node, 1)
+        if not axes and node.integer("noop_with_empty_axes", 0):
+            return [shape]
+        gone = {_axis(axis, shape) for axis in axes} if axes else set(range(len(shape)))
+        if node.integer("keepdims", 1):
+            return [tuple(1 if i in gone else size for i, size in enumerate(shape))]
+        return [tuple(size for i, size in enumerate(shape) if i not in gone)]
+
+    def _reshape(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        shape = inputs[0]
+        wanted = list(self._numbers(node, 1) or ())
+        for index, size in enumerate(wanted):
+            if size == 0 and not node.integer("allowzero", 0):
+                wanted[index] = shape[index]
+        known = math.prod(size for size in wanted if size != -1)
+        if wanted.count(-1) == 1 and known > 0 and _product(shape) % known == 0:
+            wanted[wanted.index(-1)] = _product(shape) // known
+        if min(wanted, default=0) < 0 or math.prod(wanted) != _product(shape):
+            raise ValueError("Reshape to a shape that doesn't fit")
+        return [tuple(wanted)]
+
+    def _slice(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        shape = list(inputs[0])
+        starts, ends = self._numbers(node, 1), self._numbers(node, 2)
+        if starts is None or ends is None:
+            raise ValueError("Slice without its bounds")
+        axes = self._numbers(node, 3) or tuple(range(len(starts)))
+        steps = self._numbers(node, 4) or (1,) * len(starts)
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+            if step < 1:
+                raise ValueError("Slice backwards")
+            place = _axis(axis, inputs[0])
+            shape[place] = len(range(*slice(start, end, step).indices(shape[place])))
+        return [tuple(shape)]
+
+    def _split(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        shape, count = inputs[0], len(node.outputs)
+        axis = _axis(node.integer("axis", 0), shape)
+        if len(node.inputs) > 1 or shape[axis] % count:
+            raise ValueError("Split into unequal parts")
+        return [(*shape[:axis], shape[axis] // count, *shape[axis + 1 :])] * count
+
+    def _transpose(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        order = node.attributes.get("perm") or tuple(reversed(range(len(inputs[0]))))
+        if sorted(order) != list(range(len(inputs[0]))):
+            raise ValueError("Transpose in an order that is none")
+        return [tuple(inputs[0][axis] for axis in order)]
+
+
+_Rule = Callable[[_Inference, _Node, list[Shape]], list[Shape]]
+
+_RULES: dict[_Rule, str] = {
+    _Inference._same: "Cast Gelu Identity LayerNormalization Log Sqrt",
+    _Inference._elementwise: "Add Div Max Min Mul Sub",
+    _Inference._concat: "Concat",
+    _Inference._flatten: "Flatten",
+    _Inference._gemm: "Gemm",
+    _Inference._matmul: "MatMul",
+    _Inference._reduce: "ReduceMax ReduceMean",
+    _Inference._reshape: "Reshape",
+    _Inference._slice: "Slice",
+    _Inference._split: "Split",
+    _Inference._transpose: "Transpose",
+}
+
+_OPERATORS = {name: rule for rule, names in _RULES.items() for name in names.split()}
+
+OPERATORS = frozenset(_OPERATORS)
+"""Operators that a model file may use."""
+
+
+def check_shapes(summary: OnnxSummary) -> None:
+    """Compute the shapes of all values.
+
+    Raises:
+        ValueError: an operator or a shape that no encoder has, far more to compute than in one, or
+            an output of another shape than declared.
+        KeyError: a value is used before it is computed.
+
+    Examples:
+        >>> from hearaudiomlp.weights.onnx_file import summarize
+        >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
+        ...     check_shapes(summarize(file.read()))
+    """
+    if len(summary.nodes) > _MAX_NODES:
+        raise ValueError(f"{len(summary.nodes):,} nodes")
+
+    def fixed(shape: tuple[int | str, ...]) -> Shape:
+        return tuple(size if isinstance(size, int) else _BATCH for size in shape)
+
+    inputs = {name: fixed(shape) for name, shape in summary.inputs.items()}
+    inference = _Inference(summary.tensors, inputs)
+    for node in summary.nodes:
+        inference.add(_node(node))
+    for name, shape in summary.outputs.items():
+        if inference.shapes[name] != fixed(shape):
+            raise ValueError(f"{name} of another shape than it declares")
