@@ -21,7 +21,7 @@ from hearaudiomlp.errors import (
     MissingDecoderError,
     OptionError,
 )
-from recordings import encode, speech_like
+from recordings import encode, ogg_checksum, speech_like
 
 SECONDS = 3.0
 
@@ -208,16 +208,6 @@ def test_a_missing_end_mark_is_a_warning(tmp_path, sound) -> None:
     path.write_bytes(data)
     with pytest.warns(UserWarning, match="no end mark"):
         assert read_audio(path).duration == pytest.approx(SECONDS, abs=0.01)
-
-
-def ogg_checksum(page: bytes) -> int:
-    """Compute Ogg's CRC bit by bit, as RFC 3533 describes it."""
-    crc = 0
-    for byte in page[:22] + bytes(4) + page[26:]:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-    return crc
 
 
 @pytest.mark.parametrize("media", [True, False])
@@ -411,7 +401,7 @@ def test_a_pipe_that_a_shell_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.wav", "a.flac", "a.aiff", "a.au", "moov.m4a", "a.mka", "index.caf", "a.tta"]
+    "name", ["a.wav", "a.aiff", "a.au", "moov.m4a", "a.mka", "index.caf", "a.tta"]
 )
 def test_a_second_recording_in_a_file_is_not_passed_over(tmp_path, sound, name) -> None:
     pytest.importorskip("av")

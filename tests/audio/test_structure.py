@@ -15,6 +15,9 @@ HEADS = (
     *(b"RF64\xff\xff\xff\xffWAVEds64", b"FORM\0\0\0\0AIFF", b"FORM\0\0\0\0AIFCSSND", b".snd"),
     *(b"caff\0\1\0\0data", b"fLaC", b"OggS\0\2", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75"),
     *(b"#!AMR\n", b"#!AMR-WB\n", b"\0\0\0\x10ftypM4A ", b"\0\0\0\1mdat", b"ID3\4\0\0\0\0\0\5"),
+    *(b"wvpk\x18\0\0\0\x10\4", b"TTA1", b"fLaC\0\0\0\x22", b"RIFF\0\0\0\0AVI LIST"),
+    *(b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12", b"caff\0\1\0\0desc\0\0\0\0\0\0\0\x20"),
+    *(b"ID3\4\0\0\0\0\0\0OggS\0\2", b"ID3\4\0\0\0\0\0\0RIFF\0\0\0\0WAVE"),
     *(b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80\x02\x1f\xfc", b"riff" + bytes(20) + b"wave", b""),
 )
 

@@ -48,3 +48,13 @@ def shift(found: np.ndarray, expected: np.ndarray) -> int:
     product = np.fft.rfft(found, size) * np.conj(np.fft.rfft(expected, size))
     at = int(np.argmax(np.fft.irfft(product, size)))
     return at if at <= size // 2 else at - size
+
+
+def ogg_checksum(page: bytes) -> int:
+    """Compute Ogg's CRC bit by bit, as RFC 3533 describes it."""
+    crc = 0
+    for byte in page[:22] + bytes(4) + page[26:]:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
+    return crc

@@ -14,9 +14,12 @@ file                           decoder
 WAV, RF64, W64, AIFF, AU, CAF  libsndfile
 - with a size of 0, too small, libsndfile, past the header: it would read as little as the
   or wrapped round at 4 GiB    header says
-- with AAC, ALAC, WMA in it    FFmpeg: libsndfile refuses them
+- with other codecs in it      FFmpeg: libsndfile refuses AAC, ALAC and WMA, reads a part of
+                               MP3 of variable bit rate, and distorts GSM 6.10
 FLAC                           libsndfile
 - of unknown length            FFmpeg: libsndfile refuses it
+- longer than its header says  FFmpeg: libsndfile stops where it expects the end
+- several, put together        libsndfile, one by one: by itself it reads the first one
 MP3                            libsndfile
 - whose length it estimates    FFmpeg: libsndfile stops where it expects the end
   to be too short
@@ -24,6 +27,9 @@ MP3                            libsndfile
 Ogg Vorbis, Opus               libsndfile
 - chained                      libsndfile, stream by stream: by itself it reads the first one
 - with other streams beside    FFmpeg: libsndfile refuses them
+- Opus of a station, joined    FFmpeg: libsndfile reads from a wrong place on
+  while it was on the air
+any, behind an ID3v2 tag         the same, which is given the part behind it
 Ogg FLAC, Speex                FFmpeg: libsndfile refuses them
 M4A, MP4, MOV, 3GP, WebM, MKV, FFmpeg: libsndfile doesn't know them
 WMA, AAC, AMR, AC-3 ...
@@ -33,12 +39,13 @@ WMA, AAC, AMR, AC-3 ...
 import errno
 import os
 import stat
-from typing import Any, BinaryIO, Protocol
+from dataclasses import replace
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy.typing as npt
 
-from hearaudiomlp.audio.containers import boxes, chunks, mpeg, ogg
-from hearaudiomlp.audio.containers.structure import Structure, another, find_in, read_at
+from hearaudiomlp.audio.containers import boxes, chunks, lossless, mpeg, ogg
+from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
 from hearaudiomlp.errors import MissingDecoderError, MissingPackageError
@@ -59,6 +66,10 @@ class Decoder(Protocol):
     @property
     def missing(self) -> str:
         """What is known to be gone when all was read, in words; nothing, where nothing is."""
+
+    @property
+    def note(self) -> str:
+        """What the reader should know when all was read, in words."""
 
     def read(self, count: int) -> npt.NDArray[Any]:
         """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
@@ -114,9 +125,62 @@ def _refuse_holes(file: BinaryIO, status: os.stat_result) -> None:
         )
 
 
-def examine(  # noqa: C901, PLR0911, PLR0912 - a kind a return
-    file: BinaryIO,
-) -> Structure:
+class _Behind:
+    """The part of an open file behind a tag in front of it."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+        self.read = file.read
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        place = offset if whence else self._start + offset
+        return self._file.seek(place, whence) - self._start
+
+
+def _container(  # noqa: C901, PLR0911 - a kind a return
+    file: BinaryIO, head: bytes
+) -> Structure | None:
+    """Look at a file that has a table of contents; None for others."""
+    match head[:4]:
+        case b"RIFF" | b"RF64" | b"BW64" | b"RIFX" if head[8:12] == b"WAVE":
+            return chunks.wav(file)
+        case b"RIFF" if head[8:12] == b"AVI ":
+            return chunks.avi(file)
+        case b"riff" if head[24:28] == b"wave":
+            return chunks.wave64(file)
+        case b"FORM" if head[8:12] in (b"AIFF", b"AIFC"):
+            return chunks.aiff(file)
+        case b".snd":
+            return chunks.au(file)
+        case b"caff":
+            return chunks.caf(file)
+        case b"wvpk":
+            return lossless.wavpack(file)
+        case b"OggS":
+            return ogg.ogg(file)
+        case b"\x1a\x45\xdf\xa3":
+            return boxes.matroska(file)
+        case b"\x30\x26\xb2\x75":
+            return boxes.asf(file)
+        case b"#!AM" if head.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
+            return mpeg.amr(file)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+        return boxes.mp4(file)
+    return None
+
+
+def _behind_tag(structure: Structure, start: int, file: BinaryIO) -> Structure:
+    """Return the structure of a file with a tag in front, from that of the part behind it."""
+    if structure.media:  # FFmpeg skips the tag
+        return structure
+    if structure.raw is not None:
+        return replace(structure, raw=replace(structure.raw, offset=start + structure.raw.offset))
+    rest = ((0, size_of(file) - start),)
+    links = tuple((start + offset, size) for offset, size in structure.links or rest)
+    return replace(structure, links=links)
+
+
+def examine(file: BinaryIO) -> Structure:
     """Tell the format of an open file, and what its structure says.
 
     Returns:
@@ -131,38 +195,14 @@ def examine(  # noqa: C901, PLR0911, PLR0912 - a kind a return
     while size := mpeg.id3_size(head):  # MP3, AAC and FLAC may have tags in front
         start += size
         head = read_at(file, start, 64)
-    match head[:4]:
-        case b"RIFF" | b"RF64" | b"BW64" | b"RIFX" if head[8:12] == b"WAVE":
-            return chunks.wav(file)
-        case b"RIFF" if head[8:12] == b"AVI ":
-            return chunks.avi(file)
-        case b"riff" if head[24:28] == b"wave":
-            return chunks.wave64(file)
-        case b"FORM" if head[8:12] in (b"AIFF", b"AIFC"):
-            return chunks.aiff(file)
-        case b".snd":
-            return chunks.au(file)
-        case b"caff":
-            return chunks.caf(file)
-        case b"fLaC":
-            unknown_length = not int.from_bytes(head[21:26], "big") & ((1 << 36) - 1)
-            second = find_in(file, b"fLaC\0\0\0\x22", start + 4)  # with its first block's header
-            missing = another(file.seek(0, os.SEEK_END) - second) if second >= 0 else ""
-            return Structure("FLAC", media=unknown_length, missing=missing)
-        case b"TTA1":
-            second = find_in(file, b"TTA1", start + 4)
-            missing = another(file.seek(0, os.SEEK_END) - second) if second >= 0 else ""
-            return Structure("TTA", media=True, missing=missing)
-        case b"OggS":
-            return ogg.ogg(file)
-        case b"\x1a\x45\xdf\xa3":
-            return boxes.matroska(file)
-        case b"\x30\x26\xb2\x75":
-            return boxes.asf(file)
-        case b"#!AM" if head.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
-            return mpeg.amr(file)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-        return boxes.mp4(file)
+    if head.startswith(b"fLaC"):
+        return lossless.flac(file, start)
+    if head.startswith(b"TTA1"):
+        return lossless.tta(file, start)
+    if not start and (container := _container(file, head)) is not None:
+        return container
+    if start and (container := _container(cast("BinaryIO", _Behind(file, start)), head)):
+        return _behind_tag(container, start, file)
     if mpeg.ac3_frame(head):
         return mpeg.ac3(file, start)
     found = mpeg.adts(file, start) if mpeg.adts_frame(head) else None

@@ -12,27 +12,13 @@ from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.containers.structure import Structure
 from hearaudiomlp.errors import AudioFormatChangedError, MissingPackageError
 
-_FORMATS = ",".join(
-    (
-        *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dsf"),
-        *("dts", "eac3", "flac", "flv", "iff", "loas", "matroska", "webm", "matroska,webm"),
-        *("mov,mp4,m4a,3gp,3g2,mj2", "mov", "mp4", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "nut"),
-        *(
-            "ogg",
-            "rm",
-            "sln",
-            "sox",
-            "spdif",
-            "tak",
-            "truehd",
-            "tta",
-            "voc",
-            "w64",
-            "wav",
-            "wv",
-            "xwma",
-        ),
-    )
+_FORMATS = (
+    "3g2,3gp,aac,aax,ac3,ac4,adx,aiff,amr,amrnb,amrwb,ape,asf,ast,au,avi,avr,caf,dsf,dss,dts,"
+    "dtshd,eac3,epaf,f4v,flac,flv,g722,g723_1,gsm,gxf,iamf,iff,ilbc,ircam,kux,latm,loas,lxf,"
+    "matroska,mca,mlp,mmf,mov,mp2,mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegtsraw,mxf,nistsphere,nsv,nut,"
+    "nuv,oga,ogg,ogv,oma,opus,osq,paf,pva,pvf,qcp,qoa,rka,rm,rso,sbc,sds,sdx,shn,siff,sln,smjpeg,"
+    "sol,sox,spdif,spx,swf,tak,thp,truehd,tta,vividas,voc,vqf,w64,wav,wavarc,webm,wsd,wtv,wv,wve,"
+    "xa,xwma"
 )
 """Containers that hold sound. No playlists: those could name any file or address."""
 
@@ -41,6 +27,13 @@ _PROMISED = ("mov", "asf", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "ta
 
 _SLACK_S = 0.1
 """Seconds that may lack of that: WMA and AAC count their own delay differently."""
+
+_HOLE_S = 0.1
+"""Seconds by which time stamps may jump: live recordings have them by the clock."""
+
+_WITH_CHECKS = ("MP3", "MP2", "AAC", "AC-3", "Ogg")
+"""Kinds whose structure was looked at from end to end. Their tags between frames, and headers in
+chained streams, are no packets of sound, and FFmpeg refuses them."""
 
 
 def _load_av() -> ModuleType:
@@ -89,7 +82,7 @@ class _Seekable(io.FileIO):
 
 
 class FfmpegDecoder:
-    """A file whose first, or marked, sound track FFmpeg decodes.
+    """A file of which FFmpeg decodes a sound track: of several, the one it takes for the best.
 
     Examples:
         >>> decoder = FfmpegDecoder("samples/words.flac", Structure("FLAC"))
@@ -112,7 +105,10 @@ class FfmpegDecoder:
         self._av = _load_av()
         self._structure = structure
         self._packets = self._bad = 0
-        self._end: float | None = None
+        self._end: float | None = None  # of the last packet
+        self._furthest = 0.0  # end of any packet
+        self._longest = 0  # samples of a frame
+        self._tracks = self._hole = ""
         self._broken = ""
         self._rest: list[Floats] = []
         # A file, not its name: FFmpeg takes some names for protocols and would open what they name.
@@ -147,6 +143,10 @@ class FfmpegDecoder:
         self._stream = self._container.streams.best("audio")
         if self._stream is None:
             raise ValueError("it has no sound track")
+        tracks = self._container.streams.audio
+        if len(tracks) > 1:
+            number = tracks.index(self._stream) + 1
+            self._tracks = f"of its {len(tracks)} sound tracks, number {number} was read"
         self._frames = self._decoded_frames()
         self.sample_rate = self.channels = 0
         for frame in self._frames:
@@ -181,25 +181,42 @@ class FfmpegDecoder:
                 self._bad += not packet.is_corrupt
                 continue
             if packet.pts is not None:
-                self._end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._take_time(packet)
             for frame in frames:
                 if frame.samples:
+                    self._longest = max(self._longest, frame.samples)
                     yield frame
+
+    def _take_time(self, packet: Any) -> None:
+        start = float(packet.pts * packet.time_base)
+        if self._end is not None and start > self._end + _HOLE_S and not self._hole:
+            self._hole = (
+                f"its time stamps jump from {self._end:.2f} to {start:.2f} s: "
+                "sound may be missing between them"
+            )
+        self._end = start + float((packet.duration or 0) * packet.time_base)
+        self._furthest = max(self._furthest, self._end)
 
     @property
     def missing(self) -> str:
         """What couldn't be decoded, or was promised and didn't come, in words."""
-        if self._broken:
-            return self._broken
-        # In MP3 and AAC, tags between frames are no packets either. Frames are counted there.
-        if self._bad and not self._structure.kind.startswith(("MP3", "MP2", "AAC", "AC-3")):
-            return f"{self._bad:,} of its {self._packets:,} packets are damaged"
+        promised, end = 0.0, self._furthest
         duration = self._stream.duration
-        if self._container.format.name.startswith(_PROMISED) and duration and self._end:
+        if self._container.format.name.startswith(_PROMISED) and duration:
             promised = float(duration * self._stream.time_base)
-            if self._end + _SLACK_S < promised:
-                return f"its header promises {promised:.2f} s and there are {self._end:.2f} s"
+        lacks = end + max(_SLACK_S, self._longest / max(1, self.sample_rate)) < promised
+        if self._broken and (lacks or not promised):  # otherwise, a tag is behind it
+            return self._broken
+        if self._bad and not self._structure.kind.startswith(_WITH_CHECKS):
+            return f"{self._bad:,} of its {self._packets:,} packets are damaged"
+        if lacks and end:
+            return f"its header promises {promised:.2f} s and there are {end:.2f} s"
         return ""
+
+    @property
+    def note(self) -> str:
+        """What the reader should know when all was read, in words."""
+        return self._hole or self._tracks
 
     def read(self, count: int) -> Floats:
         """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.

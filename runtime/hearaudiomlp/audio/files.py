@@ -164,10 +164,11 @@ class AudioStream:
         if structure.missing:
             self._miss(structure.missing)
         if structure.note:
-            warn_once(
-                f"{self.path} {structure.note}", f"{self.path}: {structure.note}", UserWarning
-            )
+            self._warn(structure.note)
         return open_decoder(self._local, structure)
+
+    def _warn(self, what: str) -> None:
+        warn_once(f"{self.path} {what}", f"{self.path}: {what}", UserWarning)
 
     def _miss(self, what: str) -> None:
         """Fail because something is missing, or make a note of it."""
@@ -225,19 +226,17 @@ class AudioStream:
                 if self._resampler is not None and self.decoded:
                     mono = self._resampler.resample_chunk(mono, last=last)
                 yield mono
-            missing = self._decoder.missing
+            missing, note = self._decoder.missing, self._decoder.note
         if self._copy is not None:
             self._copy.close()
         else:
             self._refuse_changed()
         if missing:
             self._miss(missing)
+        elif note and not self.truncated:
+            self._warn(note)
         if self._power[1] < _CANCELLED * self._power[0]:
-            warn_once(
-                f"{self.path} cancels",
-                f"{self.path}: its channels cancel each other out in their average: choose one",
-                UserWarning,
-            )
+            self._warn("its channels cancel each other out in their average: choose one")
 
     def _read(self) -> npt.NDArray[Any]:
         size, _ = self._version

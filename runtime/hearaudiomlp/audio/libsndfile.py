@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hearaudiomlp.audio.chatter import quiet_libraries
 from hearaudiomlp.audio.containers.structure import RawPcm, Structure
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import AudioFormatChangedError, MissingPackageError
 
 _PIECE = 256
 """Samples that are decoded at a time before a damaged place."""
@@ -85,6 +85,9 @@ class LibsndfileDecoder:
         >>> decoder.close()
     """
 
+    note = ""
+    """Nothing: what the reader should know."""
+
     def __init__(
         self, path: str, structure: Structure, link: tuple[int, int] | None = None
     ) -> None:
@@ -101,7 +104,8 @@ class LibsndfileDecoder:
         """
         soundfile = load_soundfile()
         self._errors = (soundfile.LibsndfileError, RuntimeError, TypeError)
-        self._quietly = quiet_libraries if structure.kind.startswith("MP") else nullcontext
+        may_be_mp3 = not structure.kind or structure.kind.startswith("MP")
+        self._quietly = quiet_libraries if may_be_mp3 else nullcontext
         self._link = link
         self._part: _Part | None = None
         try:
@@ -192,7 +196,7 @@ class LibsndfileDecoder:
 
 
 class LinkedDecoder:
-    """The streams of a chained Ogg file, one after the other.
+    """The streams of a chained Ogg file, or FLACs put together, one after the other.
 
     Examples:
         >>> import soundfile
@@ -205,6 +209,9 @@ class LinkedDecoder:
         16000
         >>> decoder.close()
     """
+
+    note = ""
+    """Nothing: what the reader should know."""
 
     def __init__(self, path: str, structure: Structure) -> None:
         """Open the first one.
@@ -227,6 +234,7 @@ class LinkedDecoder:
         """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
 
         Raises:
+            AudioFormatChangedError: the sample rate or the number of channels changes.
             ValueError: libsndfile can't decode it any further. The message is the reason.
         """
         pieces = [self._current.read(count)]
@@ -237,8 +245,12 @@ class LinkedDecoder:
                 break
             self._current.close()
             self._current = self._next()
-            if self._current.sample_rate != self.sample_rate:
-                raise ValueError("the sample rate changes")
+            rate, channels = self._current.sample_rate, self._current.channels
+            if (rate, channels) != (self.sample_rate, self.channels):
+                raise AudioFormatChangedError(
+                    f"{self.sample_rate} Hz, {self.channels} channels, then {rate} Hz, "
+                    f"{channels} channels"
+                )
             pieces.append(self._current.read(count - have))
             have += len(pieces[-1])
         return np.concatenate(pieces)

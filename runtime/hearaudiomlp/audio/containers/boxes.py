@@ -134,8 +134,11 @@ def asf(file: BinaryIO) -> Structure:
         size = int.from_bytes(head[16:24], "little")
         if head[:16] == _FILE_PROPERTIES:
             promised, flags = int.from_bytes(head[40:48], "little"), head[88:89]
-            if promised > length and not (flags or b"\0")[0] & 1:
+            live = (flags or b"\0")[0] & 1  # whose header was written before its end was known
+            if promised > length and not live:
                 missing = promises(promised, length)
+            elif promised and read_at(file, promised, 16) == header[:16] and not live:
+                missing = another(length - promised)
             break
         at += max(size, 24)
     return Structure("WMA", media=True, missing=missing)

@@ -10,21 +10,36 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
-
+from hearaudiomlp.audio.containers.pcm_layout import (
+    WAV_ADPCM,
+    WAV_ALAW,
+    WAV_FLOAT,
+    WAV_IMA_ADPCM,
+    WAV_PCM,
+    WAV_ULAW,
+    PcmLayout,
+    in_aiff,
+    in_au,
+    in_caf,
+    in_wav,
+    wav_codec,
+)
 from hearaudiomlp.audio.containers.structure import (
-    RawPcm,
     Structure,
     another,
     promises,
     read_at,
     size_of,
+    undescribed,
 )
 
 _UNKNOWN = 0x7FFFF000
 """Sizes from here on stand for "unknown" in files that were written to a pipe."""
 
 _WRAP = 1 << 32
+
+_LOOK = 1 << 16
+"""Bytes that are looked at before and behind a place."""
 
 _TAGS = frozenset(
     b"LIST list INFO id3 ID3 bext iXML axml chna cue plst smpl inst acid fact PEAK levl JUNK junk "
@@ -33,18 +48,8 @@ _TAGS = frozenset(
 )
 """Chunks that may be behind the samples; shorter names are without their spaces here."""
 
-_SUBTYPES = {
-    (1, 8): "PCM_U8",
-    (1, 16): "PCM_16",
-    (1, 24): "PCM_24",
-    (1, 32): "PCM_32",
-    (3, 32): "FLOAT",
-    (3, 64): "DOUBLE",
-    (6, 8): "ALAW",
-    (7, 8): "ULAW",
-}
-
-_DTYPES = {"PCM_16": "<i2", "PCM_32": "<i4", "FLOAT": "<f4", "DOUBLE": "<f8"}
+_LIBSNDFILE = (WAV_PCM, WAV_ADPCM, WAV_FLOAT, WAV_ALAW, WAV_ULAW, WAV_IMA_ADPCM)
+"""Codecs of WAV that libsndfile reads. Of MP3 it reads a part, and GSM 6.10 it distorts."""
 
 
 def _chunks(
@@ -61,7 +66,7 @@ def _is_tag(name: bytes) -> bool:
     return name.rstrip() in _TAGS
 
 
-def _are_chunks(file: BinaryIO, at: int, length: int) -> bool:
+def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
     """Whether nothing but chunks, tags or zeros is from here to the end."""
     if at >= length:
         return True
@@ -70,59 +75,36 @@ def _are_chunks(file: BinaryIO, at: int, length: int) -> bool:
         return True
     if not any(head) and not any(read_at(file, at, min(length - at, 1 << 24))):
         return True
-    for name, start, size in _chunks(file, at, length):
+    for name, start, size in _chunks(file, at, length, order):
         printable = name.isascii() and name.decode().isprintable()
         if not (_is_tag(name) or (printable and start + size <= length)):
             return False  # a tag may be cut off: nothing of the sound is missing
-        if name in (b"RIFF", b"RF64", b"data"):
+        if name in (b"RIFF", b"RF64", b"FORM", b"data"):
             return False
     return True
 
 
-def _ends_with_chunks(file: BinaryIO, end: int, length: int) -> bool:
+def _ends_with_chunks(file: BinaryIO, end: int, length: int, order: str = "<") -> bool:
     """Whether chunks come behind samples that end here, with or without a byte between."""
-    return _are_chunks(file, end, length) or (end % 2 == 1 and _are_chunks(file, end + 1, length))
+    return _are_chunks(file, end, length, order) or (
+        end % 2 == 1 and _are_chunks(file, end + 1, length, order)
+    )
 
 
-def _wav_format(data: bytes) -> tuple[str, int, int, int] | None:
-    """Return libsndfile's subtype, channels, sample rate and bytes of a frame; None for others."""
-    if len(data) < 16:
-        return None
-    tag, channels, rate, _, frame, bits = struct.unpack("<HHIIHH", data[:16])
-    if tag == 0xFFFE and len(data) >= 26:
-        tag = int.from_bytes(data[24:26], "little")
-    subtype = _SUBTYPES.get((tag, bits))
-    if subtype is None or not 0 < channels <= 1024 or frame != channels * bits // 8:
-        return None
-    return subtype, channels, rate, frame
-
-
-def _loudness(data: bytes, subtype: str) -> float | None:
-    """Return the RMS of samples in [-1, 1]; None, where there are none or their kind is rare."""
-    if (dtype := _DTYPES.get(subtype)) is None:
-        return None
-    values = np.frombuffer(data[: len(data) - len(data) % np.dtype(dtype).itemsize], dtype)
-    if not len(values):
-        return None
-    wide = values.astype(np.float64)
-    if values.dtype.kind == "i":
-        wide /= 2.0 ** (8 * values.itemsize - 1)
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.mean(wide**2)))
-
-
-def _go_on(file: BinaryIO, start: int, end: int, length: int, subtype: str) -> bool:
+def _go_on(file: BinaryIO, start: int, end: int, length: int, layout: PcmLayout) -> bool:
     """Whether what is behind the samples may be samples.
 
     Text, archives and pictures that somebody appended are near full scale (RMS 0.5), as samples.
     """
-    before = _loudness(
-        read_at(file, max(start, end - (1 << 16)), min(end - start, 1 << 16)), subtype
-    )
-    behind = _loudness(read_at(file, end, min(length - end, 1 << 16)), subtype)
+    before = layout.rms(read_at(file, max(start, end - _LOOK), min(end - start, _LOOK)))
+    behind = layout.rms(read_at(file, end, min(length - end, _LOOK)))
     if before is None or behind is None:
         return True
     return bool(behind < max(0.3, 2 * before))
+
+
+def _no_sound(count: int) -> str:
+    return f"the {count:,} bytes behind its samples are no sound and were left out"
 
 
 def _true_size(file: BinaryIO, start: int, size: int, length: int) -> int | None:
@@ -161,42 +143,39 @@ def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a
         return Structure("WAV")  # libsndfile says what is wrong
     left = length - start
     if long_size is not None and (head[:4] != b"RIFF" or size == 0xFFFFFFFF):
-        size = long_size
-        if size in (0, (1 << 64) - 1):
-            size = 0xFFFFFFFF
-    known = None if order == ">" else _wav_format(form)
-
-    def raw(count: int) -> RawPcm | None:
-        if known is None:
-            return None
-        subtype, channels, rate, frame = known
-        return RawPcm(start, count - count % frame, rate, channels, subtype)
-
+        # A recorder that was killed before it wrote the long size leaves 0.
+        size = 0xFFFFFFFF if long_size in (0, (1 << 64) - 1) else long_size
+        long_size = None if size == 0xFFFFFFFF else long_size
+    layout = in_wav(form, order)
+    media = bool(form) and wav_codec(form, order) not in _LIBSNDFILE
+    whole = Structure("WAV", media=media)
     if size > left:
         if size >= _UNKNOWN and long_size is None:
-            return Structure("WAV", raw=raw(left) if left >= _UNKNOWN else None)
+            # libsndfile takes such sizes for that of the rest, but not in RF64, RIFX or over 2 GiB.
+            if layout is None or (left < _UNKNOWN and head[:4] == b"RIFF"):
+                return whole
+            return Structure("WAV", raw=layout.within(start, left))
         if size - left <= start and riff_end in (length, length - 1):
-            return Structure("WAV")  # its size counts the header too
-        return Structure("WAV", missing=promises(start + size, length))
+            return whole  # its size counts the header too
+        return Structure("WAV", media=media, missing=promises(start + size, length))
     end = start + size
-    if _ends_with_chunks(file, end, length):
-        return Structure("WAV")
+    if _ends_with_chunks(file, end, length, order):
+        return whole
     behind = length - end
-    if read_at(file, end + end % 2, 4) in (b"RIFF", b"RF64", b"data"):
-        return Structure("WAV", missing=another(behind))
+    following = read_at(file, end + end % 2, 4)
+    if following == b"data":
+        missing = f"more samples follow in a second chunk: {behind:,} bytes"
+        return Structure("WAV", media=media, missing=missing)
+    if following in (b"RIFF", b"RF64"):
+        return Structure("WAV", media=media, missing=another(behind))
+    if layout is None:
+        return Structure("WAV", media=media, missing=undescribed(behind))
     if (true := _true_size(file, start, size, length)) is not None:
         left = true
-    elif size and known and not _go_on(file, start, end, length, known[0]):
-        return Structure(
-            "WAV", note=f"the {behind:,} bytes behind its samples are no sound and were left out"
-        )
-    found = raw(left)
-    if found is None:
-        return Structure(
-            "WAV", missing=f"its header doesn't describe the {behind:,} bytes behind its samples"
-        )
+    elif size and not _go_on(file, start, end, length, layout):
+        return Structure("WAV", note=_no_sound(behind))
     # A size that wrapped round, or of a recorder that never came to write it: all is there.
-    return Structure("WAV", raw=found)
+    return Structure("WAV", raw=layout.within(start, left))
 
 
 def wave64(file: BinaryIO) -> Structure:
@@ -208,32 +187,58 @@ def wave64(file: BinaryIO) -> Structure:
         'Wave64'
     """
     length = size_of(file)
-    at = 40
+    at, layout = 40, None
     while at + 24 <= length:
         head = read_at(file, at, 24)
         size = int.from_bytes(head[16:24], "little")
-        if head[:4] == b"data":
-            return _one_chunk("Wave64", file, at + 24, size - 24, unknown=1 << 62)
+        if head[:4] == b"fmt ":
+            layout = in_wav(read_at(file, at + 24, min(max(0, size - 24), 40)))
+        elif head[:4] == b"data":
+            return _one_chunk("Wave64", file, at + 24, size - 24, layout)
         at += max(24, size + -size % 8)
     return Structure("Wave64")
 
 
-def _one_chunk(
-    kind: str, file: BinaryIO, start: int, size: int, unknown: int = _UNKNOWN
+def _one_chunk(  # noqa: PLR0911 - a case a return
+    kind: str, file: BinaryIO, start: int, size: int, layout: PcmLayout | None
 ) -> Structure:
-    """Compare the size of the samples with that of the file."""
+    """Compare the size of the samples with that of the file.
+
+    Args:
+        kind: name of the format.
+        file: an open file.
+        start: where the samples start.
+        size: their bytes, as the header says; negative, where it leaves that open.
+        layout: of PCM samples.
+    """
     length = size_of(file)
-    if size < unknown and start + size > length:
-        return Structure(kind, missing=promises(start + size, length))
-    if size <= 0 and length - start > 1024:
-        return Structure(
-            kind, missing=f"its header doesn't describe the {length - start:,} bytes behind it"
-        )
+    end = start + size
+    if size < 0 or size >= 1 << 62:
+        return Structure(kind, raw=layout and layout.within(start, length - start))
+    if end > length:
+        return Structure(kind, missing=promises(end, length))
     magic = read_at(file, 0, 4)
-    for end in (start + size, start + size + 1):
-        if 0 < end < length and read_at(file, end, 4) == magic:
-            return Structure(kind, missing=another(length - end))
-    return Structure(kind)
+    for place in (end, end + 1):
+        if 0 < place < length and read_at(file, place, 4) == magic:
+            return Structure(kind, missing=another(length - place))
+    behind = length - end
+    # libsndfile takes what is behind the samples of a Wave64 for more of them.
+    exact = layout.within(start, size) if layout and behind and kind == "Wave64" else None
+    order = "<" if kind == "Wave64" else ">"
+    if _ends_with_chunks(file, end, length, order) or _is_wave64_chunk(file, end + -end % 8):
+        return Structure(kind, raw=exact)
+    if layout is None:
+        return Structure(kind, missing=undescribed(behind))
+    if size and not _go_on(file, start, end, length, layout):
+        return Structure(kind, note=_no_sound(behind), raw=exact)
+    return Structure(kind, raw=layout.within(start, length - start))
+
+
+def _is_wave64_chunk(file: BinaryIO, at: int) -> bool:
+    """Whether a chunk of Wave64 starts here: its name is a UUID of version 1, in 16 bytes."""
+    head = read_at(file, at, 24)
+    size = int.from_bytes(head[16:24], "little")
+    return len(head) == 24 and head[7] >> 4 == 1 and 24 <= size <= size_of(file) - at
 
 
 def aiff(file: BinaryIO) -> Structure:
@@ -245,10 +250,18 @@ def aiff(file: BinaryIO) -> Structure:
         'its header promises 36 bytes and there are 20'
     """
     length = size_of(file)
+    common, samples = b"", None
     for name, start, size in _chunks(file, 12, length, ">"):
-        if name == b"SSND":
-            return _one_chunk("AIFF", file, start, max(size - 8, 0) and size)
-    return Structure("AIFF")
+        if name == b"COMM":
+            common = read_at(file, start, min(size, 22))
+        elif name == b"SSND":
+            samples = start + 8, max(0, size - 8)
+        if common and samples:
+            break
+    if samples is None:
+        return Structure("AIFF")
+    start, size = samples
+    return _one_chunk("AIFF", file, start, -1 if size >= _UNKNOWN else size, in_aiff(common))
 
 
 def au(file: BinaryIO) -> Structure:
@@ -260,7 +273,7 @@ def au(file: BinaryIO) -> Structure:
         'its header promises 1,024 bytes and there are 12'
     """
     offset, size = struct.unpack(">II", read_at(file, 4, 8).ljust(8, b"\0"))
-    return _one_chunk("AU", file, offset, size)
+    return _one_chunk("AU", file, offset, -1 if size >= _UNKNOWN else size, in_au(file))
 
 
 def caf(file: BinaryIO) -> Structure:
@@ -272,28 +285,42 @@ def caf(file: BinaryIO) -> Structure:
         'its header promises 1,020 bytes and there are 20'
     """
     length = size_of(file)
-    at = 8
+    at, layout = 8, None
     while at + 12 <= length:
         name, size = struct.unpack(">4sq", read_at(file, at, 12))
         if name == b"caff":
             return Structure("CAF", missing=another(length - at))
-        if name == b"data":
-            found = _one_chunk("CAF", file, at + 12, size, unknown=1 << 62)
-            if size < 0 or found.missing:
-                return Structure("CAF") if size < 0 else found
+        if name == b"desc":
+            layout = in_caf(read_at(file, at + 12, min(max(0, size), 32)))
+        if name == b"data" and (size <= 0 or at + 12 + size > length):
+            # Four bytes before the samples count edits.
+            return _one_chunk("CAF", file, at + 16, size - 4, layout)
         at += 12 + max(0, size)
     return Structure("CAF")
 
 
 def avi(file: BinaryIO) -> Structure:
-    """Compare the size of a film with that in its header.
+    """Look whether the frames of a film are all there; its index behind them isn't needed.
 
     Examples:
         >>> import io
-        >>> avi(io.BytesIO(struct.pack("<4sI4s", b"RIFF", 1000, b"AVI "))).missing
-        'its header promises 1,008 bytes and there are 12'
+        >>> film = struct.pack("<4sI4s4sI4s", b"RIFF", 1000, b"AVI ", b"LIST", 900, b"movi")
+        >>> avi(io.BytesIO(film)).missing
+        'its header promises 920 bytes and there are 24'
     """
     length = size_of(file)
-    end = 8 + int.from_bytes(read_at(file, 4, 4), "little")
-    missing = promises(end, length) if length < end < _UNKNOWN else ""
+    at, missing = 0, ""
+    for _ in range(10_000):
+        head = read_at(file, at, 12)
+        if len(head) < 12 or missing:
+            break
+        name, size, kind = struct.unpack("<4sI4s", head)
+        if name == b"RIFF":
+            if kind == b"AVI " and at:
+                missing = another(length - at)
+            at += 12
+            continue
+        if kind == b"movi" and at + 8 + size > length and size < _UNKNOWN:
+            missing = promises(at + 8 + size, length)
+        at += 8 + size + size % 2
     return Structure("AVI", media=True, missing=missing)

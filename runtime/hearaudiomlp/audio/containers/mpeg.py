@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
+from hearaudiomlp.audio.containers.structure import Structure, another, read_at, size_of
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 """By the two bits for the version: MPEG-1 (3), MPEG-2 (2) and MPEG-2.5 (0)."""
@@ -139,8 +139,13 @@ def id3_size(head: bytes) -> int:
     return size + (20 if head[5] & 0x10 else 10)
 
 
-def _tag_size(head: bytes, left: int) -> int:
-    """Return the bytes of a tag of any kind that is between or behind frames; 0, if it is none."""
+def tag_size(head: bytes, left: int) -> int:
+    """Return the bytes of a tag of any kind that is between or behind frames; 0, if it is none.
+
+    Examples:
+        >>> tag_size(b"TAG" + bytes(13), left=128)
+        128
+    """
     if size := id3_size(head):
         return size
     if head.startswith(b"TAG") and left in (128, 128 + 227):
@@ -163,7 +168,7 @@ class _Walk:
     strange: int = 0
     """Bytes between frames that are neither of a tag nor 0."""
     zeros: int = 0
-    """Bytes between frames that are 0."""
+    """Bytes between frames, or a mark of those behind them, that are 0."""
     cut: str = ""
     change: str = ""
     tags: int = 0
@@ -210,7 +215,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
         if frame is not None and found.first is None:
             rest = read_at(file, at + frame.size, 16)
             following = parse(rest)
-            if not (following and _same(frame, following)) and not _tag_size(rest, 128):
+            if not (following and _same(frame, following)) and not tag_size(rest, 128):
                 frame = frame if at + frame.size == length else None
         elif frame is not None and found.first is not None and not _same(found.first, frame):
             following = parse(read_at(file, at + frame.size, 7))
@@ -228,7 +233,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
                 found.first, found.start = frame, at
             found.frames += not found.cut
             at += frame.size
-        elif size := _tag_size(head, length - at):
+        elif size := tag_size(head, length - at):
             at += size
             found.tags += at < length
         elif found.first is not None and length - at < 7 and head[:1] in (b"\xff", b"\x0b"):
@@ -237,6 +242,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
         else:
             behind = _next_frame(file, at + 1, length, parse)
             if behind is None:
+                found.zeros += not any(read_at(file, at, _BUFFER))
                 break
             between = read_at(file, at, behind - at)
             if not any(between):
@@ -343,7 +349,10 @@ def amr(file: BinaryIO) -> Structure:
     sizes = _AMR_SIZES[magic]
     at, size = len(magic), 0
     while at < length:
-        size = sizes[read_at(file, at, 1)[0] >> 3 & 15]
+        head = read_at(file, at, len(magic))
+        if head == magic:
+            return Structure("AMR", media=True, missing=another(length - at))
+        size = sizes[head[0] >> 3 & 15]
         at += size
     missing = f"its last frame has {length - at + size} of {size} bytes" if at > length else ""
     return Structure("AMR", media=True, missing=missing)

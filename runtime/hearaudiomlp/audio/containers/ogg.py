@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 
-_FIRST, _LAST = 2, 4
+_CONTINUED, _FIRST, _LAST = 1, 2, 4
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -39,6 +39,23 @@ def _codec(packet: bytes) -> tuple[str, int, int]:
     return "", 0, 0
 
 
+def _opus_samples(page: bytes) -> int:
+    """Return the samples at 48 kHz in the packets that start in a page of Opus (RFC 6716, 3.1)."""
+    total, at, starts = 0, 27 + page[26], not page[5] & _CONTINUED
+    for size in page[27 : 27 + page[26]]:
+        if starts and size:
+            config, code = page[at] >> 3, page[at] & 3
+            if config < 12:
+                frame = (480, 960, 1920, 2880)[config & 3]
+            else:
+                frame = (480, 960)[config & 1] if config < 16 else 120 << (config & 3)
+            count = (1, 2, 2, page[at + 1] & 63 if size > 1 else 0)[code]
+            total += count * frame
+        at += size
+        starts = size < 255
+    return total
+
+
 @dataclass
 class _Streams:
     """The state of the logical streams after the pages so far."""
@@ -54,8 +71,12 @@ class _Streams:
     ended: set[int] = field(default_factory=set)
     others: bool = False
     """Whether streams are side by side, or have something else than sound."""
+    late: bool = False
+    """Whether a stream of Opus counts its samples from a place before the file, as radio does."""
     damaged: int = 0
     change: str = ""
+    _unplaced: int = -1
+    """Samples of Opus since the headers; negative, where the place of one of them is known."""
 
     def add(self, at: int, page: bytes) -> None:
         """Take a whole page."""
@@ -66,20 +87,28 @@ class _Streams:
             self.ended.discard(serial)
         elif self.numbers.get(serial, number) != number:
             self.damaged += 1  # a page is gone
+        if self._unplaced >= 0 and number > 1:
+            place = int.from_bytes(page[6:14], "little", signed=True)
+            self._unplaced += _opus_samples(page)
+            if place >= 0:
+                self.late = self.late or place > self._unplaced
+                self._unplaced = -1
         self.numbers[serial] = number + 1
         if flags & _LAST:
             self.ended.add(serial)
 
     def _begin(self, at: int, packet: bytes) -> None:
         link = _codec(packet)
-        self.others = self.others or bool(self.numbers.keys() - self.ended) or not link[0]
+        beside = bool(self.numbers.keys() - self.ended)
+        self.others = self.others or beside or not link[0]
         if not link[0]:
             return
-        if self.links and link[1:] != self.links[-1][1:] and not self.change:
+        if self.links and link[1:] != self.links[-1][1:] and not (self.change or beside):
             self.change = "{2} Hz, {1} channels, then ".format(*self.links[-1])
             self.change += "{2} Hz, {1} channels".format(*link)
         if link[0] == "Opus":
             self.opus_rates.add(packet[12:16])
+            self._unplaced = 0
         self.links.append(link)
         self.starts.append(at)
 
@@ -129,6 +158,7 @@ def ogg(file: BinaryIO) -> Structure:
         " ".join(["Ogg", *sorted(names)]),
         media=(
             streams.others
+            or streams.late
             or len(streams.opus_rates) > 1
             or not names
             or not names <= {"Vorbis", "Opus"}

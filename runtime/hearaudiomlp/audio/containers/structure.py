@@ -107,6 +107,16 @@ def another(count: int) -> str:
     return f"another recording of {count:,} bytes follows in the same file"
 
 
+def undescribed(count: int) -> str:
+    """Say that a header doesn't cover all that is in the file.
+
+    Examples:
+        >>> undescribed(1000)
+        "its header doesn't describe the 1,000 bytes behind its samples"
+    """
+    return f"its header doesn't describe the {count:,} bytes behind its samples"
+
+
 def find_in(file: BinaryIO, wanted: bytes, start: int) -> int:
     """Return where some bytes are, from ``start`` on; -1, if they aren't.
 
