@@ -44,7 +44,7 @@ def allowed(model: str, output: str, expected: Floats) -> float:
 
 
 def read_kit(folder: Path, model: str, precision: str, sha256: str) -> Iterator[Case]:
-    """Give the cases of a kit for one model file.
+    """Yield the cases of a kit for one model file.
 
     Raises:
         FileNotFoundError: there is no kit in the folder.
@@ -91,7 +91,7 @@ def made_for(folder: Path, model: str) -> str | None:
 
 
 def read_reference(folder: Path, model: str) -> Iterator[Case]:
-    """Give the 76 cases of the published system's reference arrays, and its keyword logits.
+    """Yield the 76 cases of the published system's reference arrays, and its keyword logits.
 
     Tolerances are those of the ``compare.py`` that comes with them.
     """

@@ -138,8 +138,8 @@ def _javascript(runtime: str) -> Callable[[Path, Path | None], tuple[str, Run]]:
 
         package = "onnxruntime-web" if runtime == "chromium" else runtime
         about = ROOT / "web" / "node_modules" / package / "package.json"
-        told = f"{package} {json.loads(about.read_bytes())['version']}"
-        return (f"Chromium, {told}" if runtime == "chromium" else f"Node, {told}"), run
+        engine = f"{package} {json.loads(about.read_bytes())['version']}"
+        return (f"Chromium, {engine}" if runtime == "chromium" else f"Node, {engine}"), run
 
     return make
 

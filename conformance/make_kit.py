@@ -89,7 +89,7 @@ def make(models: list[Path], folder: Path) -> None:
 
 
 def replace_kit(options: argparse.Namespace) -> int:
-    """Make a kit and put it in the place of a former one; return the exit code."""
+    """Make a kit, replacing a former one; return the exit code."""
     models = options.models or [
         path
         for path in sorted(MODELS.glob("*.onnx"))

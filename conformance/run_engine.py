@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def compare(case: Case, run: Run) -> Iterator[tuple[str, float, float]]:
-    """Give name, largest absolute error and largest expected value of each output of a case.
+    """Yield name, largest absolute error and largest expected value of each output of a case.
 
     The error of a wrong shape or type, and of NaN, is infinite.
     """

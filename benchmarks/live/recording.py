@@ -2,13 +2,13 @@
 
     python benchmarks/live/recording.py RECORDING.wav TRUTH.json [--seed 0] [--pico]
 
-Every 10 seconds have one keyword, and one phrase of words that are no keywords, said by voices of
+Every 10 seconds have one keyword, and one phrase of words that are no keywords, spoken by voices of
 espeak-ng and flite (Debian packages of those names) at random places. Behind them are, by turns, a
 quiet room, noise, music, and loud noise: 30, 12, 12 and 6 dB below the speech. Nothing of it is
 committed.
 
-With ``--pico`` all is said by SVOX Pico (package libttspico-utils), which the bundled weights have
-never heard; those of the other two engines are among what they were trained with.
+With ``--pico`` everything is spoken by SVOX Pico (package libttspico-utils), which the bundled
+weights have never heard; those of the other two engines are among what they were trained with.
 """
 
 import argparse
@@ -149,7 +149,7 @@ def make(seed: int = 0, *, pico: bool = False) -> tuple[npt.NDArray[np.float32],
 
 
 def main() -> None:
-    """Write the recording and what is said in it."""
+    """Write the recording and the list of its words."""
     parser = argparse.ArgumentParser()
     parser.add_argument("recording", type=Path)
     parser.add_argument("truth", type=Path)

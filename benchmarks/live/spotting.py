@@ -5,7 +5,7 @@
 
 The recording is that of ``recording.py``. Words are spotted live, by ``hearaudiomlp.spotter``
 at four windows a second, and checked against the same windows computed offline. A word is hit when
-it is announced within 0.3 s of where it was said, a second time is a false alarm.
+it is announced within 0.3 s of where it was spoken, a second time is a false alarm.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Keywords said by real people: accuracy by kind of word and of speaker, and false alarms.
+"""Keywords spoken by real people: accuracy by kind of word and of speaker, and false alarms.
 
     python benchmarks/quality/people.py NAME=CHECKPOINT [NAME=CHECKPOINT ...] --recordings DIR
         [--corpus training/corpus] [--json OUT.json] [--plot OUT.png]

@@ -156,7 +156,7 @@ def alike(found: np.ndarray, expected: np.ndarray) -> float:
 def classify(  # noqa: PLR0911 - a class a return
     path: Path, change: str, shape: tuple[int, int], frame: int, seconds: float
 ) -> tuple[str, str]:
-    """Return the class of a file, and what is to be said of it."""
+    """Return the class of a file, and a description."""
     rate, channels = shape
     native = 48000 if path.suffix in (".opus", ".webm") else rate
     native = 16000 if path.suffix == ".spx" else native
@@ -171,10 +171,10 @@ def classify(  # noqa: PLR0911 - a class a return
         except AudioFileError as problem:
             text = str(problem).partition(": ")[2]
             return ("refused" if lost else "whole"), f"{text} (ffmpeg: {theirs:.2f} s)"
-    told = "; ".join(str(one.message).partition(": ")[2] for one in caught)
+    notes = "; ".join(str(one.message).partition(": ")[2] for one in caught)
     ours = recording.duration
-    text = f"{ours:.3f} s, ffmpeg {theirs:.3f} s, encoded {seconds:.3f} s {told}{printed[:80]}"
-    if told:
+    text = f"{ours:.3f} s, ffmpeg {theirs:.3f} s, encoded {seconds:.3f} s {notes}{printed[:80]}"
+    if notes:
         return "warned", text
     if ours < max(min(theirs, seconds), seconds - tolerance) - tolerance:
         return "silent", text

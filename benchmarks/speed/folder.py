@@ -79,7 +79,7 @@ def run_bare(paths: list[Path], alone: Callable[[], None], frames: int, out: Pat
 
 
 def check(ours: Path, plain: Path) -> None:
-    """See that both files hold the same."""
+    """Check that both files hold the same."""
     with np.load(ours) as found, np.load(plain) as expected:
         for name, other in (
             ("scene_embeddings", "scene_embeddings"),

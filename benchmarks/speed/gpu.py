@@ -79,7 +79,7 @@ def contenders(checkpoint: Path, half: Path, device: str) -> dict[str, Contender
 
 
 def assignment(checkpoint: Path, device: str) -> str:
-    """Say which provider computes how many operators."""
+    """Print which provider computes how many operators."""
     session = hearaudiomlp.load_model(checkpoint, device=device)._session._session
     operators: Counter[str] = Counter()
     for part in session.get_provider_graph_assignment_info():

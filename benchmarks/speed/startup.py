@@ -55,11 +55,11 @@ def measure(codes: dict[str, str], rounds: int) -> tuple[dict[str, list[float]],
             command = [sys.executable, "-c", code + SAY, str(time.time())]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None
-                told = process.stdout.read()
+                printed = process.stdout.read()
                 _, process.returncode, usage = os.wait4(process.pid, 0)
             if process.returncode:
                 raise SystemExit(f"{name} failed")
-            seconds[name].append(float(told))
+            seconds[name].append(float(printed))
             memory[name] = max(memory.get(name, 0.0), usage.ru_maxrss / 1000)
     return seconds, memory
 

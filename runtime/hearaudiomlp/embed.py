@@ -212,7 +212,7 @@ def embed_groups(
         cut: which sounds each of them gives.
 
     Yields:
-        For each file, its embeddings or the reason why there are none.
+        For each file, its embeddings, or why it has none.
 
     Raises:
         MissingPackageError: the extra ``[audio]`` isn't installed.

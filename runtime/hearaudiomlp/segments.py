@@ -95,7 +95,7 @@ _EMBEDDING_WINDOWS = partial(SlidingWindows, WINDOW, PAD_LEFT, PAD_RIGHT)
 
 
 class SampleBuffer:
-    """The samples of a sound that comes in chunks: any part can be had until it is dropped.
+    """The samples of a sound that comes in chunks: any part can be read until it is dropped.
 
     Examples:
         >>> import numpy as np
@@ -131,7 +131,7 @@ class SampleBuffer:
         Args:
             start: the first one. It hasn't been dropped.
             stop: one behind the last.
-            keep: samples before this one are dropped once they were had.
+            keep: samples before this one are dropped once they were read.
         """
         while start < stop and self.reaches(start + 1):
             for first, chunk in tuple(self._kept):
@@ -213,7 +213,7 @@ class CutRecording:
         self._cut, self._new_windows = cut, new_windows
 
     def fail(self, problem: AudioFileError | AudioFileNotFoundError) -> None:
-        """Make a note of a problem, without the traceback, which would keep all blocks alive."""
+        """Record a problem, without its traceback, which would keep all blocks alive."""
         problem.__cause__ = problem.__context__ = None
         self.problem = self.problem or problem.with_traceback(None)
 

@@ -1,4 +1,4 @@
-"""What comes through a pipe: raw PCM, or a format that its first bytes tell."""
+"""What comes through a pipe: raw PCM, or a format recognized by its first bytes."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_wav_is_read_by_its_header(tmp_path, kind, subtype, rate, channels) -> N
     expected = read_audio(path).samples
     np.testing.assert_allclose(piped(data), expected, atol=1e-5)
     at = data.index(b"data") + 4
-    if kind != "RF64":  # what a program writes that doesn't know how long it will go on
+    if kind != "RF64":  # what a program writes that doesn't know the length yet
         endless = data[:at] + b"\xff\xff\xff\xff" + data[at + 4 : -12]
         np.testing.assert_allclose(piped(endless), expected, atol=1e-5)
 

@@ -18,7 +18,7 @@ from hearaudiomlp_export.verify.selftest import figures
 def test_the_stored_figures_are_those_of_the_float64_network(name) -> None:
     stored = json.loads(selftest.FIGURES.read_bytes())[name]
     np.testing.assert_allclose(stored, figures(name), atol=1e-8)
-    assert np.std(stored) > 0.05  # figures that could not tell one network from another
+    assert np.std(stored) > 0.05  # or the figures could not distinguish networks
 
 
 @pytest.mark.parametrize("name", ENCODERS)

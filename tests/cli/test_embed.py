@@ -199,8 +199,8 @@ def test_ctrl_c_ends_cleanly_and_what_was_done_stays(checkpoints, tmp_path) -> N
         assert time.monotonic() < until
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
-    told, errors = running.communicate(timeout=60)
-    assert (running.returncode, told) == (130, "")
+    printed, errors = running.communicate(timeout=60)
+    assert (running.returncode, printed) == (130, "")
     assert re.fullmatch(
         r"hearaudiomlp: interrupted\nhearaudiomlp: \d+ of 500 files are done and stay in "
         r"out.npz.parts: the same command resumes there\n",

@@ -8,15 +8,15 @@ SAMPLE = ROOT / "samples" / "words.flac"
 
 def test_info_tells_what_the_graph_has(checkpoints, capsys) -> None:
     assert main(["info", str(checkpoints["kwmlp"])]) == 0
-    told = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
-    assert told["parameters"] == "424,811"
-    assert "windows [n, 16000]" in told["input"]
+    printed = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert printed["parameters"] == "424,811"
+    assert "windows [n, 16000]" in printed["input"]
     embeddings = "frame_embeddings [n, 98, 64]; keyword_logits [n, 35]"
-    assert told["output"] == f"{embeddings}; power_mel [n, 98, 40]; mfcc [n, 98, 40]"
-    assert "Gemm 50" in told["operators"]
+    assert printed["output"] == f"{embeddings}; power_mel [n, 98, 40]; mfcc [n, 98, 40]"
+    assert "Gemm 50" in printed["operators"]
     # 98 frames times 40x64, then per block 98 (64x256 + 128x64 + 98x128); the head's 98 times 64x35
     encoder = 98 * 40 * 64 + 12 * 98 * (64 * 256 + 128 * 64 + 98 * 128) + 98 * 64 * 35
-    assert f"encoder {encoder:,}" in " ".join(told.values())
+    assert f"encoder {encoder:,}" in " ".join(printed.values())
 
 
 def test_info_of_a_file_that_is_no_model(capsys) -> None:

@@ -20,7 +20,7 @@ finally:
 """
 
 
-def told(*arguments: str, **environment: str) -> str:
+def printed(*arguments: str, **environment: str) -> str:
     """Run the command; return what it knew in the end."""
     done = subprocess.run(
         [sys.executable, "-c", REPORT, *arguments],
@@ -37,13 +37,13 @@ def told(*arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["embed", "--help"], ["no"], []])
 def test_help_needs_no_numpy(arguments) -> None:
-    assert told(*arguments).startswith("[] ")
+    assert printed(*arguments).startswith("[] ")
 
 
 def test_numpy_starts_no_threads_but_where_it_does_algebra() -> None:
-    assert told("info", "--help").endswith(" 1")
-    assert told("map", "--help").endswith(" None")
-    assert told("info", "--help", OPENBLAS_NUM_THREADS="3").endswith(" 3")
+    assert printed("info", "--help").endswith(" 1")
+    assert printed("map", "--help").endswith(" None")
+    assert printed("info", "--help", OPENBLAS_NUM_THREADS="3").endswith(" 3")
 
 
 def test_names_of_the_package_are_imported_when_they_are_asked_for() -> None:

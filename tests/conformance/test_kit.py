@@ -60,8 +60,8 @@ def ran(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
 
 def test_graph_passes_its_kit(model, kit, tmp_path, ran) -> None:
     figures = tmp_path / "results.jsonl"
-    code, told = ran(model, "--kit", kit, "--results", figures)
-    assert (code, f"{len(sounds.sounds())} of {len(sounds.sounds())} cases" in told) == (0, True)
+    code, printed = ran(model, "--kit", kit, "--results", figures)
+    assert (code, f"{len(sounds.sounds())} of {len(sounds.sounds())} cases" in printed) == (0, True)
     page = write_results.table(read_results(figures))
     assert "| onnxruntime " in page
     assert "8 of 8" in page
@@ -75,9 +75,9 @@ def test_a_wrong_value_is_noticed(model, kit, tmp_path, ran, output: str) -> Non
     values = np.fromfile(path, "<f4")
     values[-1] += 2e-3
     values.tofile(path)
-    code, told = ran(model, "--kit", wrong, "--only", "chirp")
+    code, printed = ran(model, "--kit", wrong, "--only", "chirp")
     assert code == 1
-    assert "0 of 1 cases" in told
+    assert "0 of 1 cases" in printed
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_wrong_arguments_get_a_sentence(
         named += ["--kit", str(kit)]
     monkeypatch.setattr(sys, "argv", ["run_engine", *named])
     assert run_engine.main() == 2
-    told = capsys.readouterr().err
-    assert told.startswith("run_engine: ")
-    assert message in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("run_engine: ")
+    assert message in printed
 
 
 def test_a_newer_run_replaces_the_former_one(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def arrays(tmp_path_factory, checkpoints) -> Path:
 def test_other_weights_are_held_against_pytorch(arrays, checkpoints, tmp_path, ran) -> None:
     path, figures = tmp_path / "own.onnx", tmp_path / "figures.jsonl"
     assert export_main([str(checkpoints["kwmlp"]), "-o", str(path), "--interface", "pipeline"]) == 0
-    code, told = ran(path, "--reference", arrays, "--results", figures)
-    assert (code, "5 of 5 cases" in told) == (0, True), told
+    code, printed = ran(path, "--reference", arrays, "--results", figures)
+    assert (code, "5 of 5 cases" in printed) == (0, True), printed
     [one] = read_results(figures)
     assert one["set"] == "own-reference"
     assert "own weights" in write_results.table([one])
@@ -267,6 +267,6 @@ def test_engines_agree_with_the_published_system(
     checkpoint = str(SHARED / "checkpoints" / f"{name}.pth")
     assert export_main([checkpoint, "-o", str(path), "--interface", "pipeline"]) == 0
     arguments = (path, "--engine", engine, "--program", program)
-    code, told = ran(*arguments, "--reference", SHARED / "reference")
+    code, printed = ran(*arguments, "--reference", SHARED / "reference")
     total = {"kwmlp": 77, "audiomae": 76}[name]
-    assert (code, f"{total} of {total} cases" in told) == (0, True)
+    assert (code, f"{total} of {total} cases" in printed) == (0, True)

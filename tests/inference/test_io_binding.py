@@ -1,4 +1,4 @@
-"""Runs on bound buffers, and the options of CUDA, as far as a machine without a GPU can tell.
+"""Runs on bound buffers, and the options of CUDA, as far as a machine without a GPU can check.
 
 ONNX Runtime binds buffers on the CPU in the same way as on a GPU, so the runs themselves are real;
 the CUDA provider is pretended to.

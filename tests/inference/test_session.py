@@ -138,7 +138,7 @@ def test_providers_that_cannot_be_meant(path: Path, providers: object) -> None:
 
 @pytest.mark.skipif(
     not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"),
-    reason="this ONNX Runtime doesn't tell who computes what",
+    reason="this ONNX Runtime doesn't report which provider computes what",
 )
 def test_a_provider_that_gets_no_part_of_the_work_is_an_error(path: Path) -> None:
     azure = "AzureExecutionProvider"
@@ -200,7 +200,9 @@ def test_broken_onnx_runtime_is_an_error(tmp_path: Path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("said", "expected"), [(None, "1"), ("0", "0")])
-def test_telemetry_is_off_unless_the_user_says_otherwise(said: str | None, expected: str) -> None:
+def test_telemetry_is_off_unless_the_user_chooses_otherwise(
+    said: str | None, expected: str
+) -> None:
     environment = {
         key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"
     }

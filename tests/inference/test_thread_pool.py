@@ -119,7 +119,7 @@ def test_errors_leave_no_cycles() -> None:
         for _ in range(3):
             with contextlib.suppress(ZeroDivisionError):
                 pool.run(task, 2)
-        pool.run(lambda _: meeting.wait(), 2)  # its workers let go of the last task
+        pool.run(lambda _: meeting.wait(), 2)  # its workers release the last task
         assert [ref() for ref in kept] == [None] * 6
     finally:
         gc.enable()

@@ -61,7 +61,7 @@ def test_where_a_word_is_told_to_be() -> None:
     [hit] = spotted(None, None, None, "no", "no", "no", None, None, None, smoothing=0)
     # windows from 0.75, 1 and 1.25 s hold it: they have 1.25 to 1.75 s in common
     assert (hit.start, hit.end) == (1.25, 1.75)
-    [hit] = spotted(*["no"] * 9)  # windows from 0 to 2 s: said again and again
+    [hit] = spotted(*["no"] * 9)  # windows from 0 to 2 s: spoken again and again
     assert (hit.start, hit.end) == (0.75, 2.25)
     [hit] = spotted("no", smoothing=0)
     assert (hit.start, hit.end) == (0.0, 1.0)

@@ -70,11 +70,13 @@ def test_refractory_time_passes_between_announcements_of_one_word() -> None:
 def test_modes_of_the_paper(seed: int, sizes: list[int]) -> None:
     rows = random_rows(seed, 40)
     over = [n for n in range(40) if rows[n].max() >= 0.85]
-    told = [(LABELS[rows[n].argmax()], 0.25 * n, 0.25 * n + 1, float(rows[n].max())) for n in over]
+    expected = [
+        (LABELS[rows[n].argmax()], 0.25 * n, 0.25 * n + 1, float(rows[n].max())) for n in over
+    ]
     found = in_pieces(EveryWindowMode(LABELS, 0.85), rows, sizes)
-    assert [(h.word, h.start, h.end, h.probability) for h in found] == told
+    assert [(h.word, h.start, h.end, h.probability) for h in found] == expected
     best = in_pieces(BestWindowMode(LABELS, 0.85), rows, sizes)
-    assert [hit.word for hit in best] == [max(told, key=lambda one: one[3])[0]] * bool(told)
+    assert [hit.word for hit in best] == [max(expected, key=lambda one: one[3])[0]] * bool(expected)
     vote = in_pieces(VoteMode(LABELS, 0.85), rows, sizes)
     counts = np.bincount(rows[over].argmax(axis=1), minlength=len(LABELS)) if over else None
     assert [hit.word for hit in vote] == ([] if counts is None else [LABELS[counts.argmax()]])

@@ -91,9 +91,9 @@ def test_keyword_logits_agree_with_the_published_system(shared: Path) -> None:
 def test_snippet_of_the_readme_runs_as_it_stands(shared: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [snippet] = re.findall(r"```python\n(import torch\n.*?)```", readme, re.DOTALL)
-    told = "print(tuple(embeddings.shape), tuple(timestamps.shape), tuple(scene_embeddings.shape))"
+    shapes = "print(*map(tuple, (embeddings.shape, timestamps.shape, scene_embeddings.shape)))"
     done = subprocess.run(
-        [sys.executable, "-c", f"{snippet}\n{told}"],
+        [sys.executable, "-c", f"{snippet}\n{shapes}"],
         capture_output=True, text=True, check=False, cwd=shared,
     )  # fmt: skip
     assert done.stdout == "(2, 100, 64) (2, 100) (2, 1024)\n", done.stderr

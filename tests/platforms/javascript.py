@@ -4,7 +4,7 @@ For the reference's ``compare.py``, with this folder in ``PYTHONPATH``::
 
     compare.py javascript chromium:kwmlp-pipeline.onnx
 
-in the place of ``chromium`` also ``onnxruntime-node`` or ``onnxruntime-web`` (in Node). Needs
+or instead of ``chromium`` ``onnxruntime-node`` or ``onnxruntime-web`` (in Node). Needs
 ``npm install`` in ``web/``.
 """
 

@@ -1,4 +1,4 @@
-"""Audio that can't be meant is refused with an error that helps; the rest is computed."""
+"""Malformed audio is refused with an error that helps; the rest is computed."""
 
 import warnings
 

@@ -35,7 +35,7 @@ def test_a_scheduler_at_an_address(address, recordings, checkpoints, tmp_path, c
     assert main(["embed", *options, "-o", str(tmp_path / "two.npz")]) == 1
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     assert "1 of 10 files failed" in capsys.readouterr().err
-    # A failure that ends the run is told as it would be without a cluster.
+    # A failure that ends the run is reported as without a cluster.
     stop = ["-o", str(tmp_path / "three.npz"), *more, "--on-error", "stop"]
     assert main(["embed", *options, *stop]) == 1
     assert "bad.wav: not an audio file" in capsys.readouterr().err

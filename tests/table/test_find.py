@@ -55,7 +55,7 @@ def test_patterns(recordings) -> None:
         f"{recordings}/{name}" for name in ("a.b/x.wav", "b.wav", "c d/ü.wav")
     ]
     assert found(f"{recordings}/a*/[yz].*") == [f"{recordings}/a/y.WAV", f"{recordings}/a/z.flac"]
-    assert found(f"{recordings}/*.mp3") == [f"{recordings}/*.mp3"]  # to be told as missing
+    assert found(f"{recordings}/*.mp3") == [f"{recordings}/*.mp3"]  # to be reported as missing
     odd = recordings / "[1].wav"
     odd.touch()
     assert found(odd) == [str(odd)]  # a name that looks like a pattern

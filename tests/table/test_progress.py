@@ -19,9 +19,9 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     shown.file(row)
     shown.file(failure)
     shown.close()
-    told = capsys.readouterr().err
-    assert "b is bad" in told
-    assert "real time" in told
-    assert ("12 of 100 files, 1 failed" in told) == (not is_terminal)
+    printed = capsys.readouterr().err
+    assert "b is bad" in printed
+    assert "real time" in printed
+    assert ("12 of 100 files, 1 failed" in printed) == (not is_terminal)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     assert not isinstance(progress.show_progress(100, 10), progress.Bar)

@@ -244,9 +244,9 @@ def test_a_complete_table_is_rebuilt_when_something_changed(run_it, recordings, 
     assert "nothing has changed" in capsys.readouterr().out
     soundfile.write(recordings / "b.wav", np.ones(100), 16000)
     assert run_it("t.npz") == 0
-    told = capsys.readouterr()
-    assert "t.npz is rebuilt: other files" in told.err
-    assert "nothing has changed" not in told.out
+    printed = capsys.readouterr()
+    assert "t.npz is rebuilt: other files" in printed.err
+    assert "nothing has changed" not in printed.out
 
 
 def test_two_runs_at_once_are_refused(recordings, audiomae, tmp_path) -> None:

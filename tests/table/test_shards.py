@@ -37,7 +37,7 @@ def workers(model, way: str, wanted: Sequence[int]) -> Workers:
 
 @pytest.fixture
 def make(recordings, checkpoints, tmp_path) -> Callable[..., dict[str, bytes]]:
-    """Make a table in some steps, and return the files that came of it."""
+    """Make a table in some steps, and return the resulting files."""
     from hearaudiomlp import load_model
 
     model = load_model(checkpoints["audiomae"], device="cpu")

@@ -213,7 +213,7 @@ def test_wav_files_that_the_python_package_refuses(tmp_path: Path) -> None:
     whole = files["cut"].read_bytes()
     files["cut"].write_bytes(whole[:9_000])
     soundfile.write(files["NaN"], np.array([0.0, np.nan, 0.0]), 16_000, "FLOAT")
-    files["text"].write_bytes(b"RIFFand a text that goes on")
+    files["text"].write_bytes(b"RIFFand a longer text")
     files["rate"].write_bytes(whole[:24] + (10).to_bytes(4, "little") + whole[28:])
     files["headless"].write_bytes(whole[:36])
     for (name, file), found in zip(files.items(), read_in_node(*files.values()), strict=True):

@@ -348,7 +348,7 @@ def test_weights_that_are_no_numbers_are_the_fault_of_the_file(
         b"\x80\x02cos\n" + b"\x01" * 100_000 + b"\n.",
         b"\x80\x02\x8a\xff" + b"\x7f" * 255 + b"Q.",
         b"\x80\x02I" + b"9" * 100_000 + b"\n.",
-        # Tuples of two of themselves, in the place of a name, of an argument, of a key.
+        # Tuples of two of themselves, instead of a name, of an argument, of a key.
         *(
             b"\x80\x04)q\0" + b"".join(
                 b"h" + bytes([i, 0x68, i, 0x86, 0x71, i + 1]) for i in range(60)

@@ -355,10 +355,10 @@ def test_a_full_disk(server: Server, tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     running = run_pull(server, tmp_path, "good", preexec_fn=small_files)
-    told = running.communicate(timeout=60)[1]
+    printed = running.communicate(timeout=60)[1]
     assert running.returncode == 1
-    assert "kwmlp.pth can't be written (File too large)" in told
-    assert "Traceback" not in told
+    assert "kwmlp.pth can't be written (File too large)" in printed
+    assert "Traceback" not in printed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -369,9 +369,9 @@ def test_ctrl_c_in_the_middle(server: Server, tmp_path: Path) -> None:
         time.sleep(0.02)
     assert len(list(tmp_path.iterdir())) == 1  # a temporary file
     running.send_signal(signal.SIGINT)
-    out, told = running.communicate(timeout=60)
+    out, printed = running.communicate(timeout=60)
     assert (running.returncode, out) == (130, "")
-    assert told == "hearaudiomlp: interrupted; nothing was written\n"
+    assert printed == "hearaudiomlp: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -382,8 +382,8 @@ def test_two_pulls_at_once(server: Server, tmp_path: Path) -> None:
         time.sleep(0.02)
     server.gate.set()
     for running in both:
-        out, told = running.communicate(timeout=60)
-        assert (running.returncode, told) == (0, "")
+        out, printed = running.communicate(timeout=60)
+        assert (running.returncode, printed) == (0, "")
         assert "downloaded, 512,000 bytes" in out
     assert [path.name for path in tmp_path.iterdir()] == ["kwmlp.pth"]
     assert (tmp_path / "kwmlp.pth").read_bytes() == CONTENT
@@ -396,11 +396,11 @@ def test_command_tells_licence_and_place(
     for name in ("kwmlp", "audiomae"):
         monkeypatch.setitem(published.PUBLISHED, name, server.checkpoint("good", name))
     assert main(["pull", "kwmlp", "audiomae"]) == 0
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     for name in ("kwmlp", "audiomae"):
-        assert f"{tmp_path / name}.pth: downloaded" in told.out
-    assert "CC BY-SA 4.0" in told.out
-    assert told.err == ""  # no progress where nobody looks
+        assert f"{tmp_path / name}.pth: downloaded" in printed.out
+    assert "CC BY-SA 4.0" in printed.out
+    assert printed.err == ""  # no progress where nobody looks
     assert main(["pull", "kwmlp"]) == 0
     assert "there already" in capsys.readouterr().out
     monkeypatch.setitem(published.PUBLISHED, "kwmlp", server.checkpoint("missing"))

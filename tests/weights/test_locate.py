@@ -1,4 +1,4 @@
-"""Which weights are meant: bundled, pulled, or a file; and what is told of them."""
+"""Which weights are loaded: bundled, pulled, or a file; and how they are described."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ SAMPLE = ROOT / "samples" / "words.flac"
 
 @pytest.fixture
 def bundle(checkpoints: dict[str, Path], monkeypatch) -> Path:
-    """Random weights in the place of the bundled ones."""
+    """Random weights instead of the bundled ones."""
     folder = checkpoints["kwmlp"].parent
     monkeypatch.setattr(locate, "BUNDLES", [folder])
     return folder
@@ -30,7 +30,7 @@ def bundle(checkpoints: dict[str, Path], monkeypatch) -> Path:
 
 @pytest.fixture
 def cache(checkpoints: dict[str, Path], monkeypatch, tmp_path: Path) -> Path:
-    """A cache folder with random weights in the place of the published ones."""
+    """A cache folder with random weights instead of the published ones."""
     monkeypatch.setenv("HEARAUDIOMLP_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     for name, path in checkpoints.items():
@@ -112,29 +112,29 @@ def test_other_empty_things_are_no_path(path: object) -> None:
         hearaudiomlp.load_model(path)
 
 
-def told(capsys) -> dict[str, str]:
+def printed(capsys) -> dict[str, str]:
     return dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
 
 
 def test_info_tells_bundled_pulled_and_own_apart(bundle: Path, capsys, checkpoints) -> None:
     assert main(["info", "--encoder", "audiomae"]) == 0
-    facts = told(capsys)
+    facts = printed(capsys)
     assert facts["model"].startswith(f"audiomae ({bundle / 'audiomae.pth'}")
     assert facts["weights"].startswith("bundled")
     assert facts["licence"] == locate.BUNDLED_LICENCE
     digest = hashlib.sha256((bundle / "audiomae.pth").read_bytes()).hexdigest()
     assert facts["checkpoint"] == f"SHA-256 {digest}"
     assert main(["info"]) == 0
-    assert told(capsys)["model"].startswith("kwmlp")
+    assert printed(capsys)["model"].startswith("kwmlp")
     assert main(["info", str(checkpoints["kwmlp"])]) == 0
-    assert "your own" in told(capsys)["weights"]
+    assert "your own" in printed(capsys)["weights"]
     assert main(["info", str(checkpoints["kwmlp"]), "--encoder", "audiomae"]) == 1
     assert "kwmlp, not of audiomae" in capsys.readouterr().err
 
 
 def test_info_of_a_pulled_checkpoint(cache: Path, capsys) -> None:
     assert main(["info", "kwmlp"]) == 0
-    facts = told(capsys)
+    facts = printed(capsys)
     assert facts["weights"] == "the published checkpoint, pulled"
     assert facts["licence"] == "CC BY-SA 4.0"
     assert str(cache) in facts["model"]

@@ -157,7 +157,7 @@ def function(model: onnx.ModelProto) -> None:
         (lambda m: m.graph.node[0].__setattr__("op_type", "\x1b[31m" * 999), "characters"),
         (lambda m: m.graph.initializer[0].__setattr__("raw_data", b""), "0 bytes of data"),
         (lambda m: m.graph.initializer[0].__setattr__("data_type", 99), "type 99"),
-        (lambda m: m.graph.initializer[0].dims.__setitem__(0, -1), "a shape that is none"),
+        (lambda m: m.graph.initializer[0].dims.__setitem__(0, -1), "an invalid shape"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, 1 << 62), "bytes of data"),
         (lambda m: m.graph.initializer.append(WEIGHTS), "two tensors of one name"),
         (lambda m: m.graph.node.append(m.graph.node[0]), "made twice"),

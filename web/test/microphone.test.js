@@ -130,7 +130,7 @@ async function fastMicrophone(page) {
   });
 }
 
-test("ten minutes end a recording with a sentence; or it goes on, and the last ten are kept", { skip, timeout: 180_000 }, async () => {
+test("ten minutes end a recording with a sentence; or it continues, and the last ten are kept", { skip, timeout: 180_000 }, async () => {
   const { microphone, remove } = toneMicrophone(2);
   const { page, leave } = await visit({ microphone });
   await ready(page);

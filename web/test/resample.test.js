@@ -70,7 +70,7 @@ test("however the input is cut, the output is the same to the bit", () => {
       pieces.push(resampler.flush());
       const joined = Float32Array.from(pieces.flatMap((piece) => [...piece]));
       assert.deepEqual(joined, whole);
-      // A resampler that was flushed begins anew.
+      // A resampler that was flushed starts over.
       assert.deepEqual(resampler.process(input), new Resampler(rate).process(input));
     }
   }

@@ -33,7 +33,7 @@ test("a window every quarter of a second, with silence before the beginning", as
   assert.deepEqual(begins, Array.from({ length: 40 }, (_, i) => -0.75 + 0.25 * i));
   assert.deepEqual([...asked[0].window.slice(11_999, 12_001)], [0, 1]);
   assert.deepEqual(asked[3].window, sound.slice(0, 16_000));
-  // After four seconds the ring of samples begins again.
+  // After four seconds the ring of samples wraps around.
   for (const i of [5, 18, 19, 39]) assert.deepEqual(asked[i].window, sound.slice((i - 3) * 4_000, (i + 1) * 4_000));
   assert.equal(spotter.late, 0);
 });

@@ -80,7 +80,7 @@ test("taught with ten examples of three sounds, and the file is a model", { skip
         correct += Number(labels[logits.indexOf(Math.max(...logits))] === kind);
       }
     }
-    // audiomae's eight values tell hiss from the noise among "other" by little.
+    // audiomae's eight values barely distinguish hiss from the noise among "other".
     assert.ok(correct >= { kwmlp: 57, audiomae: 51 }[name], `${name}: ${correct} of 60, never heard`);
     const sound = example("whistle", 7);
     const [ours, theirs] = [await taught.embed(sound), await model.embed(sound)];

@@ -46,7 +46,7 @@ test("the threshold is kept", () => {
   assert.equal(find(rows, { threshold: 0.61 }).length, 0);
 });
 
-test("a word is given out as soon as it is sure, and goes on growing", () => {
+test("a word is reported as soon as it is certain, and keeps growing", () => {
   const finder = new WordFinder(LABELS, { threshold: 0.5 });
   assert.equal(finder.push(0, [0.6, 0.4]), null);
   const word = finder.push(0.25, [0.7, 0.3]);
@@ -59,7 +59,7 @@ test("no labels, no words", () => {
   assert.deepEqual(findWords(new Float32Array(0), new Float32Array(0), []), []);
 });
 
-test("what can't be meant is refused", () => {
+test("invalid options are refused", () => {
   const bad = [
     () => new WordFinder(LABELS, { threshold: 0 }),
     () => new WordFinder(LABELS, { threshold: "0.5" }),

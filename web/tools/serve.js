@@ -49,7 +49,7 @@ async function encode(body, tag, accepted, type) {
 
 /**
  * @param {{port?: number, prefix?: string, files?: Record<string, string>, compress?: boolean}} [options]
- *   the port (0: any), the path under which the page is served, files to serve in the place of the
+ *   the port (0: any), the path under which the page is served, files to serve instead of the
  *   page's own, and whether to compress
  * @returns {Promise<{url: string, sent: () => number, close: () => void}>} `sent`: bytes of bodies so far
  */

@@ -36,7 +36,7 @@ export function toneFile(name, seconds, rate = 16_000) {
 /**
  * Open the page in a browser of its own, and note all that it asks for and complains of.
  *
- * @param {object} [settings] `served`: files in the place of the page's; `query`; the rest is for launch()
+ * @param {object} [settings] `served`: files served instead of the page's; `query`; the rest is for launch()
  */
 export async function visit({ served = files, query = "", ...settings } = {}) {
   const { url, close: stop } = await serve({ prefix: "/some/where/", files: served });

@@ -55,6 +55,6 @@ def describe(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def write_metadata(model: onnx.ModelProto, card: dict[str, str]) -> None:
-    """Put the entries into the model file's metadata, in the place of any that are there."""
+    """Put the entries into the model file's metadata, replacing any that are there."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, card)

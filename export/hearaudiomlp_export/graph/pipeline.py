@@ -71,7 +71,7 @@ _WITH_KEYWORDS = f"""
     all_windows = Concat <axis = 0> (embedding_windows, keyword_windows)
 """
 
-# Blocks of equal size, so that their outputs lie end to end: as few as there can be of at most
+# Blocks of equal size, so that their outputs are contiguous: as few as there can be of at most
 # eight, each as small as that allows. The last one is filled up with silent windows.
 _BLOCKS = f"""
     block_most = Constant <value_ints = [{BLOCK}]> ()
@@ -104,7 +104,7 @@ _SPLIT = """
 
 # The factor from a frame's number to its position before halving, (old - 1) / (new - 1) as float32,
 # rounded once. With old = 2 new + odd it is 2 + (1 + odd) / (new - 1), and that comes to the same
-# float32 for all new < 2 ** 23 even on engines that multiply by a reciprocal in the place of
+# float32 for all new < 2 ** 23 even on engines that multiply by a reciprocal instead of
 # dividing (OpenVINO): 1 + odd is a power of two, and the sum's rounding swallows the quotient's.
 _HALVING_SCALE = """
         before_vector = Shape <start = 1, end = 2> (whole_in)

@@ -95,8 +95,8 @@ def _make_part(folder: Path, name: str, progress: "Queue[tuple[int, int]]") -> N
 def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
     """Make the parts of the corpus that aren't there, with a progress bar each.
 
-    Each is made in a process of its own: what eSpeak NG says depends a little on what it has said
-    before, and a synthesizer that crashes takes nothing else with it.
+    Each is made in a process of its own: what eSpeak NG speaks depends a little on what it
+    has spoken before, and a synthesizer that crashes takes nothing else with it.
 
     Raises:
         SynthesizerMissingError: an engine isn't installed.

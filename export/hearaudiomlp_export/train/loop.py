@@ -1,4 +1,4 @@
-"""The training loop: batches made ahead, a state that a run goes on from, a log to plot."""
+"""The training loop: batches made ahead, a state that a run resumes from, a log to plot."""
 
 import contextlib
 import copy
@@ -52,7 +52,7 @@ class Task(nn.Module, ABC):
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether ``device`` multiplies bfloat16 faster than float32."""
+    """Return whether ``device`` multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())

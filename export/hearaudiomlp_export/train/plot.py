@@ -66,4 +66,4 @@ def _confusions(axes: Any, counts: Any) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(KEYWORDS)), KEYWORDS, rotation=90, fontsize=6)
     axes.set_yticks(range(len(KEYWORDS)), KEYWORDS, fontsize=6)
-    axes.set(xlabel="named", ylabel="said", title="validation, last step")
+    axes.set(xlabel="named", ylabel="spoken", title="validation, last step")

@@ -43,7 +43,7 @@ def ignore() -> None:
 
 
 class unwinding:  # noqa: N801 - a context manager, as in contextlib
-    """Have the first signal raise KeyboardInterrupt in the body."""
+    """Make the first signal raise KeyboardInterrupt in the body."""
 
     def __enter__(self) -> "Self":
         """Begin."""

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _end_line(spotter)
         return 130
-    except BrokenPipeError:  # nobody reads the words any more
+    except BrokenPipeError:  # the reader of the words has gone
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -27,7 +27,7 @@ def print_error(message: object) -> None:
 def print_line(message: str) -> None:
     r"""Print one line to standard output, escaped as in :func:`print_error` but for tabs.
 
-    When nobody reads it any more, the command continues without printing.
+    If its reader has gone, the command continues without printing.
 
     Examples:
         >>> print_line("one\x1b[2Jtwo")

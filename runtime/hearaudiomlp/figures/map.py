@@ -1,8 +1,8 @@
 """A map of many sounds: their scene embeddings in two dimensions (extra ``[plot]``).
 
 Files with similar embeddings are near each other. Colours and shapes distinguish folders: the
-colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind eyes tell
-apart, and the shapes do in grey print.
+colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers
+can distinguish; the shapes are for grey print.
 """
 
 import os
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 METHODS = ("auto", "pca", "umap")
-"""How to come to two dimensions; ``auto`` is UMAP where it is installed."""
+"""Methods of projection; ``auto`` is UMAP if it is installed, otherwise PCA."""
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 """Colours of the folders, those with most files first."""
@@ -147,7 +147,7 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
             than five files, of which UMAP can't make anything.
 
     Raises:
-        OptionError: the method is none, or UMAP was asked for and there are too few files.
+        OptionError: the method is unknown, or there are too few files for UMAP.
         MissingPackageError: scikit-learn is missing, or UMAP was asked for and is.
 
     Examples:
@@ -176,7 +176,7 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
 def draw_map(points: EmbeddingMap, title: str = "") -> Any:
     """Draw a map as a picture; up to forty points have their files' names beside them.
 
-    Names and titles are drawn as they are, with ``$`` and all: they are no formulas.
+    Names and titles are drawn literally: ``$`` doesn't start a formula.
 
     Returns:
         A ``matplotlib.figure.Figure``.

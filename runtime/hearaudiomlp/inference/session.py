@@ -166,10 +166,10 @@ class Session:
         available = self._ort.get_available_providers()
         for name in names:
             if name not in available:
-                mend = f": {GPU_BUILD}" if name == CUDA else ""
+                advice = f": {GPU_BUILD}" if name == CUDA else ""
                 raise DeviceError(
                     f"{name} isn't in this build of ONNX Runtime, which has "
-                    f"{', '.join(available)}{mend}"
+                    f"{', '.join(available)}{advice}"
                 )
         for name, options in providers:
             if name == CUDA:  # TF32 keeps 10 bits of each factor: far outside the tolerance

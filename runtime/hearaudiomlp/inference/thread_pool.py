@@ -113,7 +113,7 @@ class ThreadPool:
         self._pid = 0
 
     def submit(self, task: Callable[P, T], *args: P.args, **options: P.kwargs) -> "Future[T]":
-        """Let a worker thread call ``task``; return the future of its result."""
+        """Call ``task`` on a worker thread; return the future of its result."""
         try:
             from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,7 @@
 """Keyword spotting: from the probabilities of windows to the words spoken, and when.
 
 KW-MLP distinguishes 35 words in windows of one second, and always names one of them: it has no
-"none of these". Three things keep it from naming words that nobody spoke. Windows that are too
+"none of these". Three things keep it from reporting words that nobody said. Windows that are too
 quiet count as silence (:func:`mask_quiet`). Probabilities are averaged over neighboring windows,
 because a word is whole in several windows and a chance likeness, half of a longer word say, only
 in one. And what is left has to reach a threshold (:class:`HitFinder`).

@@ -29,7 +29,7 @@ _UMASK = _umask()
 
 @contextmanager
 def temporary_name(folder: Path, target: str) -> Iterator[Path]:
-    """Give a name for a temporary file or folder; what has it in the end is removed.
+    """Return a name for a temporary file or folder, which is removed at the end if it exists.
 
     Examples:
         >>> with temporary_name(Path(), "words.txt") as path:
@@ -50,7 +50,7 @@ def replacing(
     check: Callable[[], None] | None = None,
     before: Callable[[FileRecord], None] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """Give a temporary file that takes the place of ``path`` unless there is an error.
+    """Open a temporary file that replaces ``path`` unless there is an error.
 
     If the body raises, Ctrl-C included, the temporary file is removed and ``path`` is as before.
 

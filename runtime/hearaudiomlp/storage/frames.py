@@ -62,5 +62,5 @@ class FrameStore:
         self._file.close()
 
     def __del__(self) -> None:
-        """Release what nobody has released."""
+        """Release memory or file, if close() wasn't called."""
         self.close()

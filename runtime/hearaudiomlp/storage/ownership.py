@@ -219,8 +219,8 @@ def not_ours(path: object) -> OutputExistsError:
 
     Examples:
         >>> print(not_ours("t.npz"))
-        t.npz exists, and this command can't tell that it wrote it: --overwrite replaces it
+        t.npz exists, and doesn't show that this command wrote it: --overwrite replaces it
     """
     return OutputExistsError(
-        f"{path} exists, and this command can't tell that it wrote it: --overwrite replaces it"
+        f"{path} exists, and doesn't show that this command wrote it: --overwrite replaces it"
     )

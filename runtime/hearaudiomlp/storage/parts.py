@@ -20,8 +20,8 @@ _TEMPORARY = re.compile(r"(?:.*/)?\.[^/]+\.[0-9a-f]{16}\.tmp")
 class PartsFolder:
     """A folder that belongs to one run at a time.
 
-    It has a mark file from its first moment on. A folder of that name without one is somebody
-    else's. What the run may remove in it are files of the names that it writes.
+    It has a mark file from its first moment on. A folder of that name without one
+    isn't ours. What the run may remove in it are files of the names that it writes.
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store

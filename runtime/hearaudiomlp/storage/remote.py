@@ -56,7 +56,7 @@ def _filesystem(protocol: str) -> Any:
         return fsspec.filesystem(protocol)
     except ImportError as problem:  # s3fs, gcsfs ...: it says which
         raise MissingPackageError(f"{protocol}://: {problem}") from problem
-    except Exception as problem:  # each back end has errors of its own for what it isn't given
+    except Exception as problem:  # each back end raises its own errors for missing settings
         raise OptionError(f"{protocol}://: {shorten(problem, 300)}") from problem
 
 
@@ -131,7 +131,7 @@ class Copy:
         except FileNotFoundError:
             self.close()
             raise
-        except Exception as problem:  # each of fsspec's back ends has errors of its own
+        except Exception as problem:  # each of fsspec's back ends raises its own errors
             self.close()
             raise OSError(f"can't fetch {url}: {shorten(problem, 300)}") from problem
         except BaseException:

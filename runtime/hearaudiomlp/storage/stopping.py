@@ -64,7 +64,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def when_stopped(callback: Callable[[], None]) -> Iterator[None]:
-    """Have something called if everything is stopped during the body; the last one first.
+    """Call something if everything is stopped during the body; the last one first.
 
     Examples:
         >>> with when_stopped(lambda: print("interrupted")):

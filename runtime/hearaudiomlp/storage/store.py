@@ -1,6 +1,6 @@
 """Where a table is written: a folder of this machine, or one behind a URL.
 
-Both give a file its name when it is whole, and not before. Neither follows a link below its folder,
+In both, a file gets its name once it is complete. Neither follows a link below its folder,
 and neither removes anything but what it is given by name.
 """
 
@@ -34,13 +34,13 @@ class Store(Protocol):
     def writing(
         self, name: str, *, folder: str | None = None, before: BeforeRename | None = None
     ) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Give a file that gets its name when the body ends without an error.
+        """Open a file that gets its name when the body ends without an error.
 
         Until then it is in ``folder``, or else in the folder that it is for.
         """
 
     def reading(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Give an ordinary file to read from."""
+        """Open an ordinary file for reading."""
 
     def record(self, name: str) -> FileRecord:
         """Return size and SHA-256 of a file; without the SHA-256, where that has to be fetched."""
@@ -52,7 +52,7 @@ class Store(Protocol):
         """Return the names of what is in a folder and in the folders inside; files alone."""
 
     def move(self, old: str, new: str) -> None:
-        """Give a folder another name, which nothing may have; it may stay where it was."""
+        """Rename a folder; the new name must be free. A store may leave the old folder as well."""
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

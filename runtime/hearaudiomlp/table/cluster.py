@@ -38,7 +38,7 @@ def _ignore(_: object) -> None:
 
 
 class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
-    """Gives every worker process its model, as soon as it joins."""
+    """Loads the model in every worker process, as soon as it joins."""
 
     name = _PLUGIN
     idempotent = False

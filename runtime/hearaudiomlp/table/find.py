@@ -78,7 +78,7 @@ class Skipped:
 
 
 def stat_path(path: str) -> AudioPath:
-    """Return a file with its present size and date; only the path, where there is none.
+    """Return a file with its present size and date; only the path, if there is no such file.
 
     Examples:
         >>> stat_path("samples/words.flac").size > 0
@@ -108,7 +108,7 @@ def _order(item: os.DirEntry[str]) -> bytes:
 
 
 def _entries(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
-    """Give what is in a folder, by name; hidden files and folders are left out."""
+    """Yield the entries of a folder, by name; hidden ones are left out."""
     try:
         with os.scandir(folder) as found:
             return iter(sorted((item for item in found if item.name[0] != "."), key=_order))
@@ -118,7 +118,7 @@ def _entries(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
 
 
 def _tree(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
-    """Give what is below a folder, depth first. Links to folders aren't gone into."""
+    """Yield the entries below a folder, depth first. Links to folders aren't followed."""
     # A stack of its own: folders may be nested deeper than Python's calls.
     levels = [_entries(folder, unreadable)]
     while levels:
@@ -132,7 +132,7 @@ def _tree(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
 
 
 def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
-    """Give the sound files of a folder and the folders in it, by name."""
+    """Yield the sound files below a folder, by name."""
     for item in _tree(folder, skipped.folders):
         if item.is_dir(follow_symlinks=False):
             continue
@@ -150,7 +150,7 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Give all paths below a folder but hidden ones. Links to folders aren't gone into."""
+    """Yield all paths below a folder but hidden ones. Links to folders aren't followed."""
     for item in _tree(folder or ".", []):
         yield item.path if folder else item.path.removeprefix("./")
 

@@ -202,7 +202,7 @@ class CompletedShards:
     """
 
     def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
-        """Look through the manifests once, for the sums.
+        """Read the manifests once, for the totals.
 
         Args:
             spec: the table.
@@ -228,7 +228,7 @@ class CompletedShards:
             self._kept = few
 
     def manifests(self) -> Iterator[ShardManifest]:
-        """Give the manifests of all shards, in order."""
+        """Yield the manifests of all shards, in order."""
         if self._kept is not None:
             yield from self._kept
             return
@@ -237,7 +237,7 @@ class CompletedShards:
                 yield ShardManifest.from_json(read_sealed(file))
 
     def rows(self) -> Iterator[list[Row]]:
-        """Give the rows, shard by shard."""
+        """Return an iterator over the rows, shard by shard."""
         return (manifest.rows for manifest in self.manifests())
 
     def records(self, folder: str) -> dict[str, FileRecord]:
@@ -251,7 +251,7 @@ class CompletedShards:
         }
 
     def parts(self, ending: str, piece: int = 1 << 20) -> Iterator[bytes]:
-        """Give the content of one file of each shard, end to end, in pieces of a size at most.
+        """Yield the content of one file of each shard, end to end, in pieces of limited size.
 
         Raises:
             OSError: one of them has another size than it had.

@@ -104,7 +104,7 @@ class Listing:
         return iter(self._file)
 
     def paths(self) -> Iterator[str]:
-        """Give the paths of all files."""
+        """Yield the paths of all files."""
         return (_parse(line).path for line in self._lines())
 
     def sources(self, shard: Shard) -> list[AudioPath]:
@@ -113,7 +113,7 @@ class Listing:
         return [_parse(self._file.readline()) for _ in range(shard.count)]
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the listing's bytes, to be kept elsewhere."""
+        """Yield the bytes of the listing in pieces."""
         self._file.seek(0)
         while chunk := self._file.read(1 << 20):
             yield chunk

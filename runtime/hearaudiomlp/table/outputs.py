@@ -208,7 +208,7 @@ class Outputs:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Give a file that gets its name when it is whole, and if nothing is in its way then."""
+        """Open a file that gets its name once it is complete, if the name is still free or ours."""
 
         def before(record: FileRecord) -> None:
             self._check(name)
@@ -225,7 +225,7 @@ class Outputs:
             file.write(seal(self._noted))
 
     def move_folder(self, made: str, name: str, records: Records) -> None:
-        """Mark a folder of the parts folder, and put it in the place of an earlier one.
+        """Mark a folder of the parts folder, and replace an earlier one with it.
 
         May be called again after a crash, when it is there already.
 

@@ -1,4 +1,4 @@
-"""A whole run: started or resumed, its shards done by someone, the table laid out and reported."""
+"""A whole run: started or resumed, its shards computed, the table laid out and reported."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -84,7 +84,7 @@ class Run:
         overwrite: bool = False,
         say: Callable[[str], None] = _ignore,
     ) -> None:
-        """Look at what there is already.
+        """Compare with what an earlier run left.
 
         Args:
             output: path or URL of the table.
@@ -183,7 +183,7 @@ class Run:
             return read_sealed(file)
 
     def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
-        """Find out what is there; return whether it is all."""
+        """Find what an earlier run left; return whether the table is complete."""
         spec, store = self.spec, self._store
         self._parts.clear_temporaries()
         report = self._read(spec.report)
@@ -305,7 +305,7 @@ class Run:
     def work(
         self, workers: Workers, on_file: OnFile = _ignore, *, stop_at_failure: bool = False
     ) -> Iterator[tuple[Shard, ShardManifest]]:
-        """Have the shards done that aren't yet; each is given when it is done, in any order.
+        """Have the missing shards computed; yield each once it is stored, in any order.
 
         Raises:
             AudioFileError: with ``stop_at_failure``, the first file that can't be read.

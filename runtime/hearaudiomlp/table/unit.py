@@ -131,7 +131,7 @@ def _row(number: int, path: str, embedded: Embedded) -> Row:
 
 
 def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
-    """Give a shard's files their names, and write its manifest last."""
+    """Rename a shard's temporary files, and write its manifest last."""
     files.close()
     with task.store.writing(task.spec.manifest_name(task.index)) as file:
         file.write(manifest.to_json())

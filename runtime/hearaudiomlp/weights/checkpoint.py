@@ -140,7 +140,7 @@ def _mismatch(found: Shapes, expected: Shapes, name: str) -> CheckpointMismatchE
 
 
 def _identify(found: Shapes, graphs: Mapping[str, Shapes], wanted: str | None) -> str:
-    """Return the encoder whose tensors were found; compare with the nearest if it is none."""
+    """Return the encoder whose tensors were found; raise the nearest mismatch if there is none."""
     problems: dict[str, CheckpointMismatchError] = {}
     fitting = None
     for name in sorted(graphs, key=lambda name: name != wanted):

@@ -127,7 +127,7 @@ def _packages() -> tuple[ModuleType, ModuleType]:
     return pooch, requests
 
 
-class _Unwritable(Exception):  # noqa: N818 - no error that anybody sees
+class _Unwritable(Exception):  # noqa: N818 - internal
     """A failed write, as opposed to the network's errors, which are OSErrors too."""
 
     def __init__(self, reason: OSError) -> None:

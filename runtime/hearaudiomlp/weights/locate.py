@@ -144,8 +144,8 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
     Args:
         model: None or "" for the bundled weights, ``"kwmlp"`` or ``"audiomae"`` for a published
             checkpoint that was pulled, else a path.
-        name: ``kwmlp`` or ``audiomae``, where only that encoder will do; the one whose bundled
-            weights are meant.
+        name: ``kwmlp`` or ``audiomae``, if the file has to hold that encoder; without a file, the
+            encoder whose bundled weights to load.
 
     Raises:
         OptionError: ``model`` is no path.

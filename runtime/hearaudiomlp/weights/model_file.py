@@ -74,7 +74,7 @@ class ModelFile:
         return dict(self.card) | facts
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickle the metadata in the place of the checkpoint, which is as large as the weights."""
+        """Pickle the metadata instead of the checkpoint, which is as large as the weights."""
         return {"graph": self.graph, "weights": self.weights, "card": self.metadata}
 
 

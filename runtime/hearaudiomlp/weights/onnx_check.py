@@ -70,7 +70,7 @@ def _check_tensor(name: str, tensor: Tensor) -> npt.NDArray[Any]:
     if dtype is None:
         raise ValueError(f"the tensor {shorten(name)} has the type {shorten(tensor.data_type)}")
     if min(tensor.dims, default=0) < 0 or len(tensor.dims) > MAX_DIMS:
-        raise ValueError(f"the tensor {shorten(name)} has a shape that is none")
+        raise ValueError(f"the tensor {shorten(name)} has an invalid shape")
     if math.prod(tensor.dims) * dtype.itemsize != len(tensor.data):
         raise ValueError(f"the tensor {shorten(name)} has {len(tensor.data):,} bytes of data")
     return np.frombuffer(tensor.data, dtype)

@@ -241,7 +241,7 @@ class _Inference:
     def _transpose(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         order = node.attributes.get("perm") or tuple(reversed(range(len(inputs[0]))))
         if sorted(order) != list(range(len(inputs[0]))):
-            raise ValueError("Transpose in an order that is none")
+            raise ValueError("Transpose with an invalid order")
         return [tuple(inputs[0][axis] for axis in order)]
 
 

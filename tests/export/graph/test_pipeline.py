@@ -203,9 +203,9 @@ def test_info_tells_interface_and_precision(
     options = ["--interface", interface, "--precision", "float16"]
     assert main([str(checkpoints["audiomae"]), "-o", str(path), *options]) == 0
     assert hearaudiomlp_main(["info", str(path)]) == 0
-    told = capsys.readouterr().out
-    assert "stored as float16, computed as float32" in told
-    assert f"\ninterface    {interface}" in told
+    printed = capsys.readouterr().out
+    assert "stored as float16, computed as float32" in printed
+    assert f"\ninterface    {interface}" in printed
     report = path.with_suffix(".report.md").read_text()
     assert "| weights as float16 | speech |" in report
     assert ("| scene embeddings | 480000 samples |" in report) == (interface == "pipeline")

@@ -112,7 +112,7 @@ def test_speech_commands(tmp_path: Path) -> None:
 
 
 def test_plain_folders_keep_speakers_together(tmp_path: Path) -> None:
-    """Whatever they say, whether a folder or the file's name tells who they are; any rate."""
+    """Whatever they say, whether a folder or the file's name identifies them; any rate."""
     people = [f"person{number}" for number in range(60)]
     for person in people:
         _write(tmp_path / "stop" / person / "1.flac", _tone(200))
@@ -343,7 +343,7 @@ def test_validation_hears_what_the_command_hears(tmp_path: Path) -> None:
 
 
 def test_validation_figures() -> None:
-    """A network that always says "yes" names the yeses, and alarms where nobody said it."""
+    """A network that always says "yes" names the yeses, and alarms where it wasn't spoken."""
     yes = KEYWORDS.index("yes")
 
     def logits(windows: np.ndarray) -> np.ndarray:

@@ -166,7 +166,7 @@ def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path, backgrounds: B
 
 
 def test_training_lowers_the_loss(tmp_path: Path, backgrounds: Backgrounds) -> None:
-    """Sixty steps on twelve tones without disturbance are enough to tell most of them."""
+    """Sixty steps on twelve tones without disturbance are enough to distinguish most of them."""
     run = _run(
         "kwmlp",
         tmp_path,
@@ -371,7 +371,7 @@ def test_synthesizers_speak(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_espeak_says_the_same_in_every_process(tmp_path: Path) -> None:
-    """In one process, what it has said before would show."""
+    """In one process, what it has spoken before would show."""
     script = (
         "import hashlib, sys\n"
         "from hearaudiomlp_export.train.speech.espeak import ESpeak\n"

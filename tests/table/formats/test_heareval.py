@@ -34,24 +34,24 @@ def test_the_layout(kind, checkpoints, kwmlp: Model, tmp_path) -> None:
         labels = json.loads((task / f"{split}.json").read_text())
         names = list(labels)
         chance.shuffle(names)
-        embeddings, told, times = [], [], []
+        embeddings, targets, times = [], [], []
         for name in names:
             samples, _ = soundfile.read(task / "16000" / split / name, dtype="float32")
             found = kwmlp.embeddings(samples[None])
             if kind == "scene":
                 embeddings.append(found.scene_embeddings)
-                told.append(labels[name])
+                targets.append(labels[name])
                 continue
             embeddings.append(found.timestamp_embeddings[0])
             [event] = labels[name]
             for time in found.timestamps[0].tolist():
                 inside = event["start"] <= time <= event["end"]
-                told.append([event["label"]] if inside else [])
+                targets.append([event["label"]] if inside else [])
                 times.append([str(out / split / name), time])
         rows, size = json.loads((out / f"{split}.embedding-dimensions.json").read_text())
         written = np.fromfile(out / f"{split}.embeddings.npy", np.float32).reshape(rows, size)
         np.testing.assert_array_equal(written, np.concatenate(embeddings))
-        assert pickle.loads((out / f"{split}.target-labels.pkl").read_bytes()) == told
+        assert pickle.loads((out / f"{split}.target-labels.pkl").read_bytes()) == targets
         if kind == "event":
             path = out / f"{split}.filename-timestamps.json"
             assert json.loads(path.read_text()) == times
@@ -114,7 +114,7 @@ def test_heareval_scores_it_like_the_torch_module(heareval, kind, checkpoints, t
         name = f"{split}.embeddings.npy"
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
     allow = ("env", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1")
-    told = heareval.run(str(STAGES), "predict", str(ours), str(theirs), prefix=allow)
-    first, second = re.findall(r"^SCORE \S+ (\S+)$", told, re.MULTILINE)
+    scores = heareval.run(str(STAGES), "predict", str(ours), str(theirs), prefix=allow)
+    first, second = re.findall(r"^SCORE \S+ (\S+)$", scores, re.MULTILINE)
     assert first == second
     assert float(first) >= 0

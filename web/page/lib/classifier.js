@@ -232,7 +232,7 @@ function tensor(name, values, shape) {
 }
 
 /**
- * A model file with a classifier's labels in the place of the keywords: from windows to frame
+ * A model file with a classifier's labels instead of the keywords: from windows to frame
  * embeddings and logits, like a file that `hearaudiomlp-export --interface windows` writes.
  *
  * @param {Uint8Array} file of the model that the classifier was fitted on

@@ -25,7 +25,7 @@ export const BANDS = 40;
  */
 const BLOCK = 8;
 
-/** Loudest sample that is taken without a word: float audio lies in [-1, 1]. */
+/** Loudest sample that is taken without a word: float audio is in [-1, 1]. */
 const LOUD = 100;
 
 /**
@@ -82,7 +82,7 @@ class Stitcher {
   }
 }
 
-/** Power in dB above the quietest that the front end tells from silence, as bytes of 0.5 dB. */
+/** Power in dB above the quietest that the front end distinguishes from silence, as bytes of 0.5 dB. */
 function toLevels(power) {
   const levels = new Uint8ClampedArray(power.length);
   for (let i = 0; i < power.length; i++) levels[i] = 200 + 20 * Math.log10(power[i]);

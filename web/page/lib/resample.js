@@ -59,7 +59,7 @@ function design(from, to, phases) {
 
 /**
  * A resampler for audio that comes in pieces. However the input is cut, the output is the same to
- * the bit: output sample `m` lies at input sample `m * from / to`, and there are
+ * the bit: output sample `m` is at input sample `m * from / to`, and there are
  * `round(samples * to / from)` of them after {@link Resampler.flush}.
  */
 export class Resampler {

@@ -123,11 +123,11 @@ export async function readHeader(read, size, file) {
       if (body + length > size) {
         fail(`cut off: its header promises ${(body + length).toLocaleString("en")} bytes and there are ${size.toLocaleString("en")}`);
       }
-      // A recorder that was killed leaves sizes that tell of its first piece at most.
+      // A recorder that was killed leaves sizes that cover its first piece at most.
       const riff = view.byteLength > 0 && kind === "RIFF" ? 8 + new DataView(head.buffer, head.byteOffset).getUint32(4, true) : size;
       const behind = size - Math.max(body + length + (length % 2), riff);
       if (behind > 8 && !/^[ -~]{4}$/.test(name(await read(size - behind, size - behind + 4), 0))) {
-        fail(`its recording was not finished: ${behind.toLocaleString("en")} bytes follow what its header tells of`);
+        fail(`its recording was not finished: ${behind.toLocaleString("en")} bytes follow what its header describes`);
       }
       const frames = Math.floor(length / step);
       return { rate, channels, frames, at: body, step, bytes: step / channels, little, sample };

@@ -1,5 +1,5 @@
 /**
- * From keyword logits to the words that were said: softmax, threshold, and neighbouring windows
+ * From keyword logits to the words that were spoken: softmax, threshold, and neighbouring windows
  * merged. Windows are a second long and overlap, so that one word is seen by several of them.
  */
 

@@ -1,4 +1,4 @@
-/** In a worker: let messages in, and go on after them. */
+/** In a worker: handle waiting messages, then continue. */
 export function turn() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,6 +1,6 @@
 /**
  * Sound files that only the browser can decode: at the rate they were recorded at, and handed over
- * in pieces, so that the page goes on meanwhile. The browser's own resampling differs from browser
+ * in pieces, so that the page stays responsive. The browser's own resampling differs from browser
  * to browser.
  */
 

@@ -1,4 +1,4 @@
-/** Opening sounds: read, computed, and only then shown in the place of what was there. */
+/** Opening sounds: read, computed, and only then shown instead of the previous one. */
 
 import { HearAudioMLPError } from "../lib/errors.js";
 import { HOP } from "../lib/spotter.js";
@@ -47,7 +47,7 @@ function summarize(name, { seconds, took }) {
   return `${name}: ${seconds.toFixed(1)} s, computed in ${Math.round(took)} ms (${speed} times as fast as it plays).`;
 }
 
-/** Show a sound in the place of what was there; without a result, one that isn't computed. */
+/** Show a sound instead of the previous one; without a result, one that isn't computed. */
 async function show(id, name, result, seconds, signal) {
   const blob = await engine.call("file", { sound: id, kind: "wav" });
   signal?.throwIfAborted();

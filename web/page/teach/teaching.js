@@ -1,4 +1,4 @@
-/** Teaching, as the page sees it: the list of sounds, their examples, and what came of it. */
+/** Teaching, as the page sees it: the list of sounds, their examples, and the results. */
 
 import { HearAudioMLPError } from "../lib/errors.js";
 import { engine, keepModel, useModel } from "../model/choice.js";

@@ -5,7 +5,7 @@ const LANE_HEIGHT = 1.55; // rem that a lane takes at least
 const SEEN = 0.3; // probability from which on a word gets a lane
 
 /**
- * Draws probabilities over time, one lane a word. Words are told apart by place and name, not by
+ * Draws probabilities over time, one lane a word. Words are distinguished by place and name, not by
  * colour. A word keeps its lane for as long as it is in view.
  */
 export class Lanes {
@@ -95,7 +95,7 @@ export class Lanes {
     context.fillText(text, x, y);
   }
 
-  /** Give the most probable words in view a lane each, in the order in which they were said. */
+  /** Give the most probable words in view a lane each, in the order in which they were spoken. */
   #assign(track, first, end, room) {
     const largest = new Float32Array(track.size);
     const when = new Float32Array(track.size);

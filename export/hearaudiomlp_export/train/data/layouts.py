@@ -22,7 +22,7 @@ WORD, OTHER, RUNNING, NOISE = "word", "other", "running", "noise"
 
 NOISE_FOLDER = "_background_noise_"
 RUNNING_FOLDER = "_running_speech_"
-"""Running speech in a folder per reader; what is said may stand in a ``.txt`` beside each file."""
+"""Running speech in a folder per reader; a ``.txt`` beside each file may have its words."""
 
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 _LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
@@ -38,7 +38,7 @@ class Clip:
     """``word`` (a keyword), ``other`` (another word), ``running`` (speech) or ``noise``."""
 
     text: str
-    """The word, or all that is said, in lower case."""
+    """The word, or all words, in lower case."""
 
     split: str
     """``training``, ``validation`` or ``testing``; the last is never read."""

@@ -39,7 +39,7 @@ class Recordings:
 
 
 def fingerprint(clips: Sequence[Clip]) -> str:
-    """Return what tells sets of clips apart: names, splits and the files' sizes and times."""
+    """Return what distinguishes sets of clips: names, splits and the files' sizes and times."""
     digest = hashlib.sha256()
     seen: dict[Path, tuple[int, int]] = {}
     for clip in clips:
@@ -104,7 +104,7 @@ def prepare(clips: Sequence[Clip], folder: Path) -> Iterator[int]:
                 "licences": [clip.licence for clip in chosen],
                 "sha256": hashes,
             }
-            # Last, because it is what tells a finished part.
+            # Last, because it marks a finished part.
             with replacing(about) as file:
                 file.write(json.dumps(listed).encode())
 

@@ -77,7 +77,7 @@ class Figures:
     """Hits in running speech whose word isn't in its text; ``None`` without running speech."""
 
     confusions: list[list[int]]
-    """Windows by the word that was said (row) and named (column)."""
+    """Windows by the word that was spoken (row) and named (column)."""
 
 
 class Validation:

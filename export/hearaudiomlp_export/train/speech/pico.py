@@ -33,7 +33,7 @@ class Pico:
             f"{text}</pitch></speed>"
         )
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "said.wav"
+            path = Path(folder) / "spoken.wav"
             subprocess.run(  # noqa: S603
                 ["pico2wave", "-l", voice.name, "-w", str(path), marked],  # noqa: S607
                 check=True,

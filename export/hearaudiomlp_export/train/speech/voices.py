@@ -56,7 +56,7 @@ def to_clip(samples: Samples, rate: int) -> npt.NDArray[np.int16]:
         rate: in Hz.
 
     Returns:
-        PCM [shape=(m,)], empty if nothing was said.
+        PCM [shape=(m,)], empty if nothing was spoken.
     """
     trimmed = trim(samples, rate)
     if not len(trimmed):

@@ -1,4 +1,4 @@
-"""What is said: the keywords, and other words that must not be taken for them."""
+"""What is spoken: the keywords, and other words that must not be taken for them."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""What the AudioMAE encoder is trained for: eight numbers a frame that tell the whole spectrum.
+"""What the AudioMAE encoder is trained for: eight numbers a frame that describe the whole spectrum.
 
 An autoencoder with masked input (arXiv 2203.08490): the encoder sees the power mel with stretches
 of frames and bands missing; a decoder, which is thrown away afterwards, has to say the complete
@@ -26,8 +26,8 @@ _LOUDNESS = 5.0
 """What a typical loud band is scaled to.
 
 The blocks' LayerNorms take the level out from about 3e-3 up, so that this sets how faint a sound
-may be and still be told. Much larger, and the first Linear's output drowns what the blocks add to
-it: the embedding of loud noise is then nothing but zeros.
+may be and still be reconstructed. Much larger, and the first Linear's output drowns what the blocks
+add to it: the embedding of loud noise is then nothing but zeros.
 """
 
 _LEAST_SPREAD = 0.5
@@ -93,7 +93,7 @@ class AutoencoderTask(Task):
         rng: np.random.Generator,
         progress: float,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
-        """Return the mean squared error, and the share of the variance that was told.
+        """Return the mean squared error, and the share of the variance that was explained.
 
         Args:
             windows: [shape=(n, 16000)].

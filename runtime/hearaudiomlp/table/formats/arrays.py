@@ -18,7 +18,7 @@ _MANY_ROWS = 1 << 18
 
 
 def embeddings(done: CompletedShards, ending: str) -> Iterator[Floats]:
-    """Give the ``scenes`` or ``frames`` of all shards in pieces [shape=(n, size)].
+    """Yield the ``scenes`` or ``frames`` of all shards in pieces [shape=(n, size)].
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store
@@ -49,7 +49,7 @@ def _offsets(done: CompletedShards) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def timestamps(done: CompletedShards, many: int = _MANY_ROWS) -> Iterator[Floats]:
-    """Give the centres of all frames in ms, shard by shard; of ``many`` rows, file by file.
+    """Yield the centres of all frames in ms, by shard; by file, if a shard has over ``many`` rows.
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store
@@ -75,7 +75,7 @@ def _positions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def members(done: CompletedShards) -> Iterator[Member]:
-    """Give all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
+    """Yield all arrays of a table: name, shape, rows in pieces, dtype. See ``docs/table.md``.
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store

@@ -39,7 +39,7 @@ class Hdf5(SingleFileFormat):
     name = "hdf5"
 
     def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
-        """Look for h5py."""
+        """Check that h5py is installed."""
         _h5py()
 
     def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:

@@ -110,7 +110,7 @@ class HearevalTask:
                 yield str(self.folder / str(SAMPLE_RATE) / split / file)
 
     def check(self, spec: TableSpec, store: Store) -> None:
-        """See that the task and the folder for heareval are apart.
+        """Check that neither the task nor the output folder contains the other.
 
         Raises:
             OptionError: one is inside the other, or OUT is a URL.
@@ -248,7 +248,7 @@ def _labels_at(events: list[dict[str, Any]], time: float) -> list[str]:
 
 
 def _by_file(done: CompletedShards) -> Iterator[Floats]:
-    """Give each file's embeddings [shape=(1 or n_timestamps, size)], in order."""
+    """Yield each file's embeddings [shape=(1 or n_timestamps, size)], in order."""
     if done.spec.scenes:
         for piece in arrays.embeddings(done, "scenes"):
             for row in piece:

@@ -180,7 +180,7 @@ class Parquet:
     name = "parquet"
 
     def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
-        """Look for pyarrow."""
+        """Check that pyarrow is installed."""
         _pyarrow()
 
     def outputs(self, spec: TableSpec) -> Mapping[str, str]:
