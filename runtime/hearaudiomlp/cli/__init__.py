@@ -6,6 +6,8 @@ the exit code, and imports what it computes with inside ``run``, so that ``--hel
 Signals are handled before anything else is imported.
 """
 
+import os
+
 TYPE_CHECKING = False  # as in hearaudiomlp/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +31,12 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
 def process() -> "NoReturn":
     """Run the command and exit."""
-    from hearaudiomlp.cli import interrupts
+    try:
+        from hearaudiomlp.cli import interrupts
 
-    interrupts.install()
+        interrupts.install()
+    except KeyboardInterrupt:
+        os._exit(130)
     from hearaudiomlp.cli import command
 
     command.process()
