@@ -97,7 +97,12 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage."""
+    """Run the command; return its exit code: 0 written, 1 failed, 2 wrong usage.
+
+    Examples:
+        >>> main(["nowhere.pth", "-o", "model.onnx"])
+        1
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments[:1]) == ["train"]:
         from hearaudiomlp_export.train.cli import main as train

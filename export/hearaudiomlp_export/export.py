@@ -82,7 +82,12 @@ def export(
         OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
             the range of float16.
 
-    ``export("checkpoints/audiomae.pth", Path("audiomae.onnx"))`` takes about ten seconds.
+
+    Examples:
+        >>> export("checkpoints/audiomae.pth", Path("audiomae.onnx"), arithmetic="float16")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OptionError: float16 arithmetic is for kwmlp: ...
     """
     interface = _interface(interface)
     check = partial(check_output, overwrite=overwrite, inputs=[checkpoint])

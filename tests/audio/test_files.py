@@ -1,12 +1,12 @@
 """Files of audio: every format, rate and number of channels, and what can't be read."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from badfiles import bad_files
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.errors import (
     AudioFileError,
@@ -85,20 +85,6 @@ def test_a_loud_file_is_computed_with_a_warning(tmp_path, noise, monkeypatch) ->
     soundfile.write(tmp_path / "a.wav", 1000 * noise(1000), 16000, subtype="FLOAT")
     with pytest.warns(UserWarning, match="PCM left unscaled"):
         assert len(read_audio(tmp_path / "a.wav").samples) == 1000
-
-
-def bad_files(folder: Path) -> dict[str, Path]:
-    names = ("missing", "empty", "text", "nan", "folder", "slow")
-    paths = {name: folder / f"{name}.wav" for name in names} | {
-        "headerless": folder / "headerless.raw"
-    }
-    paths["headerless"].write_bytes(bytes(1000))
-    soundfile.write(paths["slow"], np.zeros(1000), 1)
-    paths["empty"].write_bytes(b"")
-    paths["text"].write_text("this is no audio")
-    paths["folder"].mkdir()
-    soundfile.write(paths["nan"], np.full(100, np.nan), 16000, subtype="FLOAT")
-    return paths
 
 
 def test_files_that_cannot_be_read(tmp_path) -> None:

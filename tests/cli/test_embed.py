@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from badfiles import bad_files
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli import main
 from hearaudiomlp.table.formats import arrays
@@ -23,20 +23,6 @@ SAMPLE = ROOT / "samples" / "words.flac"
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
     return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
-
-
-def bad_files(folder: Path) -> dict[str, Path]:
-    names = ("missing", "empty", "text", "nan", "folder", "slow")
-    paths = {name: folder / f"{name}.wav" for name in names} | {
-        "headerless": folder / "headerless.raw"
-    }
-    paths["headerless"].write_bytes(bytes(1000))
-    soundfile.write(paths["slow"], np.zeros(1000), 1)
-    paths["empty"].write_bytes(b"")
-    paths["text"].write_text("this is no audio")
-    paths["folder"].mkdir()
-    soundfile.write(paths["nan"], np.full(100, np.nan), 16000, subtype="FLOAT")
-    return paths
 
 
 def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, capsys) -> None:

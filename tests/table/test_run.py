@@ -146,7 +146,7 @@ def test_equal_runs_give_equal_bytes(name, run_it, tmp_path) -> None:
 def test_the_pieces_that_frames_come_in_leave_no_trace(name, run_it, tmp_path, monkeypatch) -> None:
     # They depend on how files fall into blocks, and so on where a run was stopped.
     for folder, size in ("one", 12), ("two", 1):
-        monkeypatch.setattr(embed, "BLOCK", size)
+        monkeypatch.setattr(embed, "FEWEST", size)
         monkeypatch.setattr("hearaudiomlp.model.BLOCK", size)
         if name == "parquet":
             monkeypatch.setattr("hearaudiomlp.table.formats.parquet.ROWS_PER_GROUP", 150)

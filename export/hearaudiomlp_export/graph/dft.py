@@ -26,7 +26,13 @@ assert P * Q == N_FFT
 
 @dataclass(frozen=True)
 class Factors:
-    """The matrices of the two steps, and the mel matrix in the order of the second one's bins."""
+    """The matrices of the two steps, and the mel matrix in the order of the second one's bins.
+
+    Examples:
+        >>> factors = two_step_dft()
+        >>> factors.inner.shape, factors.mel.shape
+        ((12, 12), (240, 40))
+    """
 
     inner: Matrix
     """[shape=(P, P)]: rows are k1 = 0, k1 = P/2, then real and imaginary part of k1 = 1, 2 ..."""

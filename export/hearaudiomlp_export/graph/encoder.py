@@ -36,7 +36,15 @@ def _float32(matrix: Matrix) -> Tensor:
 
 
 class TracedEncoder(nn.Module):
-    """Windows and weights in; embeddings, keyword logits (kwmlp) and front-end features out."""
+    """Windows and weights in; embeddings, keyword logits (kwmlp) and front-end features out.
+
+    Examples:
+        >>> from hearaudiomlp_export.networks.checkpoints import random_checkpoint
+        >>> weights = random_checkpoint("audiomae").weights
+        >>> tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
+        >>> TracedEncoder("audiomae")(torch.zeros(2, 16_000), tensors)[0].shape
+        torch.Size([2, 98, 8])
+    """
 
     hann: Tensor
     dft_inner: Tensor

@@ -38,6 +38,12 @@ def store_as_float16(model: onnx.ModelProto, names: Mapping[str, object]) -> Non
     Args:
         model: a graph with its weights inside.
         names: names of the weights, as in the checkpoint; others aren't touched.
+
+    Examples:
+        >>> model = onnx.load("onnx_models/audiomae.onnx")
+        >>> store_as_float16(model, ["bottleneck.0.weight"])
+        >>> [tensor.name for tensor in model.graph.initializer if tensor.data_type == 10]
+        ['bottleneck.0.weight.float16']
     """
     casts = []
     for tensor in model.graph.initializer:

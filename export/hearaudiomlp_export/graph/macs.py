@@ -8,7 +8,13 @@ import onnx
 
 
 def depending(model: onnx.ModelProto, sources: Iterable[str]) -> list[Any]:
-    """Return the nodes that depend on any of the values named, in order."""
+    """Return the nodes that depend on any of the values named, in order.
+
+    Examples:
+        >>> model = onnx.load("onnx_models/audiomae.onnx")
+        >>> depending(model, ["windows"])[-1].op_type
+        'Transpose'
+    """
     reached = set(sources)
     nodes = []
     for node in model.graph.node:
@@ -19,7 +25,13 @@ def depending(model: onnx.ModelProto, sources: Iterable[str]) -> list[Any]:
 
 
 def leading_to(model: onnx.ModelProto, outputs: Iterable[str]) -> list[Any]:
-    """Return the nodes that any of the values named depends on, in order."""
+    """Return the nodes that any of the values named depends on, in order.
+
+    Examples:
+        >>> model = onnx.load("onnx_models/audiomae.onnx")
+        >>> leading_to(model, ["power_mel"])[-1].op_type
+        'Reshape'
+    """
     needed = set(outputs)
     nodes = []
     for node in reversed(model.graph.node):
@@ -56,6 +68,10 @@ def count_macs(model: onnx.ModelProto, outputs: Iterable[str] = ()) -> int:
         model: the graph.
         outputs: names of values; products that none of them depends on are left out. All products
             of the graph, if none is given.
+
+    Examples:
+        >>> count_macs(onnx.load("onnx_models/kwmlp.onnx"))
+        49548800
     """
     shapes = _shapes_for_one_window(model)
     macs = 0

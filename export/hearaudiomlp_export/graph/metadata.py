@@ -28,7 +28,12 @@ from hearaudiomlp_export.networks.filters import N_FFT
 
 
 def describe(model: onnx.ModelProto) -> dict[str, str]:
-    """Return what is true of a graph whatever its weights."""
+    """Return what is true of a graph whatever its weights.
+
+    Examples:
+        >>> describe(onnx.load("onnx_models/kwmlp.onnx"))["parameters"]
+        '424811'
+    """
     spec = ENCODERS[model.graph.name]
     macs = count_macs(model)
     facts: dict[str, object] = {
@@ -55,6 +60,13 @@ def describe(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def write_metadata(model: onnx.ModelProto, card: dict[str, str]) -> None:
-    """Put the entries into the model file's metadata, replacing any that are there."""
+    """Put the entries into the model file's metadata, replacing any that are there.
+
+    Examples:
+        >>> model = onnx.load("onnx_models/kwmlp.onnx")
+        >>> write_metadata(model, {"model": "kwmlp"})
+        >>> [entry.value for entry in model.metadata_props if entry.key == "model"]
+        ['kwmlp']
+    """
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, card)

@@ -265,6 +265,11 @@ def pipeline_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
         ``scene_embeddings`` [shape=(n_sounds, scene size)] and, for kwmlp, ``keyword_logits``
         [shape=(n_sounds, n_keyword_windows, 35)] of bare consecutive seconds, the last one filled
         up with zeros; at least one.
+
+    Examples:
+        >>> whole = pipeline_graph(onnx.load("onnx_models/kwmlp.onnx"))
+        >>> [output.name for output in whole.graph.output]
+        ['timestamp_embeddings', 'timestamps', 'scene_embeddings', 'keyword_logits']
     """
     whole = onnx.parser.parse_model(_text(encoder.graph.name))
     inner = onnx.GraphProto()

@@ -110,7 +110,17 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
 def embed_weights(
     model: onnx.ModelProto, weights: Mapping[str, npt.NDArray[np.float32]]
 ) -> onnx.ModelProto:
-    """Return a copy of a graph with the values of its external weights inside the file."""
+    """Return a copy of a graph with the values of its external weights inside the file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp_export.networks.checkpoints import load_checkpoint
+        >>> from hearaudiomlp.weights.model_file import packaged_graph
+        >>> graph = onnx.ModelProto.FromString(packaged_graph("audiomae")[0])
+        >>> weights = load_checkpoint(Path("checkpoints/audiomae.pth"), None, None).weights
+        >>> len(embed_weights(graph, weights).SerializeToString()) > 400_000
+        True
+    """
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     for tensor in whole.graph.initializer:

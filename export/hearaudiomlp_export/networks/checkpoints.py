@@ -15,7 +15,12 @@ from hearaudiomlp_export.networks.encoders import build, expected_tensors
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one encoder and where they come from."""
+    """The weights of one encoder and where they come from.
+
+    Examples:
+        >>> load_checkpoint(Path("checkpoints/kwmlp.pth"), None, None).licence
+        'CC BY 4.0'
+    """
 
     name: str
     """``kwmlp`` or ``audiomae``."""

@@ -24,7 +24,12 @@ TOP_DB = 80.0
 
 
 class PowerMel(nn.Module):
-    """Power spectrogram (Hann 480, hop 160, no centring) through 40 mel filters."""
+    """Power spectrogram (Hann 480, hop 160, no centring) through 40 mel filters.
+
+    Examples:
+        >>> PowerMel()(torch.zeros(2, 16_000)).shape
+        torch.Size([2, 98, 40])
+    """
 
     window: Tensor
     filterbank: Tensor
@@ -60,7 +65,12 @@ def decibels(mel: Tensor) -> Tensor:
 
 
 class MFCC(nn.Module):
-    """Decibels of a power mel, floored 80 dB below the window's maximum, then a DCT-II."""
+    """Decibels of a power mel, floored 80 dB below the window's maximum, then a DCT-II.
+
+    Examples:
+        >>> MFCC()(torch.zeros(2, 98, 40)).shape
+        torch.Size([2, 98, 40])
+    """
 
     dct: Tensor
 

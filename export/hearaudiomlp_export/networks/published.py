@@ -22,7 +22,13 @@ from hearaudiomlp_export.networks.frontend import MFCC
 
 
 class Outputs(NamedTuple):
-    """What the published system returns for some sounds."""
+    """What the published system returns for some sounds.
+
+    Examples:
+        >>> outputs = PublishedSystem("checkpoints/kwmlp.pth")(torch.zeros(2, 16_000))
+        >>> outputs.timestamps[0, :3]
+        tensor([10., 20., 30.])
+    """
 
     timestamp_embeddings: Tensor
     """[shape=(n_sounds, n_samples // 160, timestamp_embedding_size)]"""
@@ -35,7 +41,12 @@ class Outputs(NamedTuple):
 
 
 class ConvolutionSpectrogram(nn.Module):
-    """Power mel by convolution with float32 kernels, as the published system computes it."""
+    """Power mel by convolution with float32 kernels, as the published system computes it.
+
+    Examples:
+        >>> ConvolutionSpectrogram()(torch.zeros(2, 16_000)).shape
+        torch.Size([2, 98, 40])
+    """
 
     kernels: Tensor
     mel: Tensor
@@ -58,7 +69,13 @@ class ConvolutionSpectrogram(nn.Module):
 
 
 class WindowEncoder(nn.Module):
-    """Windows to frame embeddings: what the published system runs on each second."""
+    """Windows to frame embeddings: what the published system runs on each second.
+
+    Examples:
+        >>> from hearaudiomlp_export.networks.encoders import build
+        >>> WindowEncoder(build("kwmlp"))(torch.zeros(2, 16_000)).shape
+        torch.Size([2, 98, 64])
+    """
 
     def __init__(self, network: KWMLP | AudioMAE) -> None:
         """Put before a network the front end that it expects."""
@@ -92,7 +109,13 @@ def halvings(frames: int, steps: int) -> list[int]:
 
 
 class PublishedSystem(nn.Module):
-    """The whole system with the weights of a checkpoint, for eager torch on any device."""
+    """The whole system with the weights of a checkpoint, for eager torch on any device.
+
+    Examples:
+        >>> system = PublishedSystem("checkpoints/audiomae.pth")
+        >>> system(torch.zeros(2, 8_000)).scene_embeddings.shape
+        torch.Size([2, 1584])
+    """
 
     def __init__(self, checkpoint: Path | str) -> None:
         """Load a checkpoint of either encoder, recognized by its tensors.

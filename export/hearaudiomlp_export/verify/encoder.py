@@ -47,7 +47,12 @@ _FLOAT32_FACTOR = 4.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison."""
+    """One comparison.
+
+    Examples:
+        >>> Finding("power mel", "chirp", "librosa", error=3e-7, tolerance=1e-5, unit="").passed
+        True
+    """
 
     stage: str
     signal: str
@@ -180,6 +185,14 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
 
     Returns:
         All comparisons. The graph is verified if every one of them passed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp_export.networks.checkpoints import load_checkpoint
+        >>> weights = load_checkpoint(Path("checkpoints/audiomae.pth"), None, None).weights
+        >>> findings = verify(onnx.load("onnx_models/audiomae.onnx"), weights)
+        >>> all(finding.passed for finding in findings)
+        True
     """
     name = graph.graph.name
     external = {
@@ -206,7 +219,16 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
 
 
 def report(graph: onnx.ModelProto, findings: list[Finding]) -> str:
-    """Return the findings as a Markdown page."""
+    """Return the findings as a Markdown page.
+
+    Examples:
+        >>> graph = onnx.load("onnx_models/audiomae.onnx")
+        >>> print(report(graph, [Finding("power mel", "chirp", "librosa", 3e-7, 1e-5, "")]))
+        # Verification of audiomae
+        ...
+        | power mel | chirp | librosa | 3.0e-07 | 1.0e-05 |  |  |
+        <BLANKLINE>
+    """
     card = {entry.key: entry.value for entry in graph.metadata_props}
     failed = sum(not finding.passed for finding in findings)
     verdict = (

@@ -59,6 +59,12 @@ def verify_pipeline(whole: onnx.ModelProto, encoder: onnx.ModelProto) -> Iterato
         whole: as :func:`hearaudiomlp_export.graph.pipeline.pipeline_graph` returns it, with weights
         inside.
         encoder: the graph that went into it.
+
+    Examples:
+        >>> whole = onnx.load("onnx_models/audiomae-pipeline.onnx")
+        >>> findings = verify_pipeline(whole, onnx.load("onnx_models/audiomae.onnx"))
+        >>> all(finding.passed for finding in findings)
+        True
     """
     name = whole.graph.name
     session = Session(whole.SerializeToString(), {}, device="cpu")
@@ -89,6 +95,19 @@ def verify_float16(
         encoder: a graph with float16 weights inside.
         graph: the graph without weights.
         exact: the weights as float32.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hearaudiomlp.weights.model_file import packaged_graph
+        >>> from hearaudiomlp_export.graph.float16 import store_as_float16
+        >>> from hearaudiomlp_export.graph.trace import embed_weights
+        >>> from hearaudiomlp_export.networks.checkpoints import load_checkpoint
+        >>> weights = load_checkpoint(Path("checkpoints/audiomae.pth"), None, None).weights
+        >>> graph = onnx.ModelProto.FromString(packaged_graph("audiomae")[0])
+        >>> encoder = embed_weights(graph, weights)
+        >>> store_as_float16(encoder, weights)
+        >>> [finding.stage for finding in verify_float16(encoder, graph, weights)][:1]
+        ['weights as float16']
     """
     signals = reference_signals()
     batch = np.stack(list(signals.values()))

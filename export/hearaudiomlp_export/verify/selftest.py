@@ -18,7 +18,12 @@ from hearaudiomlp_export.networks.frontend import front_end
 
 
 def figures(name: str) -> npt.NDArray[np.floating]:
-    """Return what the readable network gives in float64 [shape=(n,)]."""
+    """Return what the readable network gives in float64 [shape=(n,)].
+
+    Examples:
+        >>> figures("audiomae").shape
+        (9,)
+    """
     network = build(name)
     network.load_state_dict({key: torch.from_numpy(value) for key, value in weights(name).items()})
     network.double()

@@ -10,11 +10,11 @@ from hearaudiomlp.errors import OptionError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
 from hearaudiomlp.segments import WHOLE, Cut
-from hearaudiomlp.storage.atomic import FileRecord
-from hearaudiomlp.storage.ownership import is_sealed, read_sealed, seal
+from hearaudiomlp.storage.ownership import is_sealed, seal
 from hearaudiomlp.storage.parts import PartsFolder
 from hearaudiomlp.storage.stopping import when_stopped
 from hearaudiomlp.storage.store import open_store
+from hearaudiomlp.table.earlier import EarlierRun
 from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import (
     KINDS,
@@ -128,7 +128,7 @@ class Run:
             cut=cut,
         )
         format.check(self.spec, self._store)
-        self._facts: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "format": format.name,
             **{key: value for key, value in asdict(self.spec).items() if key != "name"},
             "graph_sha256": model.graph_sha256,
@@ -137,6 +137,7 @@ class Run:
             "shard_files": shard_files,
             "sources": listing.digest,
         }
+        self._facts = facts
         self.shards = listing.shards(shard_files)
         """All shards of the run."""
 
@@ -147,6 +148,7 @@ class Run:
             overwrite=overwrite,
             inputs=listing.paths,
         )
+        self._earlier = EarlierRun(self.spec, self._store, listing, facts)
         self._stack = ExitStack()
         self._stack.enter_context(when_stopped(self._clean_up))
         self._parts = PartsFolder(self._store, self.spec.parts, is_part)
@@ -162,31 +164,17 @@ class Run:
                 self.done = {shard.index for shard in self.shards}
             else:
                 self._outputs.check()
-                self.done = self._find_done(say)
+                places = [self.spec.parts, *self._outputs.folders_in_place()]
+                self.done = self._earlier.find_shards(self.shards, places, say)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def _run_name(self) -> str:
-        return f"{self.spec.parts}/run.json"
-
-    @property
-    def _listing_name(self) -> str:
-        return f"{self.spec.parts}/files.jsonl"
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        """Read what was sealed; None, if it isn't there or isn't as it was written."""
-        if self._store.kind(name) != "file":
-            return None
-        with self._store.reading(name) as file:
-            return read_sealed(file)
 
     def _begin(self, resume: bool, say: Callable[[str], None]) -> bool:
         """Find what an earlier run left; return whether the table is complete."""
         spec, store = self.spec, self._store
         self._parts.clear_temporaries()
-        report = self._read(spec.report)
+        report = self._earlier.read(spec.report)
         if report is not None:
             # The report is ours in any case. What it lists has to be as it was written.
             self._outputs.know({spec.report: store.record(spec.report)})
@@ -197,12 +185,13 @@ class Run:
                     self._outputs.know({spec.report: store.record(spec.report)})
                     say(f"{spec.report} is damaged or was edited, and is rebuilt")
         self._outputs.resume()
-        if store.kind(self._run_name):
-            before = self._read(self._run_name)
+        earlier = self._earlier
+        if store.kind(earlier.run_name):
+            before = earlier.read(earlier.run_name)
             if before is None:
-                say(f"{self._run_name} is damaged: the run starts over")
+                say(f"{earlier.run_name} is damaged: the run starts over")
             elif resume:
-                if changes := self._changes(before):
+                if changes := earlier.changes(before):
                     raise RunChangedError(
                         f"{spec.parts} holds an unfinished run, and it can't be resumed: "
                         f"{changes}; --no-resume starts over"
@@ -211,16 +200,16 @@ class Run:
         elif report is not None and resume and self._is_complete(report, say):
             return True
         self._parts.clear()
-        with store.writing(self._listing_name) as file:
+        with store.writing(earlier.listing_name) as file:
             for chunk in self._listing.chunks():
                 file.write(chunk)
-        with store.writing(self._run_name) as file:
+        with store.writing(earlier.run_name) as file:
             file.write(seal(self._facts, indent=1))
         return False
 
     def _is_complete(self, report: dict[str, Any], say: Callable[[str], None]) -> bool:
         spec = self.spec
-        if changes := self._changes(report):
+        if changes := self._earlier.changes(report):
             if self._store.kind(spec.name):
                 say(f"{spec.name} is rebuilt: {changes}")
             return False
@@ -229,62 +218,6 @@ class Run:
                 say(f"{spec.name} isn't what its report describes")
             return False
         return True
-
-    def _changes(self, before: dict[str, Any]) -> str:
-        """Return what has changed since; nothing, if all is as before."""
-        changes = [
-            f"{name} was {before.get(name)} and is {value}"
-            for name, value in self._facts.items()
-            if name != "sources" and before.get(name) != value
-        ]
-        if before.get("sources") != self._listing.digest:
-            changes.append(f"other files: {self._file_changes()}")
-        return "; ".join(changes)
-
-    def _file_changes(self) -> str:
-        if self._store.kind(self._listing_name) == "file":
-            with self._store.reading(self._listing_name) as file:
-                try:
-                    return self._listing.differences(iter(file))
-                except (ValueError, TypeError, RecursionError):
-                    pass  # it was damaged
-        return "added, gone or changed"
-
-    def _find_done(self, say: Callable[[str], None]) -> set[int]:
-        """Return the numbers of the shards that are whole on disk, by whoever did them."""
-        names = set(self._store.names(self.spec.parts))
-        done = set()
-        for shard in self.shards:
-            if f"{shard.index:05}.json" not in names:
-                continue
-            if self._is_whole(shard):
-                done.add(shard.index)
-            else:
-                say(f"shard {shard.index} in {self.spec.parts} is damaged, and is done again")
-                self._store.remove(self.spec.manifest_name(shard.index))
-        return done
-
-    def _is_whole(self, shard: Shard) -> bool:
-        """Whether a shard's manifest and files are as they were written."""
-        try:
-            with self._store.reading(self.spec.manifest_name(shard.index)) as file:
-                manifest = ShardManifest.from_json(read_sealed(file))
-            files = {row.file for row in manifest.rows} | {one.file for one in manifest.failed}
-            if len(files) != shard.count:
-                return False
-            return all(self._is_part_whole(*part) for part in manifest.files.items())
-        except (OSError, ValueError):
-            return False
-
-    def _is_part_whole(self, name: str, record: FileRecord) -> bool:
-        """Whether a file is as it was written: in the parts folder, or in place before a crash."""
-        file = name.rpartition("/")[2]
-        places = [f"{self.spec.parts}/{name}"]
-        places += [f"{folder}/{file}" for folder in self._outputs.folders_in_place()]
-        return any(
-            self._store.kind(place) == "file" and self._store.record(place) == record
-            for place in places
-        )
 
     def count_done(self) -> int:
         """Return the number of files whose shards are on disk."""
@@ -352,7 +285,7 @@ class Run:
         return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
 
     def _earlier_report(self) -> Report:
-        report = self._read(self.spec.report)
+        report = self._earlier.read(self.spec.report)
         assert report is not None
         failed = [Failure(**failure) for failure in report["failed"]]
         return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)

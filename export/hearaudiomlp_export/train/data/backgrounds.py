@@ -47,13 +47,9 @@ class Backgrounds:
             sounds.append(_babble(rng, parts, _LENGTH))
             self.names.append("babble")
         if recorded is not None:
-            for clip in recorded.clips():
-                for start in range(0, len(clip) - _LENGTH + 1, _LENGTH):
-                    piece = clip[start : start + _LENGTH] / np.float32(32768)
-                    peak = float(np.abs(piece).max())
-                    if peak > 0:
-                        sounds.append(np.asarray(0.5 * piece / peak, np.float32))
-                        self.names.append("recorded")
+            pieces = _pieces(recorded)
+            sounds += pieces
+            self.names += ["recorded"] * len(pieces)
         self.sounds: Samples = np.stack(sounds)
         rooms = [
             room_response(np.random.default_rng([seed, 102, number]), ROOM)

@@ -1,0 +1,109 @@
+"""What an earlier run of the same table left, and what has changed since."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from hearaudiomlp.storage.atomic import FileRecord
+from hearaudiomlp.storage.ownership import read_sealed
+from hearaudiomlp.storage.store import Store
+from hearaudiomlp.table.job import ShardManifest, TableSpec
+from hearaudiomlp.table.listing import Listing, Shard
+
+
+class EarlierRun:
+    """The record, the listing and the shards of a run, as they are on disk.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> earlier = EarlierRun(spec, open_store("t.npz")[0], Listing([]), {"format": "npz"})
+        >>> earlier.changes({"format": "npy", "sources": Listing([]).digest})
+        'format was npy and is npz'
+    """
+
+    def __init__(
+        self, spec: TableSpec, store: Store, listing: Listing, facts: Mapping[str, Any]
+    ) -> None:
+        """Prepare to compare with this run.
+
+        Args:
+            spec: the table.
+            store: where it is.
+            listing: the files of this run.
+            facts: all that its results depend on.
+        """
+        self._spec, self._store, self._listing, self._facts = spec, store, listing, facts
+        self.run_name = f"{spec.parts}/run.json"
+        """Name of the record of the facts."""
+        self.listing_name = f"{spec.parts}/files.jsonl"
+        """Name of the listing."""
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Read what was sealed; None, if it isn't there or isn't as it was written."""
+        if self._store.kind(name) != "file":
+            return None
+        with self._store.reading(name) as file:
+            return read_sealed(file)
+
+    def changes(self, before: dict[str, Any]) -> str:
+        """Return what has changed since; nothing, if all is as before."""
+        changes = [
+            f"{name} was {before.get(name)} and is {value}"
+            for name, value in self._facts.items()
+            if name != "sources" and before.get(name) != value
+        ]
+        if before.get("sources") != self._listing.digest:
+            changes.append(f"other files: {self._file_changes()}")
+        return "; ".join(changes)
+
+    def _file_changes(self) -> str:
+        if self._store.kind(self.listing_name) == "file":
+            with self._store.reading(self.listing_name) as file:
+                try:
+                    return self._listing.differences(iter(file))
+                except (ValueError, TypeError, RecursionError):
+                    pass  # it was damaged
+        return "added, gone or changed"
+
+    def find_shards(
+        self, shards: Iterable[Shard], places: Sequence[str], say: Callable[[str], None]
+    ) -> set[int]:
+        """Return the numbers of the shards that are whole on disk; others are removed.
+
+        Args:
+            shards: all of the run.
+            places: folders in which their files may be.
+            say: gets a message about each that is damaged.
+        """
+        names = set(self._store.names(self._spec.parts))
+        done = set()
+        for shard in shards:
+            if f"{shard.index:05}.json" not in names:
+                continue
+            if self._is_whole(shard, places):
+                done.add(shard.index)
+            else:
+                say(f"shard {shard.index} in {self._spec.parts} is damaged, and is done again")
+                self._store.remove(self._spec.manifest_name(shard.index))
+        return done
+
+    def _is_whole(self, shard: Shard, places: Sequence[str]) -> bool:
+        """Whether a shard's manifest and files are as they were written."""
+        try:
+            with self._store.reading(self._spec.manifest_name(shard.index)) as file:
+                manifest = ShardManifest.from_json(read_sealed(file))
+            files = {row.file for row in manifest.rows} | {one.file for one in manifest.failed}
+            if len(files) != shard.count:
+                return False
+            return all(self._is_part_whole(*part, places) for part in manifest.files.items())
+        except (OSError, ValueError):
+            return False
+
+    def _is_part_whole(self, name: str, record: FileRecord, places: Sequence[str]) -> bool:
+        """Whether a file is as it was written: in the parts folder, or in place before a crash."""
+        parts, *others = places
+        paths = [f"{parts}/{name}", *(f"{place}/{name.rpartition('/')[2]}" for place in others)]
+        return any(
+            self._store.kind(path) == "file" and self._store.record(path) == record
+            for path in paths
+        )
