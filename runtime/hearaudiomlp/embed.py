@@ -147,7 +147,7 @@ class _File:
         self._frames: list[FrameStore] = []
 
     def owners(self) -> Iterator["_Part | _File"]:
-        """Yield what is to be computed, and then this, which has no rows: the end of its parts."""
+        """Yield the parts to compute, and then this, which has no rows and marks their end."""
         for sound in self.recording.sounds():
             yield _Part(sound, self, self._model)
         yield self

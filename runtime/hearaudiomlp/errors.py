@@ -68,7 +68,7 @@ class OptionError(HearAudioMLPError, ValueError):
 
 
 class DeviceError(HearAudioMLPError, RuntimeError):
-    """A device or provider that was asked for and can't be used, or failed while computing.
+    """A requested device or provider that can't be used, or failed while computing.
 
     Examples:
         >>> hearaudiomlp.load_model(providers=["NoExecutionProvider"])
@@ -79,7 +79,7 @@ class DeviceError(HearAudioMLPError, RuntimeError):
 
 
 class MissingPackageError(HearAudioMLPError, ImportError):
-    """A package that this call needs is missing, or two that can't live together are there.
+    """A package that this call needs is missing, or two installed packages conflict.
 
     Examples:
         >>> raise MissingPackageError("drawing needs matplotlib: pip install 'hearaudiomlp[plot]'")
@@ -101,7 +101,7 @@ class ModelNotFoundError(HearAudioMLPError, FileNotFoundError):
 
 
 class ModelFileError(HearAudioMLPError, ValueError):
-    """A file that isn't a model of this package: damaged, cut off, or somebody else's.
+    """A file that isn't a model of this package: damaged, cut off, or another program's.
 
     Examples:
         >>> hearaudiomlp.load_model("samples/words.flac")
@@ -133,9 +133,9 @@ class CheckpointMismatchError(ModelFileError):
         self.missing = missing
         """Names of tensors that the graph needs and the checkpoint lacks."""
         self.unexpected = unexpected
-        """Names of tensors that the graph has no place for."""
+        """Names of tensors that the graph doesn't use."""
         self.mismatched = mismatched
-        """Names of tensors whose shape is another one."""
+        """Names of tensors whose shape differs."""
 
 
 class UnsafeCheckpointError(ModelFileError):
@@ -174,7 +174,7 @@ class AudioFileNotFoundError(HearAudioMLPError, FileNotFoundError):
 
 
 class CacheError(HearAudioMLPError, OSError):
-    """The folder that downloads are kept in can't be found, made or written to.
+    """The folder for downloads can't be found, created or written to.
 
     Examples:
         >>> from pathlib import Path
@@ -187,7 +187,7 @@ class CacheError(HearAudioMLPError, OSError):
 
 
 class DownloadError(HearAudioMLPError, OSError):
-    """A download that failed: no network, no such host, a connection cut off, a server's refusal.
+    """A download that failed: no network, no such host, a broken connection, or an HTTP error.
 
     Nothing of it was kept.
 
@@ -230,7 +230,7 @@ class EmbeddingFileError(HearAudioMLPError, ValueError):
 
 
 class WeightsMismatchError(HearAudioMLPError, ValueError):
-    """Embeddings of other weights than those that they are to be compared with."""
+    """Embeddings that other weights computed, and that can't be compared."""
 
 
 class AudioFileChangedError(AudioFileError):
@@ -245,7 +245,7 @@ class AudioFileChangedError(AudioFileError):
 class AudioFileTruncatedError(AudioFileError):
     """An audio file of which a part is missing or damaged.
 
-    ``on_truncated="keep"`` takes what is there.
+    ``on_truncated="keep"`` reads the rest.
 
     Examples:
         >>> with open("samples/sentence.flac", "rb") as whole, open("part.flac", "wb") as part:

@@ -54,7 +54,7 @@ def get_timestamp_embeddings(audio: Audio, model: Embedder) -> tuple[Audio, Audi
 
     Raises:
         AudioTypeError: audio isn't an array of floating-point numbers.
-        AudioValueError: its shape is another one, or it has NaN or infinity in it.
+        AudioValueError: audio has another shape, or NaN or infinity in it.
 
     Examples:
         >>> import numpy as np
@@ -80,7 +80,7 @@ def get_scene_embeddings(audio: Audio, model: Embedder) -> Audio:
 
     Raises:
         AudioTypeError: audio isn't an array of floating-point numbers.
-        AudioValueError: its shape is another one, or it has NaN or infinity in it.
+        AudioValueError: audio has another shape, or NaN or infinity in it.
 
     Examples:
         >>> import numpy as np

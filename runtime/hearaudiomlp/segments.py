@@ -24,7 +24,7 @@ _SHORTEST_S = 0.01
 
 @dataclass(frozen=True)
 class Cut:
-    """Which sounds a recording gives. Can be pickled.
+    """Which sounds to take from a recording. Can be pickled.
 
     Examples:
         >>> Cut.of(channels="split", segment=2.0)
@@ -183,7 +183,7 @@ class Sound:
 
 
 class CutRecording:
-    """A recording that is decoded once for each of its channels that are wanted.
+    """A recording that is decoded once for each selected channel.
 
     Examples:
         >>> recording = CutRecording("nowhere.wav", WHOLE)

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the table: .npz, .npy, .parquet, .hdf5 or .jsonl",
     )
     parser.add_argument(
-        "--format", help="npz, npy, parquet, hdf5 or jsonl, where the ending of OUT is another"
+        "--format", help="npz, npy, parquet, hdf5 or jsonl, if OUT has another ending"
     )
     parser.add_argument(
         "--kind",
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Embed the files; those that fail are reported, and the others are written all the same."""
+    """Embed the files; those that fail are reported, and the others are still written."""
     from hearaudiomlp.table.formats.heareval import HearevalTask
 
     try:
@@ -169,7 +169,7 @@ def _format(options: argparse.Namespace) -> "Format":
     from hearaudiomlp.table.formats.heareval import HearevalTask
 
     if options.workers and options.scheduler:
-        raise OptionError("--workers is for a local cluster, and --scheduler for another one")
+        raise OptionError("--workers is for a local cluster, and --scheduler for a remote one")
     if options.layout:
         if len(options.files) != 1:
             raise OptionError("--layout heareval takes the folder of one task")

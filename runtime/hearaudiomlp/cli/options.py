@@ -42,7 +42,7 @@ def print_line(message: str) -> None:
 
 
 def load(options: argparse.Namespace) -> "Model":
-    """Load the model that the options name, on the device that they name.
+    """Load the model that the options name, on their device.
 
     Examples:
         >>> parser = argparse.ArgumentParser()
@@ -63,7 +63,7 @@ MODEL_HELP = (
     "checkpoint that `hearaudiomlp pull` has downloaded (a file that is called so is ./kwmlp); "
     "default: the weights that come with this package"
 )
-"""What names a model, wherever one is named."""
+"""Help for every argument that names a model."""
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """Threads that are inside ONNX Runtime when Python ends.
 
 Python ends a daemon thread when it asks for the interpreter's lock after the end. Inside a call of
-ONNX Runtime that unwinds C++ frames which must not be unwound, and the process aborts.
+ONNX Runtime that unwinds C++ frames, and the process aborts.
 """
 
 import atexit

@@ -97,7 +97,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _sync(file: IO[bytes], *, wanted: bool) -> FileRecord:
-    """Wait for the disk, or a power cut could leave the name and no content; hash meanwhile."""
+    """Flush to disk, or a power cut could leave the name without the content; hash meanwhile."""
     if not wanted:
         os.fsync(file.fileno())
         return (0, "")

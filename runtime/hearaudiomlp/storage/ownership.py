@@ -32,7 +32,7 @@ MARK_FILE = ".hearaudiomlp.json"
 """Name of the file that says that a folder is ours."""
 
 _ENDS = 1 << 16
-"""Bytes at the beginning and at the end of a file in which the mark is looked for."""
+"""Bytes at the beginning and at the end of a file that are searched for the mark."""
 
 _LARGEST = 1 << 28
 """Bytes of the largest sealed file that is read."""
@@ -112,7 +112,7 @@ def has_mark(file: IO[bytes]) -> bool:
 
 
 def figure_metadata(kind: str) -> dict[str, str]:
-    """Return what ``savefig`` is to write into a ``png``, ``svg`` or ``pdf`` so that it is ours.
+    """Return the metadata with which ``savefig`` marks a ``png``, ``svg`` or ``pdf`` as ours.
 
     Examples:
         >>> list(figure_metadata("png"))
@@ -219,8 +219,8 @@ def not_ours(path: object) -> OutputExistsError:
 
     Examples:
         >>> print(not_ours("t.npz"))
-        t.npz exists, and doesn't show that this command wrote it: --overwrite replaces it
+        t.npz exists, and nothing shows that this command wrote it: --overwrite replaces it
     """
     return OutputExistsError(
-        f"{path} exists, and doesn't show that this command wrote it: --overwrite replaces it"
+        f"{path} exists, and nothing shows that this command wrote it: --overwrite replaces it"
     )

@@ -1,4 +1,4 @@
-"""Shards done by the workers of a Dask cluster (extra ``[dask]``).
+"""Shards computed by the workers of a Dask cluster (extra ``[dask]``).
 
 Each worker process has one model, which its threads share, each computing on itself alone. A few
 shards more than there are threads are handed out at a time, so that neither the scheduler nor this
@@ -28,7 +28,7 @@ except ImportError as problem:
 
 _PLUGIN = "hearaudiomlp"
 _AHEAD = 2
-"""Shards handed out for each thread: one that is done and one that waits."""
+"""Shards submitted for each thread: one that is computed and one that waits."""
 
 _RETRIES = 3
 
@@ -44,7 +44,7 @@ class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
     idempotent = False
 
     def __init__(self, model: Model, *, local: bool) -> None:
-        """Take the model that the workers are to have; it travels as a pickle."""
+        """Take the model for the workers; it is sent as a pickle."""
         self._local = local
         self._device = model.device.partition(":")[0]
         self._model = model.with_threads(1)

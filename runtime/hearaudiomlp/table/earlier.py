@@ -30,7 +30,7 @@ class EarlierRun:
             spec: the table.
             store: where it is.
             listing: the files of this run.
-            facts: all that its results depend on.
+            facts: everything that the results depend on.
         """
         self._spec, self._store, self._listing, self._facts = spec, store, listing, facts
         self.run_name = f"{spec.parts}/run.json"
@@ -46,7 +46,7 @@ class EarlierRun:
             return read_sealed(file)
 
     def changes(self, before: dict[str, Any]) -> str:
-        """Return what has changed since; nothing, if all is as before."""
+        """Return what has changed since; empty if nothing has."""
         changes = [
             f"{name} was {before.get(name)} and is {value}"
             for name, value in self._facts.items()

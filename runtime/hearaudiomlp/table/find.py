@@ -205,7 +205,7 @@ def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
     """Find the files to embed, in order.
 
     Args:
-        arguments: files; folders, which are gone through with all folders inside; patterns (``**``
+        arguments: files; folders, which are searched with all folders inside; patterns (``**``
             for any folders); lists (``.txt``, ``.lst``: a path a line); ``-`` for a list on
             standard input; URLs of files, folders and patterns.
         skipped: collects what was skipped.

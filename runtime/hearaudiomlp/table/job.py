@@ -1,4 +1,4 @@
-"""What a run is to make: the facts that its shards share, and what is recorded of each."""
+"""What a run makes: the facts that its shards share, and the record of each."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """What came of a shard. It is written last, so a shard that has one is whole.
+    """The results of a shard. It is written last, so a shard that has one is complete.
 
     Examples:
         >>> import json
@@ -166,7 +166,7 @@ class TableSpec:
 
     @property
     def parts(self) -> str:
-        """Folder of what is done so far."""
+        """Folder of the shards so far."""
         return f"{self.name}.parts"
 
     @property
@@ -192,7 +192,7 @@ FEW_ROWS = 50_000
 
 
 class CompletedShards:
-    """All shards of a run, done: what a format lays out. Read from disk each time, if large.
+    """All shards of a complete run, for a format to lay out. Large ones are read each time.
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store
@@ -269,7 +269,7 @@ class CompletedShards:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a run.
+    """The results of a run.
 
     Examples:
         >>> Report(files=3, embedded=2, failed=[], seconds=1.5, fresh=True).seconds

@@ -131,7 +131,7 @@ class Outputs:
             refuse_inputs(path, self._inputs())
 
     def _check_folder(self, name: str) -> None:
-        """A folder is ours if all that is in it is what its mark lists."""
+        """A folder is ours if its mark lists everything in it."""
         listed = self._listed(name)
         if listed is None:
             raise OutputExistsError(
@@ -164,7 +164,7 @@ class Outputs:
         return {name: tuple(record) for name, record in mark["files"].items()}
 
     def is_as_written(self, records: Any) -> bool:
-        """Whether all that is on record is there, and none of it has changed."""
+        """Whether everything on record exists and is unchanged."""
         return isinstance(records, dict) and all(
             self._is_folder_as_written(name, tuple(record))
             if self._store.kind(name) == "folder"
@@ -227,7 +227,7 @@ class Outputs:
     def move_folder(self, made: str, name: str, records: Records) -> None:
         """Mark a folder of the parts folder, and replace an earlier one with it.
 
-        May be called again after a crash, when it is there already.
+        May be called again after a crash, when the folder has been moved already.
 
         Args:
             made: name of the folder.

@@ -12,7 +12,7 @@ EVERY_S = 10.0
 """Seconds between two lines."""
 
 _SHOWN = 20
-"""Failures that are printed at once; all are in the report."""
+"""Failures that are printed; all are in the report."""
 
 
 class Lines:

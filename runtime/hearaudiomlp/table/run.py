@@ -54,10 +54,10 @@ def _ignore(_: object) -> None:
 
 
 class Run:
-    """A table in the making.
+    """A table that is being made.
 
-    What is done is stored in ``OUT.parts``; a run over the same files with the same options resumes
-    from there. Use it as a context manager: it holds a lock on that folder.
+    Finished shards are stored in ``OUT.parts``; a run over the same files with the same options
+    resumes from there. Use it as a context manager: it holds a lock on that folder.
 
     Examples:
         >>> from hearaudiomlp.table.find import Skipped, find
@@ -158,7 +158,7 @@ class Run:
         try:
             self._parts.claim()
             self.complete = self._begin(resume, say)
-            """Whether the table is there already, made of the same files in the same way."""
+            """Whether the table exists already, made from the same files with the same options."""
 
             if self.complete:
                 self.done = {shard.index for shard in self.shards}
@@ -253,7 +253,7 @@ class Run:
             yield self.shards[index], manifest
 
     def finish(self, say: Callable[[str], None] = _ignore) -> Report:
-        """Lay out the table, write its report, and remove what was in between.
+        """Lay out the table, write its report, and remove the parts folder.
 
         Nothing but the report is written where no file could be embedded.
 
@@ -261,7 +261,7 @@ class Run:
             say: gets a message if the parts folder has to stay.
 
         Raises:
-            OutputExistsError: something that isn't ours has got the name of an output meanwhile.
+            OutputExistsError: something that isn't ours has taken the name of an output.
         """
         if self.complete:
             return self._earlier_report()
@@ -291,7 +291,7 @@ class Run:
         return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)
 
     def close(self) -> None:
-        """Release the lock and the listing. What was done stays; if nothing was, nothing does."""
+        """Release the lock and the listing. Finished shards stay; without any, nothing does."""
         self._stack.close()
         self._listing.close()
         self._clean_up()

@@ -19,7 +19,7 @@ from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import Failure, OnFile, Row, ShardManifest, TableSpec
 
 _FINISHING = 2
-"""Shards that may wait for the disk."""
+"""Shards that may be waiting to be written."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ def embed_shards(
     """Embed the files of shards and write what belongs to them.
 
     The threads that compute don't wait between two shards: the files of the next one are decoded
-    meanwhile, and another thread waits for the disk. A shard may be done twice, even at the same
-    time: the same files come out.
+    meanwhile, and another thread waits for the disk. A shard may be computed twice, even at the
+    same time: the files are the same.
 
     Returns:
         Number and manifest of each shard, when it is on disk; in order.
@@ -184,7 +184,7 @@ def embed_shards(
 
 
 def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest:
-    """Do a single shard: see :func:`embed_shards`.
+    """Compute a single shard: see :func:`embed_shards`.
 
     Examples:
         >>> from pathlib import Path

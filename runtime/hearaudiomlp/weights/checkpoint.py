@@ -40,7 +40,9 @@ def _open(data: bytes) -> tuple[zipfile.ZipFile, str]:
     if f"{folder}byteorder" in archive.namelist():
         order = _read(archive, f"{folder}byteorder", len("little"))
         if order != b"little":
-            raise ModelFileError("a checkpoint of a big-endian machine: save it on another one")
+            raise ModelFileError(
+                "a checkpoint of a big-endian machine: save it again on a little-endian one"
+            )
     return archive, folder
 
 

@@ -46,7 +46,7 @@ def pull(
     progress: Progress | None = None,
     stalled_after: float = STALLED_S,
 ) -> tuple[Path, bool]:
-    """Download a checkpoint, unless it is there already, and check its size and SHA-256.
+    """Download a checkpoint unless it exists already, and check its size and SHA-256.
 
     The file is put into its place once it is whole, so neither an interrupted download nor two at a
     time leave a damaged one. Only the server that the checkpoint names is asked. It gets at most
