@@ -59,8 +59,15 @@ def is_command(name: str) -> bool:
     return module in modules and function in ("add_arguments", "run")
 
 
+def docstrings(node: Definition) -> str:
+    """A class may have its examples in its methods."""
+    methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+    documented = [node, *(methods if isinstance(node, ast.ClassDef) else [])]
+    return "\n".join(ast.get_docstring(one) or "" for one in documented)
+
+
 OBJECTS = {
-    name: ast.get_docstring(node) or ""
+    name: docstrings(node)
     for name, node in public()
     if not (is_protocol(node) or is_command(name) or name in WITHOUT)
 }

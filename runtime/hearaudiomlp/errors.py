@@ -221,7 +221,7 @@ class EmbeddingFileError(HearAudioMLPError, ValueError):
     """A file from which no embeddings could be read.
 
     Examples:
-        >>> from hearaudiomlp.figures.scenes import read_embeddings
+        >>> from hearaudiomlp.table.scenes import read_embeddings
         >>> read_embeddings("samples/words.flac")
         Traceback (most recent call last):
             ...
@@ -230,7 +230,12 @@ class EmbeddingFileError(HearAudioMLPError, ValueError):
 
 
 class WeightsMismatchError(HearAudioMLPError, ValueError):
-    """Embeddings that other weights computed, and that can't be compared."""
+    """Embeddings that other weights computed, and that can't be compared.
+
+    Examples:
+        >>> issubclass(WeightsMismatchError, ValueError)
+        True
+    """
 
 
 class AudioFileChangedError(AudioFileError):

@@ -123,6 +123,12 @@ def check_options(k: int, start: float | None, end: float | None) -> None:
 
     Raises:
         OptionError: ``k`` is less than 1, or ``start`` and ``end`` leave nothing.
+
+    Examples:
+        >>> check_options(k=20, start=3.0, end=2.0)
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.OptionError: the query has to end after its start: 3 s, 2 s
     """
     if isinstance(k, bool) or not hasattr(k, "__index__") or operator.index(k) < 1:
         raise OptionError(f"k is a whole number of at least 1, not {k!r}")
@@ -197,6 +203,12 @@ def embed_query(
     """Return the scene embedding of a query: computed, or from the table.
 
     Args, errors: as for :func:`find_similar`.
+
+    Examples:
+        >>> scenes = np.eye(3, 1024, dtype=np.float32)
+        >>> np.savez("t.npz", paths=["a.wav", "b.wav", "c.wav"], scene_embeddings=scenes)
+        >>> int(embed_query(2, SceneTable("t.npz")).argmax())  # the last row
+        2
     """
     if not isinstance(query, (str, os.PathLike)):
         return _embedding_of_row(operator.index(query), table)

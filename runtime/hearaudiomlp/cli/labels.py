@@ -130,13 +130,17 @@ def ask(found: "Sequence[Similar]", labels: LabelFile, name: str) -> int:
 
     Returns:
         The number of labels that were added.
+
+    Examples:
+        >>> ask([], LabelFile(Path("wrens.csv")), "wren")  # no results, no questions
+        0
     """
     player, added = _Player(), 0
     new = [one for one in found if one not in labels]
     if len(new) < len(found):
         print_error(f"{len(found) - len(new)} have a label in {labels.path} already")
     for number, one in enumerate(new, 1):
-        print_line(f"{number} of {len(new)}: {one.similarity:.3f}  {describe(one)}")
+        print_line(f"{number} of {len(new)}: {one.similarity:.3f}  {_describe(one)}")
         answer = "p"
         while answer == "p":
             player.play(one)
@@ -149,7 +153,7 @@ def ask(found: "Sequence[Similar]", labels: LabelFile, name: str) -> int:
     return added
 
 
-def describe(found: "Similar") -> str:
+def _describe(found: "Similar") -> str:
     """Return the path, and where in the recording it is."""
     what = f"{found.path}, channel {found.channel}" if found.channel else found.path
     if found.start is None or found.end is None:

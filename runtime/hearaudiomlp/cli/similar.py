@@ -1,17 +1,12 @@
 """``hearaudiomlp similar``: the recordings or segments of a table most like a given one."""
 
 import argparse
-import csv
-import io
-import json
 import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from hearaudiomlp.cli import interrupts
-from hearaudiomlp.cli.labels import COLUMNS, NO, LabelFile, ask, path_from
 from hearaudiomlp.cli.options import (
     add_model_argument,
     add_overwrite_argument,
@@ -26,6 +21,7 @@ from hearaudiomlp.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hearaudiomlp.cli.labels import LabelFile
     from hearaudiomlp.similar import Similar
     from hearaudiomlp.table.scenes import SceneTable
 
@@ -35,6 +31,8 @@ HELP = "Find the recordings or segments of a table that are most like a given on
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from hearaudiomlp.cli.labels import NO
+
     add_model_argument(parser)
     add_running_arguments(parser)
     parser.add_argument(
@@ -76,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search, and show what was found."""
+    from hearaudiomlp.cli.labels import LabelFile
     from hearaudiomlp.similar import check_options, embed_query, search
     from hearaudiomlp.storage.atomic import replacing
     from hearaudiomlp.storage.ownership import check_output
@@ -116,11 +115,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Similar]") -> None:
     if options.json:
+        import json
+
         facts = {"query": options.query, "start": options.start, "end": options.end}
         facts |= {"table": options.table, "rows": table.count, "model": table.model}
         facts["checkpoint_sha256"] = table.checkpoint_sha256
         print_line(json.dumps(facts | {"results": [one._asdict() for one in found]}))
     elif options.csv:
+        import csv
+        import io
+
         from hearaudiomlp._text import spreadsheet_cell
 
         for line in (found[0]._fields, *found):
@@ -141,7 +145,9 @@ def _print(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Si
             )
 
 
-def _ask(found: "Sequence[Similar]", labels: LabelFile, name: str) -> int:
+def _ask(found: "Sequence[Similar]", labels: "LabelFile", name: str) -> int:
+    from hearaudiomlp.cli.labels import ask
+
     try:
         with interrupts.unwinding():
             added = ask(found, labels, name)
@@ -154,6 +160,7 @@ def _ask(found: "Sequence[Similar]", labels: LabelFile, name: str) -> int:
 
 def _fill(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Similar]") -> str:
     from hearaudiomlp._text import spreadsheet_cell
+    from hearaudiomlp.cli.labels import COLUMNS, NO, path_from
     from hearaudiomlp.figures.pages import fill_page
 
     folder = options.output.parent
@@ -178,6 +185,8 @@ def _fill(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Sim
 
 def _link(path: str) -> str:
     """Return a link to a recording from a page beside which the path begins."""
+    from urllib.parse import quote
+
     if path.startswith(("http://", "https://")):
         return quote(path, safe="/:?&=%+,;@~!$'()*")
     if os.path.isabs(path):  # noqa: PTH117 - it may be no path of this system

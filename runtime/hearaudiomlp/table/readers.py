@@ -44,6 +44,11 @@ def find_reader(path: Path) -> Reader:
 
     Raises:
         ValueError: none reads such a table.
+
+    Examples:
+        >>> np.savez("t.npz", paths=["a.wav"], scene_embeddings=np.zeros((1, 1024), np.float32))
+        >>> [scenes.shape for columns, scenes in find_reader(Path("t.npz"))(Path("t.npz"))]
+        [(1, 1024)]
     """
     form = ENDINGS.get(path.suffix.lower())
     if form is None:

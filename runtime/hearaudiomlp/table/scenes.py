@@ -29,7 +29,12 @@ NONE = "has no scene embeddings"
 
 
 class TableRow(NamedTuple):
-    """What a row of a table is of."""
+    """What a row of a table is of.
+
+    Examples:
+        >>> TableRow(1, "b.wav", start=3.0, end=6.0, channel=None).path
+        'b.wav'
+    """
 
     row: int
     """Its number in the table, from 0."""
@@ -49,7 +54,13 @@ class TableRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table, one after the other."""
+    """Some rows of a table, one after the other.
+
+    Examples:
+        >>> rows = Rows(10, np.zeros((2, 1024), np.float32), {"path": ["a.wav", "b.wav"]})
+        >>> len(rows), rows.at(1).row, rows.at(1).path
+        (2, 11, 'b.wav')
+    """
 
     first: int
     """Number of the first one, from 0."""
