@@ -44,7 +44,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import numpy.typing as npt
 
-from hearaudiomlp.audio.containers import boxes, chunks, lossless, mpeg, ogg
+from hearaudiomlp.audio.containers import boxes, chunks, frames, lossless, mpeg, ogg
 from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
@@ -192,7 +192,7 @@ def examine(file: BinaryIO) -> Structure:
         Structure(kind='WAV', ...)
     """
     start, head = 0, read_at(file, 0, 64)
-    while size := mpeg.id3_size(head):  # MP3, AAC and FLAC may have tags in front
+    while size := frames.id3_size(head):  # MP3, AAC and FLAC may have tags in front
         start += size
         head = read_at(file, start, 64)
     if head.startswith(b"fLaC"):
@@ -203,10 +203,10 @@ def examine(file: BinaryIO) -> Structure:
         return container
     if start and (container := _container(cast("BinaryIO", _Behind(file, start)), head)):
         return _behind_tag(container, start, file)
-    if mpeg.ac3_frame(head):
+    if frames.ac3_frame(head):
         return mpeg.ac3(file, start)
-    found = mpeg.adts(file, start) if mpeg.adts_frame(head) else None
-    found = found or (mpeg.mp3(file, start) if start or mpeg.mp3_frame(head) else None)
+    found = mpeg.adts(file, start) if frames.adts_frame(head) else None
+    found = found or (mpeg.mp3(file, start) if start or frames.mp3_frame(head) else None)
     return found or Structure("")
 
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.containers.mpeg import adts_frame, id3_size, mp3_frame
+from hearaudiomlp.audio.containers.frames import adts_frame, id3_size, mp3_frame
 from hearaudiomlp.audio.containers.structure import Structure
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.pcm import PcmReader, ToModelRate

@@ -2,7 +2,7 @@
 
 from typing import BinaryIO
 
-from hearaudiomlp.audio.containers.mpeg import tag_size
+from hearaudiomlp.audio.containers.frames import tag_size
 from hearaudiomlp.audio.containers.structure import (
     Structure,
     another,
