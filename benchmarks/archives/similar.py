@@ -97,8 +97,8 @@ def brute_force(rows: int, k: int) -> list[int]:
     return np.argsort(-cosines, kind="stable")[:k].tolist()
 
 
-def search(table: Path, k: int) -> tuple[float, float, list[int]]:
-    """Run the command; return seconds, peak memory in MB, and the rows that it found."""
+def search(table: Path, k: int) -> tuple[float, float, float, list[int]]:
+    """Run the command; return seconds, those of the CPU, peak memory in MB, and the rows."""
     command = [sys.executable, "-m", "hearaudiomlp", "similar", str(QUERY), str(table)]
     start = time.perf_counter()
     process = subprocess.Popen([*command, "-k", str(k), "--json"], stdout=subprocess.PIPE)
@@ -108,7 +108,7 @@ def search(table: Path, k: int) -> tuple[float, float, list[int]]:
     seconds = time.perf_counter() - start
     assert status == 0, command
     rows = [one["row"] for one in json.loads(output)["results"]]
-    return seconds, usage.ru_maxrss / 1000, rows
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000, rows
 
 
 def forget(folder: Path) -> None:
@@ -127,8 +127,10 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", default=["parquet"], choices=("parquet", "npz"))
     parser.add_argument("-k", type=int, default=10)
     options = parser.parse_args()
-    print("| rows | format | table, MB | uncached, s | cached, s | peak memory, MB | equal |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | --- |")
+    print(
+        "| rows | format | table, MB | uncached, s | cached, s | CPU, s | peak memory, MB | equal |"
+    )
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for rows in options.rows:
         expected = brute_force(rows, options.k)
         for form in options.formats:
@@ -138,11 +140,11 @@ def main() -> None:
                 files = [one for one in [table, *table.rglob("*")] if one.is_file()]
                 size = sum(one.stat().st_size for one in files) / 1e6
                 forget(table)
-                cold, _, _ = search(table, options.k)
-                seconds, memory, found = search(table, options.k)
+                cold, *_ = search(table, options.k)
+                seconds, cpu, memory, found = search(table, options.k)
                 same = "yes" if found == expected else f"no: {found} for {expected}"
                 print(
-                    f"| {rows:,} | {form} | {size:,.0f} | {cold:.1f} | {seconds:.1f} "
+                    f"| {rows:,} | {form} | {size:,.0f} | {cold:.1f} | {seconds:.1f} | {cpu:.1f} "
                     f"| {memory:.0f} | {same} |",
                     flush=True,
                 )

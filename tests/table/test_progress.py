@@ -25,3 +25,13 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     assert ("12 of 100 files, 1 failed" in printed) == (not is_terminal)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     assert not isinstance(progress.show_progress(100, 10), progress.Bar)
+
+
+def test_rows_of_a_file_count_once(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    lines = progress.Lines(files=3, done=0)
+    for file in (0, 0, 0, 2, 2):  # what has failed has no row
+        lines.file(Row(file, "a", 1.0, 16000, 1, 0, start=1.0, end=2.0))
+    assert lines.done == 2
+    assert lines.seconds == 5.0
+    assert "2 of 3 files" in capsys.readouterr().err

@@ -30,14 +30,17 @@ class Lines:
         self.files, self.before = files, done
         self.done = self.failed = 0
         self.seconds = 0.0
+        self._number = -1
         self._start = self._last = time.monotonic()
 
     def _put(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     def file(self, result: Row | Failure) -> None:
-        """Take a file that is done."""
-        self.done += 1
+        """Take a file that is done; or a row of it, of which segments and channels give many."""
+        new = result.file != self._number
+        self._number = result.file
+        self.done += new
         if isinstance(result, Failure):
             self.failed += 1
             if self.failed <= _SHOWN:
@@ -46,9 +49,9 @@ class Lines:
                 self._put("hearaudiomlp: further failures are listed in the report")
         else:
             self.seconds += result.duration
-        self._show()
+        self._show(new)
 
-    def _show(self) -> None:
+    def _show(self, new: bool) -> None:  # noqa: ARG002 - for the bar
         if time.monotonic() - self._last > EVERY_S:
             self._last = time.monotonic()
             left = (self.files - self.before - self.done) * self.elapsed / self.done
@@ -113,9 +116,9 @@ class Bar(Lines):
     def _put(self, line: str) -> None:
         self._bar.console.print(line, markup=False, highlight=False)
 
-    def _show(self) -> None:
+    def _show(self, new: bool) -> None:
         failed = f"{self.failed:,} failed" if self.failed else ""
-        self._bar.update(self._task, advance=1, failed=failed, speed=self.speed)
+        self._bar.update(self._task, advance=new, failed=failed, speed=self.speed)
 
     def close(self) -> None:
         """Leave the bar as it is."""
