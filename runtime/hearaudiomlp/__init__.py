@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hearaudiomlp.audio import read_audio
     from hearaudiomlp.embed import embed_files
     from hearaudiomlp.errors import HearAudioMLPError
+    from hearaudiomlp.fitting.run import fit
     from hearaudiomlp.keywordfiles import spot_files
     from hearaudiomlp.model import Embeddings, Model, load_model
     from hearaudiomlp.similar import find_similar
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "embed_files",
     "find_similar",
+    "fit",
     "load_model",
     "read_audio",
     "spot_files",
@@ -55,6 +57,7 @@ _MODULES = {
     "Stream": "stream",
     "embed_files": "embed",
     "find_similar": "similar",
+    "fit": "fitting.run",
     "load_model": "model",
     "read_audio": "audio",
     "spot_files": "keywordfiles",

@@ -280,6 +280,10 @@ class MissingDecoderError(AudioFileError, MissingPackageError):
     """
 
 
+class ExamplesError(HearAudioMLPError, ValueError):
+    """Recordings that no classifier can be fitted to: too few, silent, unreadable, ill labelled."""
+
+
 class OutputExistsError(HearAudioMLPError, FileExistsError):
     """Something that isn't provably ours has the name of an output. It was left as it is.
 

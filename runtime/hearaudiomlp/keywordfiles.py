@@ -143,9 +143,8 @@ def _spot(  # noqa: PLR0917 - of spot_files alone
     cut: Cut,
 ) -> Iterator[Spotted | Failed]:
     def probabilities(block: Floats) -> Floats:
-        return window_probabilities(
-            model.encode(block, ("keyword_logits",))["keyword_logits"], block, quiet
-        )
+        logits = model.encode(block, ("keyword_logits",))["keyword_logits"]
+        return window_probabilities(logits, block, quiet, model.other_label)
 
     def compute(block: Floats) -> Floats:
         return finite_or_nan(probabilities, block, (len(model.labels),))

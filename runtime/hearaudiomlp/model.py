@@ -103,6 +103,9 @@ class Model:
         """Size of a scene embedding: 1024 (kwmlp) or 1584 (audiomae)."""
         self.labels: tuple[str, ...] = tuple(json.loads(card["keyword_labels"]))
         """Keywords in the order of the logits; empty for a model without a keyword head."""
+        other = card.get("other_label")
+        self.other_label: int | None = self.labels.index(other) if other in self.labels else None
+        """Index of the label that stands for everything else and is no word; mostly None."""
         self.scene_steps: int = int(card["scene_steps"])
         """Frames to which a sound is resized for its scene embedding."""
 

@@ -94,7 +94,7 @@ class KeywordWindows:
             starts = (self._given + np.arange(len(block))) * self._hop / SAMPLE_RATE
             self._given += len(block)
             logits = self._model.encode(block, ("keyword_logits",))["keyword_logits"]
-            yield starts, window_probabilities(logits, block, self._quiet)
+            yield starts, window_probabilities(logits, block, self._quiet, self._model.other_label)
 
     def push(self, samples: Floats) -> Iterator[Windows]:
         """Take the next samples; yield starts in seconds and probabilities of the windows.

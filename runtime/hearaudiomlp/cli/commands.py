@@ -5,7 +5,7 @@ from typing import NoReturn, Protocol
 
 from hearaudiomlp import __version__
 from hearaudiomlp._text import printable
-from hearaudiomlp.cli import doctor, embed, info, keywords, listen, plot, pull, similar
+from hearaudiomlp.cli import doctor, embed, fit, info, keywords, listen, plot, pull, similar
 from hearaudiomlp.cli import map as map_command
 
 
@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     embed,
     keywords,
     listen,
+    fit,
     plot,
     map_command,
     similar,

@@ -124,7 +124,10 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")
     parser.add_argument(
-        "--threads", type=_threads, metavar="N", help="threads on the CPU (default: all usable)"
+        "--threads",
+        type=threads_argument,
+        metavar="N",
+        help="threads on the CPU (default: all usable)",
     )
 
 
@@ -173,7 +176,8 @@ def _channels(text: str) -> int | str:
     return text if text in ("average", "split") else _channel(text)
 
 
-def _threads(text: str) -> int:
+def threads_argument(text: str) -> int:
+    """Read a number of threads."""
     value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"at least 1, not {text}")

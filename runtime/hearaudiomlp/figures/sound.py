@@ -63,7 +63,7 @@ class Analysis:
 
 def _encode(samples: Floats, model: Model) -> dict[str, Floats]:
     """Return the encoder's features and embeddings on the frames' time axis [shape=(size, n)]."""
-    names = ["power_mel", "frame_embeddings"] + ["mfcc"] * bool(model.labels)
+    names = ["power_mel", "frame_embeddings"] + ["mfcc"] * (model.name == "kwmlp")
     audio, total = samples[None], windows.count_windows(len(samples))
     blocks = [
         model.encode(windows.cut_windows(audio, start, min(start + model.block, total)), names)

@@ -105,13 +105,17 @@ def mask_quiet(probabilities: Floats, window_levels: npt.ArrayLike, quiet: float
     return silenced
 
 
-def window_probabilities(logits: Floats, windows: Floats, quiet: float = QUIET_DB) -> Floats:
+def window_probabilities(
+    logits: Floats, windows: Floats, quiet: float = QUIET_DB, other: int | None = None
+) -> Floats:
     """Return the probabilities of the words in windows, zeros where a window is quiet.
 
     Args:
         logits: keyword logits [shape=(n, n_words)].
         windows: the samples that they were computed from [shape=(n, n_samples)].
         quiet: level in dB below full scale (RMS) under which a window counts as silence.
+        other: index of the label that stands for everything else, whose probability becomes 0, so
+            that it is never found; None if there is no such label.
 
     Returns:
         The probabilities [shape=(n, n_words)], float32.
@@ -121,7 +125,10 @@ def window_probabilities(logits: Floats, windows: Floats, quiet: float = QUIET_D
         >>> window_probabilities(np.zeros((2, 4), np.float32), windows).tolist()
         [[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]
     """
-    return mask_quiet(softmax(logits), rms_dbfs(windows), quiet)
+    probabilities = softmax(logits)
+    if other is not None:
+        probabilities[:, other] = 0.0
+    return mask_quiet(probabilities, rms_dbfs(windows), quiet)
 
 
 @dataclass

@@ -119,12 +119,12 @@ def _read_weight(name: str, shape: tuple[int, ...], tensors: Mapping[str, Tensor
     tensor = tensors.get(name) or tensors.get(f"{name}.float16")
     dtype = _STORED.get(tensor.data_type) if tensor else None
     if tensor is None or dtype is None or tensor.dims != shape:
-        raise ModelFileError(f"a pipeline file without the weights {name} of shape {shape}")
+        raise ModelFileError(f"a model file without the weights {name} of shape {shape}")
     if len(tensor.data) != dtype.itemsize * math.prod(shape):
-        raise ModelFileError(f"a pipeline file that is damaged: {name} is incomplete")
+        raise ModelFileError(f"a model file that is damaged: {name} is incomplete")
     values: Floats = np.frombuffer(tensor.data, dtype).reshape(shape).astype(np.float32)
     if find_implausible({name: values}) is not None:
-        raise ModelFileError(f"a pipeline file with {IMPLAUSIBLE} in {name}")
+        raise ModelFileError(f"a model file with {IMPLAUSIBLE} in {name}")
     return values
 
 
@@ -142,6 +142,31 @@ def _bind_pipeline(summary: OnnxSummary) -> ModelFile:
     return ModelFile(
         graph, weights, summary.metadata | {"interface": interface_of(summary.metadata)}
     )
+
+
+def read_weights(source: ModelFile) -> dict[str, Floats]:
+    """Return the weights of a model file's encoder by the names that checkpoints have for them.
+
+    Args:
+        source: any model file. A classifier of a user's own isn't among the weights.
+
+    Raises:
+        ModelFileError: the file has a weight of another shape, or incomplete.
+
+    Examples:
+        >>> with open("onnx_models/audiomae.onnx", "rb") as file:
+        ...     weights = read_weights(read_model_file(file.read()))
+        >>> weights["bottleneck.0.weight"].shape
+        (8, 64)
+    """
+    if source.weights:
+        return {name: np.asarray(values) for name, values in source.weights.items()}
+    tensors = summarize(source.graph, operators=False).tensors
+    return {
+        name: _read_weight(name, shape, tensors)
+        for name, shape in packaged_graph(source.card["model"])[1].external.items()
+        if name in tensors or f"{name}.float16" in tensors
+    }
 
 
 def read_model_file(data: bytes, name: str | None = None) -> ModelFile:

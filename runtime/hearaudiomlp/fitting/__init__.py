@@ -1,0 +1,1 @@
+"""A classifier of the user's own recordings, as one model file."""

@@ -1,0 +1,349 @@
+"""A linear classifier of windows: fitted, chosen and calibrated by grouped cross-validation.
+
+Multinomial logistic regression with an L2 penalty, on standardized features. Pooling and penalty
+are chosen by what a spotter needs: the share of windows with a sound in them whose score is above
+one that other sound reaches once an hour. Recordings, and the speakers of the negatives, are on one
+side of each split only.
+
+That score is far in the tail of what a thousand windows of other sound show, so it is extrapolated
+from the largest tenth as in a normal probability plot: a score is a sum of hundreds of terms.
+"""
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hearaudiomlp._types import Floats
+from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.fitting.taps import STRETCHES
+from hearaudiomlp.keywords.hits import HOP_S, THRESHOLD, softmax
+
+Integers = npt.NDArray[np.int64]
+
+FOLDS = 4
+"""Most folds of the cross-validation."""
+
+POOLINGS = {"means of 7 stretches": STRETCHES, "mean": 1}
+"""How windows are pooled: the stretches that remain."""
+
+STRENGTHS = (0.003, 0.03)
+"""Inverse strengths of the penalty that are tried."""
+
+ALARMS_PER_HOUR = 1.0
+"""Windows an hour of other sound that may pass the default threshold."""
+
+_WINDOWS_PER_HOUR = 3600 / HOP_S
+_NORMAL = NormalDist()
+_SCALES = np.geomspace(0.25, 8.0, 21)
+
+
+def import_sklearn() -> Any:
+    """Import what is used of scikit-learn.
+
+    Raises:
+        MissingPackageError: it isn't installed.
+    """
+    try:
+        import sklearn.linear_model
+        import sklearn.model_selection
+    except ImportError as problem:
+        raise MissingPackageError(
+            "fit uses scikit-learn: pip install 'hearaudiomlp[fit]'"
+        ) from problem
+    return sklearn
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows to fit to or to classify."""
+
+    components: Floats
+    """[shape=(n, 7, n_components)]"""
+
+    targets: Integers
+    """Index of the class of each window; the last class is everything else [shape=(n,)]."""
+
+    groups: Integers
+    """What must be on one side of a split [shape=(n,)]."""
+
+    speech: npt.NDArray[np.bool_]
+    """Whether false alarms are estimated from a window [shape=(n,)]."""
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.targets)
+
+    def of(self, groups: Integers) -> "Windows":
+        """Return the windows of these groups."""
+        chosen = np.isin(self.groups, groups)
+        return Windows(
+            self.components[chosen],
+            self.targets[chosen],
+            self.groups[chosen],
+            self.speech[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fitted classifier of windows."""
+
+    weights: Floats
+    """[shape=(n_classes, 7, n_components)]"""
+
+    bias: Floats
+    """[shape=(n_classes,)]"""
+
+    def logits(self, components: Floats) -> Floats:
+        """Return the logits [shape=(n, n_classes)] of windows [shape=(n, 7, n_components)]."""
+        flat = components.reshape(len(components), -1)
+        result: Floats = flat @ self.weights.reshape(len(self.bias), -1).T + self.bias
+        return result
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What cross-validation chooses."""
+
+    pooling: str
+    strength: float
+
+
+def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
+    """Fit logistic regression on standardized features, and fold the standardization in.
+
+    Args:
+        windows: what to fit to.
+        classes: number of classes, everything else included; one may have no window.
+        settings: pooling and penalty.
+    """
+    sklearn = import_sklearn()
+    count, _, size = windows.components.shape
+    kept = POOLINGS[settings.pooling]
+    pooled = windows.components.reshape(count, kept, -1, size).mean(axis=2)
+    features = pooled.reshape(count, -1)
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    model = sklearn.linear_model.LogisticRegression(C=settings.strength, max_iter=200, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # near the minimum is near enough
+        model.fit((features - mean) / spread, windows.targets)
+    scaled, offsets = np.asarray(model.coef_), np.asarray(model.intercept_)
+    if len(model.classes_) == 2:  # one row, of the second class against the first
+        scaled, offsets = np.concatenate([-scaled, scaled]) / 2, np.r_[-offsets, offsets] / 2
+    weights = np.zeros((classes, features.shape[1]))
+    bias = np.full(classes, -30.0)
+    weights[model.classes_] = scaled / spread
+    bias[model.classes_] = offsets - weights[model.classes_] @ mean
+    per_stretch = weights.reshape(classes, kept, 1, size) * (kept / STRETCHES)
+    spread_out = np.repeat(per_stretch, STRETCHES // kept, axis=2)
+    return Linear(
+        spread_out.reshape(classes, STRETCHES, size).astype(np.float32), bias.astype(np.float32)
+    )
+
+
+def split_groups(windows: Windows, seed: int) -> Iterator[Integers]:
+    """Yield the groups of each fold, those of every class spread over the folds.
+
+    Args:
+        windows: what to split.
+        seed: of the shuffle.
+
+    Examples:
+        >>> groups = np.repeat(np.arange(8), 3)
+        >>> windows = Windows(np.zeros((24, 7, 2)), groups % 2, groups, np.zeros(24, bool))
+        >>> [len(held_out) for held_out in split_groups(windows, 0)]
+        [2, 2, 2, 2]
+    """
+    rng = np.random.default_rng(seed)
+    by_class = []
+    for target in np.unique(windows.targets):
+        groups = np.unique(windows.groups[windows.targets == target])
+        by_class.append(rng.permutation(groups))
+    count = max(2, min(FOLDS, *map(len, by_class)) if len(by_class) > 1 else FOLDS)
+    for fold in range(count):
+        yield np.concatenate([groups[fold::count] for groups in by_class])
+
+
+def margins(logits: Floats) -> Floats:
+    """Return how far each word is above everything else [shape=(n, n_words)]."""
+    difference: Floats = logits[:, :-1] - logits[:, -1:]
+    return difference
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The upper tail of a sample, as that of a normal distribution: how often values are above one.
+
+    Examples:
+        >>> tail = Tail.of(np.random.default_rng(0).normal(size=20_000))
+        >>> abs(tail.value(1e-4) - 3.72) < 0.2
+        True
+        >>> abs(tail.share(tail.value(1e-4)) - 1e-4) < 1e-9
+        True
+    """
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: Floats) -> "Tail":
+        """Fit a line through the largest tenth of a normal probability plot."""
+        largest = np.sort(values)[-max(2, len(values) // 10) :]
+        ranks = np.arange(len(values) - len(largest), len(values))
+        normal = [_NORMAL.inv_cdf(share) for share in (ranks + 0.5) / len(values)]
+        spread, mean = np.polyfit(normal, largest, 1)
+        return cls(float(mean), max(1e-6, float(spread)))
+
+    def value(self, share: float) -> float:
+        """Return the value that only a share of values is above."""
+        return self.mean + self.spread * _NORMAL.inv_cdf(1.0 - share)
+
+    def share(self, value: float) -> float:
+        """Return the share of values above one."""
+        return 1.0 - _NORMAL.cdf((value - self.mean) / self.spread)
+
+
+def alarm_margins(logits: Floats) -> npt.NDArray[np.float64]:
+    """Return the margin of each word that other sound is above in :data:`ALARMS_PER_HOUR` windows.
+
+    Args:
+        logits: of windows of other sound [shape=(n, n_classes)].
+    """
+    values = margins(logits)
+    share = ALARMS_PER_HOUR / _WINDOWS_PER_HOUR / values.shape[1]
+    return np.array([Tail.of(column).value(share) for column in values.T])
+
+
+def alarm_rate(values: Floats, threshold: float) -> float:
+    """Return how many windows an hour of other sound reach a threshold: an estimate.
+
+    Args:
+        values: calibrated margins of windows of other sound [shape=(n, n_words)].
+        threshold: a probability.
+    """
+    margin = math.log(threshold / (1 - threshold))
+    return _WINDOWS_PER_HOUR * sum(Tail.of(column).share(margin) for column in values.T)
+
+
+def held_out_logits(
+    train: Windows,
+    test: Windows,
+    classes: int,
+    settings: Settings,
+    *,
+    seed: int,
+    part: float = 1.0,
+) -> tuple[Floats, Floats]:
+    """Cross-validate: classify the windows of each group by a fit without it.
+
+    Args:
+        train: windows to fit to.
+        test: other windows of the same groups.
+        classes: number of classes.
+        settings: pooling and penalty.
+        seed: of the split.
+        part: share of the recordings of each word that is fitted to.
+
+    Returns:
+        Logits of the windows of ``train`` and of ``test`` [shape=(n, classes)].
+    """
+    results = [np.zeros((len(windows), classes), np.float32) for windows in (train, test)]
+    for held_out in split_groups(train, seed):
+        kept = np.setdiff1d(train.groups, held_out)
+        model = fit_linear(_thinned(train.of(kept), classes, part), classes, settings)
+        for windows, logits in zip((train, test), results, strict=True):
+            chosen = np.isin(windows.groups, held_out)
+            logits[chosen] = model.logits(windows.components[chosen])
+    return results[0], results[1]
+
+
+def _thinned(windows: Windows, classes: int, part: float) -> Windows:
+    """Return the windows of a share of the groups of each word, and all of everything else."""
+    if part >= 1.0:
+        return windows
+    kept = [np.unique(windows.groups[windows.targets == classes - 1])]
+    for target in range(classes - 1):
+        groups = np.unique(windows.groups[windows.targets == target])
+        kept.append(groups[: max(1, round(part * len(groups)))])
+    return windows.of(np.concatenate(kept))
+
+
+def recognized(train: Windows, logits: Floats, classes: int) -> tuple[float, ...]:
+    """Return the share of the windows of each word that are above :func:`alarm_margins`.
+
+    Args:
+        train: windows.
+        logits: of these windows, by cross-validation.
+        classes: number of classes.
+    """
+    above = margins(logits) > alarm_margins(logits[train.speech])
+    return tuple(
+        float(above[train.targets == target, target].mean()) for target in range(classes - 1)
+    )
+
+
+def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Settings, float]]:
+    """Choose pooling and penalty by cross-validation.
+
+    Returns:
+        The best settings, and of all the share of held-out windows above :func:`alarm_margins`.
+    """
+    scores = {}
+    for pooling, strength in itertools.product(POOLINGS, STRENGTHS):
+        settings = Settings(pooling, strength)
+        logits, _ = held_out_logits(train, train, classes, settings, seed=seed)
+        scores[settings] = float(np.mean(recognized(train, logits, classes)))
+    return max(scores, key=lambda settings: scores[settings]), scores
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From logits to logits whose probabilities suit the default threshold."""
+
+    scale: float
+
+    shift: npt.NDArray[np.float64]
+    """[shape=(n_classes,)]"""
+
+    def logits(self, values: Floats) -> Floats:
+        """Return calibrated logits [shape=(n, n_classes)]."""
+        return np.asarray(self.scale * values + self.shift, np.float32)
+
+    def model(self, linear: Linear) -> Linear:
+        """Return a classifier with the calibration folded in."""
+        return Linear(self.scale * linear.weights, self.logits(linear.bias))
+
+
+def calibrate(train: Windows, logits: Floats) -> Calibration:
+    """Find scale and shift, so that the default threshold suits a classifier.
+
+    A word's probability is the threshold at the margin of :func:`alarm_margins`. The scale is that
+    of the smallest loss on held-out windows, where words and everything else weigh alike.
+
+    Args:
+        train: the windows that it was fitted to.
+        logits: of these windows, by cross-validation.
+    """
+    words = logits.shape[1] - 1
+    alarms = alarm_margins(logits[train.speech])
+    counts = np.bincount(train.targets, minlength=words + 1)
+    weight = 1.0 / np.maximum(counts, 1)[train.targets]
+    weight[train.targets == words] *= words
+
+    def calibration(scale: float) -> Calibration:
+        shift = math.log(THRESHOLD / (1 - THRESHOLD)) - scale * alarms
+        return Calibration(scale, np.append(shift, 0.0))
+
+    def loss(scale: float) -> float:
+        probabilities = softmax(calibration(scale).logits(logits))
+        right = probabilities[np.arange(len(train)), train.targets]
+        return float(-np.sum(weight * np.log(right + 1e-9)))
+
+    return calibration(min(map(float, _SCALES), key=loss))

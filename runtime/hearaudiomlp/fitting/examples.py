@@ -1,0 +1,252 @@
+"""The user's recordings: a folder for each class, or a CSV of path, start, end and label."""
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hearaudiomlp._text import printable, shorten
+from hearaudiomlp._types import Floats
+from hearaudiomlp.audio.files import read_audio
+from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, ExamplesError
+from hearaudiomlp.keywords.hits import QUIET_DB, rms_dbfs
+from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp.storage.atomic import record_of
+from hearaudiomlp.table.find import ENDINGS
+
+OTHER_FOLDERS = ("other", "_other_", "_background_", "_background_noise_", "_unknown_", "_silence_")
+"""Names of folders, and labels in a CSV, whose recordings are examples of everything else."""
+
+LONGEST_LABEL = 100
+"""Characters of a label, as in every model file."""
+
+FEWEST = 2
+"""Recordings of a class: with one, nothing could be held out."""
+
+_MOST_LABELS = 1_000
+_SHORTEST_S = 0.05
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording, or a part of one, of a class."""
+
+    path: str
+    label: str | None
+    """None for everything else."""
+
+    start: float = 0.0
+    """Seconds."""
+
+    end: float | None = None
+    """Seconds; None for the end of the recording."""
+
+    group: str = ""
+    """What must be on one side of a split only: the recording, or what the CSV says."""
+
+
+@dataclass
+class Examples:
+    """Clips with their samples, and what can be said of their files."""
+
+    clips: list[Clip]
+    samples: list[Floats]
+    """Of each clip, mono at 16 kHz [shape=(n,)]."""
+
+    sha256: dict[str, str] = field(default_factory=dict)
+    """Of each file."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in alphabetical order, without that of everything else."""
+        return tuple(sorted({clip.label for clip in self.clips if clip.label is not None}))
+
+
+def read_label(text: str) -> str | None:
+    r"""Return a label, or None if it stands for everything else.
+
+    Raises:
+        ExamplesError: it can't be the label of a class.
+
+    Examples:
+        >>> read_label("robin"), read_label("_other_")
+        ('robin', None)
+        >>> read_label("ro\tbin")
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.ExamplesError: the label ro\tbin has characters that can't be printed
+    """
+    if text.casefold() in OTHER_FOLDERS:
+        return None
+    if not text.strip():
+        raise ExamplesError("a label is empty")
+    if text != text.strip():
+        raise ExamplesError(f"the label {shorten(text, 40)!r} begins or ends with a space")
+    if len(text) > LONGEST_LABEL:
+        raise ExamplesError(
+            f"the label {shorten(text, 40)} is too long: at most {LONGEST_LABEL} characters"
+        )
+    if printable(text) != text:
+        raise ExamplesError(f"the label {printable(text)} has characters that can't be printed")
+    return text
+
+
+def find_clips(source: str | os.PathLike[str]) -> list[Clip]:
+    """List the clips of a folder that has a folder for each class, or of a CSV.
+
+    Args:
+        source: the folder, or a file whose name ends in ``.csv`` with the columns ``path`` and
+            ``label`` and, if wanted, ``start`` and ``end`` in seconds, and ``group``. Relative
+            paths start from the CSV's folder.
+
+    Raises:
+        ExamplesError: there is no such folder or file, or it isn't laid out like that.
+
+    Examples:
+        >>> [clip.label for clip in find_clips("recordings")]
+        ['a', 'a', 'b']
+    """
+    path = Path(source)
+    if path.is_dir():
+        clips = list(_in_folders(path))
+    elif path.suffix.lower() == ".csv":
+        clips = list(_in_csv(path))
+    elif path.exists():
+        raise ExamplesError(f"{path} is neither a folder nor a .csv")
+    else:
+        raise ExamplesError(f"there is no folder or CSV {path}")
+    _check_labels(clips, path)
+    return clips
+
+
+def _in_folders(folder: Path) -> Iterator[Clip]:
+    for sub in sorted(folder.iterdir()):
+        if not sub.is_dir() or sub.name.startswith("."):
+            continue
+        label = read_label(os.fsencode(sub.name).decode(errors="surrogateescape"))
+        for file in sorted(sub.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(sub).parts)
+            if file.suffix.lower() in ENDINGS and file.is_file() and not hidden:
+                yield Clip(str(file), label, group=str(file))
+
+
+def _in_csv(path: Path) -> Iterator[Clip]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ExamplesError(f"can't read {path}: {shorten(problem)}") from None
+    rows = csv.DictReader(text.splitlines())
+    try:
+        names = rows.fieldnames or []
+        if missing := {"path", "label"} - set(names):
+            raise ExamplesError(
+                f"{path} has no column {' and no column '.join(sorted(missing))}: its first line "
+                "names the columns path, label and, if wanted, start, end and group"
+            )
+        for row in rows:
+            if row["path"] is None or row["label"] is None:
+                raise ExamplesError(f"{path}, line {rows.line_num}: too few columns")
+            try:
+                yield _row_clip(path, row)
+            except ExamplesError as problem:
+                raise ExamplesError(f"{path}, line {rows.line_num}: {problem}") from None
+    except csv.Error as problem:
+        raise ExamplesError(f"{path}, line {rows.line_num}: {shorten(problem)}") from None
+
+
+def _row_clip(path: Path, row: dict[str, str]) -> Clip:
+    file = str(path.parent / row["path"])
+    start, end = _seconds(row.get("start"), 0.0), _seconds(row.get("end"), None)
+    if end is not None and end <= (start or 0.0):
+        raise ExamplesError(f"end {end:g} isn't after start {start:g}")
+    group = (row.get("group") or "").strip() or file
+    return Clip(file, read_label(row["label"]), start or 0.0, end, group)
+
+
+def _seconds(text: str | None, default: float | None) -> float | None:
+    if text is None or not text.strip():
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < math.inf:
+        raise ExamplesError(f"{shorten(text, 40)} is no time in seconds")
+    return value
+
+
+def _check_labels(clips: list[Clip], source: Path) -> None:
+    groups: dict[str, set[str]] = {}
+    for clip in clips:
+        if clip.label is not None:
+            groups.setdefault(clip.label, set()).add(clip.group)
+    if not groups:
+        raise ExamplesError(
+            f"{source} has no class with recordings in it: make a folder for each class, named as "
+            "the class, with its recordings"
+        )
+    if len(groups) > _MOST_LABELS:
+        raise ExamplesError(f"{len(groups):,} classes: at most {_MOST_LABELS:,}")
+    folded: dict[str, str] = {}
+    for label in groups:
+        twin = folded.setdefault(label.casefold(), label)
+        if twin != label:
+            raise ExamplesError(f"the labels {twin} and {label} differ in case alone")
+    few = sorted(label for label, found in groups.items() if len(found) < FEWEST)
+    if few:
+        raise ExamplesError(
+            f"a class needs at least {FEWEST} recordings, so that one can be held out, and "
+            f"{', '.join(few[:5])} {'has' if len(few) == 1 else 'have'} one"
+        )
+
+
+def read_examples(clips: Iterable[Clip]) -> Examples:
+    """Read the samples of clips.
+
+    Raises:
+        ExamplesError: a recording can't be read, is silent, or ends before the clip starts. All
+            such problems are listed.
+        MissingPackageError: the extra ``[audio]`` isn't installed.
+
+    Examples:
+        >>> examples = read_examples(find_clips("recordings"))
+        >>> examples.labels, len(examples.samples)
+        (('a', 'b'), 3)
+    """
+    examples = Examples([], [])
+    problems: list[str] = []
+    last: tuple[str, Floats] | None = None
+    for clip in clips:
+        try:
+            if last is None or last[0] != clip.path:
+                last = clip.path, read_audio(clip.path).samples
+                examples.sha256[clip.path] = _sha256(clip.path)
+            examples.samples.append(_part(clip, last[1]))
+            examples.clips.append(clip)
+        except (AudioFileError, AudioFileNotFoundError, ExamplesError) as problem:
+            problems.append(str(problem))
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise ExamplesError("; ".join(problems[:5]) + more)
+    return examples
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return record_of(file)[1]
+
+
+def _part(clip: Clip, samples: Floats) -> Floats:
+    stop = None if clip.end is None else round(clip.end * SAMPLE_RATE)
+    part = samples[round(clip.start * SAMPLE_RATE) : stop]
+    where = clip.path if stop is None and not clip.start else f"{clip.path} from {clip.start:g} s"
+    if len(part) < _SHORTEST_S * SAMPLE_RATE:
+        raise ExamplesError(f"{where}: only {len(part) / SAMPLE_RATE:.2f} s of sound")
+    levels = rms_dbfs(np.pad(part, (0, -len(part) % WINDOW)).reshape(-1, WINDOW))
+    if clip.label is not None and levels.max() < QUIET_DB:
+        raise ExamplesError(f"{where}: silent ({levels.max():.0f} dB of full scale)")
+    return part

@@ -1,0 +1,180 @@
+"""The report beside a fitted model file: a page of figures and a picture."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hearaudiomlp._text import printable
+from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.fitting.classifier import Settings
+from hearaudiomlp.fitting.evaluation import Results
+from hearaudiomlp.fitting.examples import Examples
+from hearaudiomlp.keywords.hits import THRESHOLD
+from hearaudiomlp.storage.ownership import MARK, figure_metadata
+
+_MOST_FILES = 1_000  # that are listed
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a classifier was fitted on, and with which options."""
+
+    name: str
+    """Of the model file."""
+
+    metadata: Mapping[str, str]
+    """Of the encoder's model file."""
+
+    data: bytes
+    """The model file."""
+
+    examples: Examples
+    settings: Settings
+
+    scores: Mapping[Settings, float]
+    """What cross-validation found for each of the settings."""
+
+    windows: int
+    """Number of windows that it was fitted to."""
+
+    seed: int
+
+
+def write_report(results: Results, facts: Facts, picture: str) -> bytes:
+    """Return the page, in Markdown.
+
+    Args:
+        results: figures.
+        facts: what it was fitted on.
+        picture: name of the picture's file.
+    """
+    lines = [
+        f"# {printable(facts.name)}",
+        "",
+        f"<!-- {MARK} -->",
+        "",
+        "Figures are of recordings that were held out: each was classified by a fit to the others,",
+        "in windows a quarter of a second apart, as `hearaudiomlp keywords` does.",
+        "",
+        f"![Confusions, threshold and number of recordings]({picture})",
+        "",
+        f"At the default threshold of {THRESHOLD}, about {results.false_alarms:.1f} windows of",
+        "other sound an hour are taken for one of the classes (an estimate from the negatives).",
+        "",
+        "| class | found | recall | 95 % interval |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for recall in results.recalls:
+        low, high = recall.interval
+        lines.append(
+            f"| {_cell(recall.label)} | {recall.found} of {recall.count} | {recall.share:.0%} "
+            f"| {low:.0%} to {high:.0%} |"
+        )
+    lines += ["", "| recordings of | taken for " + " | ".join(map(_cell, results.labels)) + " |"]
+    lines.append("| --- |" + " ---: |" * len(results.labels))
+    for label, row in zip(results.labels, results.confusions.tolist(), strict=True):
+        if any(row):
+            lines.append(f"| {_cell(label)} | " + " | ".join(map(str, row)) + " |")
+    lines += ["", "| threshold | recall | false alarms an hour |", "| ---: | ---: | ---: |"]
+    lines += [f"| {at:.2f} | {share:.0%} | {alarms:.1f} |" for at, share, alarms in results.curve]
+    lines += [
+        "",
+        f"Ten more recordings of **{printable(results.advice)}** would help most.",
+        "",
+        "| class | windows recognized, fitted to half of its recordings | to all |",
+        "| --- | ---: | ---: |",
+    ]
+    for label, (half, full) in zip(results.labels, results.learning, strict=False):
+        lines.append(f"| {_cell(label)} | {half:.0%} | {full:.0%} |")
+    return "\n".join([*lines, "", *_provenance(facts), ""]).encode()
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", "\\|")
+
+
+def _provenance(facts: Facts) -> list[str]:
+    lines = ["## What it was fitted on", "", "| | |", "| --- | --- |"]
+    entries = {
+        "encoder": facts.metadata["model"],
+        "SHA-256 of its weights": f"`{facts.metadata['checkpoint_sha256']}`",
+        "licence of its weights": printable(facts.metadata["licence"]),
+        "SHA-256 of this model file": f"`{hashlib.sha256(facts.data).hexdigest()}`",
+        "version": facts.metadata["hearaudiomlp_version"],
+        "windows": f"{facts.windows:,}, negatives included",
+        "seed": str(facts.seed),
+    }
+    lines += [f"| {name} | {value} |" for name, value in entries.items()]
+    lines += ["", "| pooling | inverse penalty | windows recognized | |"]
+    lines.append("| --- | ---: | ---: | --- |")
+    for settings, score in facts.scores.items():
+        chosen = "chosen" if settings == facts.settings else ""
+        lines.append(f"| {settings.pooling} | {settings.strength:g} | {score:.1%} | {chosen} |")
+    files = list(facts.examples.sha256.items())
+    lines += ["", "| recording | SHA-256 |", "| --- | --- |"]
+    lines += [f"| {_cell(path)} | `{sha256}` |" for path, sha256 in files[:_MOST_FILES]]
+    if len(files) > _MOST_FILES:
+        lines.append(f"| and {len(files) - _MOST_FILES:,} more | |")
+    return lines
+
+
+def draw_report(results: Results, title: str) -> bytes:
+    """Return the picture as PNG: confusions, threshold curve and learning curve.
+
+    Raises:
+        MissingPackageError: matplotlib isn't installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as problem:
+        raise MissingPackageError(
+            "fit draws its report with matplotlib: pip install 'hearaudiomlp[fit]'"
+        ) from problem
+    figure = Figure(figsize=(13, 4.5), layout="constrained")
+    figure.suptitle(_plain(title))
+    confusions, curve, learning = figure.subplots(1, 3)
+    _draw_confusions(confusions, results)
+    alarms = [max(alarms, 1e-3) for _, _, alarms in results.curve]
+    curve.plot(alarms, [100 * share for _, share, _ in results.curve], marker="o")
+    for at, share, rate in results.curve:
+        if at == THRESHOLD:
+            curve.annotate(
+                f"threshold {at}",
+                (max(rate, 1e-3), 100 * share),
+                (6, -12),
+                textcoords="offset points",
+            )
+    curve.set(
+        xscale="log", ylim=(0, 105), xlabel="false alarms an hour (estimate)", ylabel="recall (%)"
+    )
+    curve.grid(alpha=0.3)
+    for recall, (half, full) in zip(results.recalls, results.learning, strict=True):
+        counts = [max(1, round(recall.count / 2)), recall.count]
+        learning.plot(counts, [100 * half, 100 * full], marker="o", label=_plain(recall.label))
+    learning.set(ylim=(0, 105), xlabel="recordings", ylabel="windows recognized (%)")
+    learning.grid(alpha=0.3)
+    if len(results.recalls) <= 12:
+        learning.legend(fontsize=8)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, metadata=figure_metadata("png"))
+    return file.getvalue()
+
+
+def _plain(text: str) -> str:
+    return printable(text).replace("$", r"\$")  # matplotlib would read a formula
+
+
+def _draw_confusions(axes: Any, results: Results) -> None:
+    counts = results.confusions
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [_plain(label) for label in results.labels]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="found", ylabel="recording of")
+    if len(names) <= 12:
+        for row, column in ((i, j) for i in range(len(names)) for j in range(len(names))):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, counts[row, column], ha="center", va="center", color=colour)

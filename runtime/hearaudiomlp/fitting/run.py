@@ -1,0 +1,213 @@
+"""From recordings to a model file of the user's own words or sounds."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hearaudiomlp._types import Floats
+from hearaudiomlp.errors import OptionError
+from hearaudiomlp.fitting import classifier
+from hearaudiomlp.fitting.classifier import Linear, Windows
+from hearaudiomlp.fitting.evaluation import Results, Slid, evaluate
+from hearaudiomlp.fitting.examples import Examples, find_clips, read_examples
+from hearaudiomlp.fitting.negatives import Projection, bundled_negatives, synthetic_windows
+from hearaudiomlp.fitting.onnx_head import Head, write_model
+from hearaudiomlp.fitting.placing import place
+from hearaudiomlp.fitting.report import Facts, draw_report, write_report
+from hearaudiomlp.fitting.taps import Taps
+from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, rms_dbfs
+from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.ownership import check_output
+from hearaudiomlp.weights.locate import locate
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
+
+OTHER = "other"
+"""The label of everything else."""
+
+_MOST_WINDOWS = 2_400  # of all recordings together
+_WINDOWS = (4, 24)  # of one recording, fewest and most
+_MOST_OTHER = 40  # windows of one recording of everything else
+_SYNTHETIC_GROUPS = 10
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A classifier that was fitted, and how well it does on recordings held out."""
+
+    path: Path
+    """The model file."""
+
+    report: Path
+    """The report beside it."""
+
+    labels: tuple[str, ...]
+    """The classes, everything else last."""
+
+    results: Results
+    """Recall, confusions and false alarms by cross-validation."""
+
+
+def fit(
+    recordings: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> Fitted:
+    """Fit a classifier of your own words or sounds, and write it as one model file.
+
+    The file takes what the encoder's files take and has the recordings' classes as its keywords, so
+    ``keywords``, ``listen``, the page and every other user of model files runs it. Beside it,
+    ``.report.md`` and ``.report.png`` say how well it does on recordings held out.
+
+    Args:
+        recordings: a folder with a folder of recordings for each class, at least two of each; or a
+            CSV with the columns ``path`` and ``label`` and, if wanted, ``start``, ``end`` (seconds)
+            and ``group`` (a speaker, say, who must not be on both sides of a split). What is called
+            ``_other_`` or ``_background_`` are examples of everything else.
+        output: the model file, ``.onnx``.
+        model: the encoder's weights, as for :func:`hearaudiomlp.load_model`; the bundled ones, if
+            None.
+        name: ``kwmlp`` or ``audiomae``: whose bundled weights.
+        overwrite: replace files that this function didn't write, too.
+        seed: of what is drawn at random.
+        threads: that compute embeddings; all usable CPUs, if None.
+        progress: called with a line on each step.
+
+    Raises:
+        ExamplesError: there are no classes, a class has one recording only, a recording is silent
+            or can't be read, or a label can't be one.
+        OutputExistsError: something that isn't ours has the name of an output.
+        ModelFileError: the model isn't one.
+        OptionError: an option has an invalid value.
+        MissingPackageError: the extra ``[fit]`` isn't installed.
+
+    Examples:
+        >>> fitted = hearaudiomlp.fit("own", "own.onnx")
+        >>> fitted.labels
+        ('happy', 'marvin', 'other')
+        >>> model = hearaudiomlp.load_model("own.onnx")
+        >>> [file] = hearaudiomlp.spot_files(["samples/words.flac"], model)
+        >>> [hit.word for hit in file.hits]
+        ['marvin', 'happy']
+    """
+    path = Path(output)
+    if path.suffix.lower() != ".onnx":
+        raise OptionError(f"the output has to end in .onnx, and {path} doesn't")
+    say = progress or (lambda _: None)
+    classifier.import_sklearn()
+    clips = find_clips(recordings)
+    report, picture = path.with_suffix(".report.md"), path.with_suffix(".report.png")
+    inputs = [clip.path for clip in clips]
+    checks = {
+        target: partial(check_output, target, overwrite=overwrite, inputs=inputs)
+        for target in (picture, report, path)
+    }
+    for check in checks.values():
+        check()
+    source = read_model_file(locate(model, name).read(), name)
+    examples = read_examples(clips)
+    labels = (*(label for label in examples.labels), OTHER)
+    say(f"{len(clips)} recordings, {len(labels) - 1} classes; computing their embeddings")
+    train, slid, projection = _compute(source, examples, seed, threads)
+    say(f"{len(train)} windows; choosing pooling and penalty by cross-validation")
+    settings, scores = classifier.choose(train, len(labels), seed)
+    held_out = partial(
+        classifier.held_out_logits, train, slid.windows, len(labels), settings, seed=seed
+    )
+    logits, seen = held_out()
+    fitted = classifier.fit_linear(train, len(labels), settings)
+    calibration = classifier.calibrate(train, logits)
+    halves = classifier.recognized(train, held_out(part=0.5)[0], len(labels))
+    learning = list(zip(halves, classifier.recognized(train, logits, len(labels)), strict=True))
+    speech = calibration.logits(logits[train.speech])
+    results = evaluate(labels, slid, calibration.logits(seen), speech, learning)
+    data = write_model(source, _head(calibration.model(fitted), projection, labels))
+    facts = Facts(path.name, source.metadata, data, examples, settings, scores, len(train), seed)
+    contents = {
+        picture: draw_report(results, path.name),
+        report: write_report(results, facts, picture.name),
+        path: data,
+    }
+    for target, content in contents.items():
+        with replacing(target, check=checks[target]) as file:
+            file.write(content)
+    return Fitted(path, report, labels, results)
+
+
+def _head(linear: Linear, projection: Projection, labels: tuple[str, ...]) -> Head:
+    """Return the classifier on the means themselves: the projection is linear, too."""
+    weights = linear.weights.astype(np.float64) @ projection.basis.T.astype(np.float64)
+    bias = linear.bias - (weights @ projection.mean).sum(axis=1)
+    return Head(labels, OTHER, weights.astype(np.float32), bias.astype(np.float32))
+
+
+def _compute(
+    source: ModelFile, examples: Examples, seed: int, threads: int | None
+) -> tuple[Windows, Slid, Projection]:
+    """Return windows to fit to, the recordings as a spotter sees them, and the projection."""
+    taps = Taps(source, threads)
+    rng = np.random.default_rng(seed)
+    other = len(examples.labels)
+    names = sorted({clip.group for clip in examples.clips})
+    few, most = _WINDOWS
+    count = int(np.clip(_MOST_WINDOWS // len(examples.clips), few, most))
+    train: list[tuple[Floats, int, int]] = []
+    test: list[tuple[Floats, int, int]] = []
+    for number, (clip, samples) in enumerate(zip(examples.clips, examples.samples, strict=True)):
+        target = other if clip.label is None else examples.labels.index(clip.label)
+        cut = _slide(samples)
+        test.append((cut, target, number))
+        if clip.label is None:
+            placed = cut[:: -(-len(cut) // _MOST_OTHER)]
+        else:
+            placed = place(samples, count, rng)
+        train.append((placed, target, names.index(clip.group)))
+    synthetic = synthetic_windows(rng)
+    summaries = taps.summarize(np.concatenate([*(part for part, *_ in train), synthetic]))
+    bundled = bundled_negatives(source.metadata["checkpoint_sha256"])
+    projection = bundled[0] if bundled else Projection.of(summaries)
+    noise = len(names) + np.arange(len(synthetic)) % _SYNTHETIC_GROUPS
+    components = [projection(summaries)]
+    targets = [*_repeat(train, 1), np.full(len(synthetic), other)]
+    groups = [*_repeat(train, 2), noise]
+    speech = [np.zeros(len(summaries), bool)]
+    if bundled:
+        negatives = bundled[1]
+        known = sorted(set(negatives.groups))
+        first = len(names) + _SYNTHETIC_GROUPS
+        components.append(negatives.components)
+        targets.append(np.full(len(negatives), other))
+        groups.append(first + np.array([known.index(group) for group in negatives.groups]))
+        speech.append(negatives.speech)
+    windows = Windows(*map(np.concatenate, (components, targets, groups, speech)))
+    if not bundled:
+        windows = replace(windows, speech=windows.targets == other)
+    sliding = np.concatenate([part for part, *_ in test])
+    clips = np.concatenate(_repeat(test, 2))
+    groups_of_clips = np.array([names.index(clip.group) for clip in examples.clips])
+    slid_windows = Windows(
+        projection(taps.summarize(sliding)),
+        np.concatenate(_repeat(test, 1)),
+        groups_of_clips[clips],
+        np.zeros(len(sliding), bool),
+    )
+    return windows, Slid(slid_windows, clips, rms_dbfs(sliding) < QUIET_DB), projection
+
+
+def _repeat(parts: list[tuple[Floats, int, int]], index: int) -> list[classifier.Integers]:
+    return [np.full(len(part[0]), part[index]) for part in parts]
+
+
+def _slide(samples: Floats) -> Floats:
+    sliding = SlidingWindows(hop_samples(HOP_S))
+    return np.concatenate([*sliding.push(samples), *sliding.flush()])
