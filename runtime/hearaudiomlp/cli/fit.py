@@ -59,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
             f"{recall.label}: {recall.found} of {recall.count} recordings found when held out "
             f"({low:.0%} to {high:.0%})"
         )
-    print_line(f"false alarms: about {results.false_alarms:.1f} an hour of other sound (estimate)")
+    print_line(
+        f"about {results.false_alarms:.0f} windows of other sound an hour reach the threshold "
+        "(estimate)"
+    )
     print_line(f"ten more recordings of {results.advice} would help most")
     print_line(f"{fitted.path}: {', '.join(fitted.labels)}; report: {fitted.report}")
     return 0

@@ -2,8 +2,8 @@
 
 Multinomial logistic regression with an L2 penalty, on standardized features. Pooling and penalty
 are chosen by what a spotter needs: the share of windows with a sound in them whose score is above
-one that other sound reaches once an hour. Recordings, and the speakers of the negatives, are on one
-side of each split only.
+one that other sound reaches ten times an hour. Recordings, and the speakers of the negatives, are
+on one side of each split only.
 
 That score is far in the tail of what a thousand windows of other sound show, so it is extrapolated
 from the largest tenth as in a normal probability plot: a score is a sum of hundreds of terms.
@@ -36,8 +36,11 @@ POOLINGS = {"means of 7 stretches": STRETCHES, "mean": 1}
 STRENGTHS = (0.003, 0.03)
 """Inverse strengths of the penalty that are tried."""
 
-ALARMS_PER_HOUR = 1.0
-"""Windows an hour of other sound that may pass the default threshold."""
+ALARMS_PER_HOUR = 10.0
+"""Windows an hour of other sound that may pass the default threshold.
+
+A spotter averages neighboring windows, and most of these are alone: about one alarm in ten is left
+(docs/own-words.md has figures)."""
 
 _WINDOWS_PER_HOUR = 3600 / HOP_S
 _NORMAL = NormalDist()
@@ -324,21 +327,26 @@ class Calibration:
 def calibrate(train: Windows, logits: Floats) -> Calibration:
     """Find scale and shift, so that the default threshold suits a classifier.
 
-    A word's probability is the threshold at the margin of :func:`alarm_margins`. The scale is that
-    of the smallest loss on held-out windows, where words and everything else weigh alike.
+    A word's probability is the threshold at the margin of :func:`alarm_margins`, or halfway from
+    there to what nine in ten of the word's windows reach, where that is more: sounds that are easy
+    to tell apart need no false alarms. The scale is that of the smallest loss on held-out windows,
+    where words and everything else weigh alike.
 
     Args:
         train: the windows that it was fitted to.
         logits: of these windows, by cross-validation.
     """
     words = logits.shape[1] - 1
+    values = margins(logits)
+    found = [np.quantile(values[train.targets == word, word], 0.1) for word in range(words)]
     alarms = alarm_margins(logits[train.speech])
+    edges = np.maximum(alarms, (alarms + found) / 2)
     counts = np.bincount(train.targets, minlength=words + 1)
     weight = 1.0 / np.maximum(counts, 1)[train.targets]
     weight[train.targets == words] *= words
 
     def calibration(scale: float) -> Calibration:
-        shift = math.log(THRESHOLD / (1 - THRESHOLD)) - scale * alarms
+        shift = math.log(THRESHOLD / (1 - THRESHOLD)) - scale * edges
         return Calibration(scale, np.append(shift, 0.0))
 
     def loss(scale: float) -> float:

@@ -61,10 +61,10 @@ class Results:
     """Of each class, at the default threshold."""
 
     curve: tuple[tuple[float, float, float], ...]
-    """Threshold, recall of all classes on average, and false alarms an hour."""
+    """Threshold, recall of all classes on average, windows of other sound an hour that reach it."""
 
     false_alarms: float
-    """An hour, at the default threshold: an estimate."""
+    """Windows of other sound an hour that reach the default threshold: an estimate."""
 
     learning: tuple[tuple[float, float], ...]
     """Of each class, the share of windows recognized with half of its recordings, and with all."""

@@ -107,8 +107,11 @@ def find_clips(source: str | os.PathLike[str]) -> list[Clip]:
         ExamplesError: there is no such folder or file, or it isn't laid out like that.
 
     Examples:
-        >>> [clip.label for clip in find_clips("recordings")]
-        ['a', 'a', 'b']
+        >>> find_clips("recordings")
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.ExamplesError: a class needs at least 2 recordings, so that one can be
+        held out, and b has one
     """
     path = Path(source)
     if path.is_dir():
@@ -213,9 +216,10 @@ def read_examples(clips: Iterable[Clip]) -> Examples:
         MissingPackageError: the extra ``[audio]`` isn't installed.
 
     Examples:
-        >>> examples = read_examples(find_clips("recordings"))
-        >>> examples.labels, len(examples.samples)
-        (('a', 'b'), 3)
+        >>> clip = Clip("recordings/a/one.wav", "a", start=0.25, group="anna")
+        >>> examples = read_examples([clip])
+        >>> examples.labels, examples.samples[0].shape
+        (('a',), (4000,))
     """
     examples = Examples([], [])
     problems: list[str] = []

@@ -92,13 +92,18 @@ def fit(
         MissingPackageError: the extra ``[fit]`` isn't installed.
 
     Examples:
-        >>> fitted = hearaudiomlp.fit("own", "own.onnx")
+        >>> hearaudiomlp.fit("recordings", "mine.onnx")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.ExamplesError: a class needs at least 2 recordings, so that one can be
+        held out, and b has one
+        >>> from pathlib import Path
+        >>> _ = Path("recordings/b/4.wav").write_bytes(Path("recordings/a/one.wav").read_bytes())
+        >>> fitted = hearaudiomlp.fit("recordings", "mine.onnx")
         >>> fitted.labels
-        ('happy', 'marvin', 'other')
-        >>> model = hearaudiomlp.load_model("own.onnx")
-        >>> [file] = hearaudiomlp.spot_files(["samples/words.flac"], model)
-        >>> [hit.word for hit in file.hits]
-        ['marvin', 'happy']
+        ('a', 'b', 'other')
+        >>> hearaudiomlp.load_model("mine.onnx").labels == fitted.labels
+        True
     """
     path = Path(output)
     if path.suffix.lower() != ".onnx":

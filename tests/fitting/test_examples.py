@@ -1,0 +1,110 @@
+"""What is refused of recordings and labels, and how they are read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearaudiomlp.errors import ExamplesError
+from hearaudiomlp.fitting.examples import find_clips, read_examples, read_label
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
+
+
+def write(path: Path, samples: np.ndarray = NOISE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 16_000)
+    return path
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    for name in (
+        "b/1.wav",
+        "a/2.wav",
+        "a/deep/3.flac",
+        "b/4.wav",
+        "_other_/5.wav",
+        "a/.hidden.wav",
+    ):
+        write(tmp_path / name)
+    (tmp_path / "a" / "notes.txt").write_text("no sound")
+    examples = read_examples(find_clips(tmp_path))
+    assert [clip.label for clip in examples.clips] == [None, "a", "a", "b", "b"]
+    assert examples.labels == ("a", "b")
+    assert len(examples.sha256) == 5
+
+
+def test_csv_names_parts_and_groups(tmp_path: Path) -> None:
+    write(tmp_path / "long.wav", np.tile(NOISE, 5))
+    lines = ["path,label,start,end,group", "long.wav,a,0.5,1.25,anna", "long.wav,a,2,,ben"]
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    examples = read_examples(find_clips(tmp_path / "list.csv"))
+    assert [clip.group for clip in examples.clips] == ["anna", "ben"]
+    expected, _ = soundfile.read(tmp_path / "long.wav", dtype="float32")
+    np.testing.assert_array_equal(examples.samples[0], expected[8_000:20_000])
+    np.testing.assert_array_equal(examples.samples[1], expected[32_000:])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.wav,\x1b[2J", "can't be printed"),
+        ("a.wav, ", "empty"),
+        ("a.wav," + "x" * 101, "too long"),
+        ("a.wav, a", "space"),
+        ("a.wav", "too few columns"),
+    ],
+)
+def test_labels_that_are_none(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(f"path,label\n{row}\n")
+    with pytest.raises(ExamplesError, match=message):
+        find_clips(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("times", ["1,0.5", "nan,", "-1,", "x,", "inf,"])
+def test_times_that_are_none(tmp_path: Path, times: str) -> None:
+    (tmp_path / "list.csv").write_text(f"path,label,start,end\na.wav,a,{times}\n")
+    with pytest.raises(ExamplesError, match=r"line 2: .*(second|after)"):
+        find_clips(tmp_path / "list.csv")
+
+
+def test_too_few_classes_or_recordings(tmp_path: Path) -> None:
+    with pytest.raises(ExamplesError, match="no folder or CSV"):
+        find_clips(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ExamplesError, match="no class"):
+        find_clips(tmp_path)
+    write(tmp_path / "_other_" / "1.wav")
+    with pytest.raises(ExamplesError, match="no class"):
+        find_clips(tmp_path)
+    write(tmp_path / "a" / "1.wav")
+    with pytest.raises(ExamplesError, match="a has one"):
+        find_clips(tmp_path)
+    write(tmp_path / "a" / "2.wav")
+    assert len(find_clips(tmp_path)) == 3
+    for name in ("A/1.wav", "A/2.wav"):
+        write(tmp_path / name)
+    with pytest.raises(ExamplesError, match="case"):
+        find_clips(tmp_path)
+
+
+def test_all_unusable_recordings_are_listed(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "good.wav")
+    write(tmp_path / "a" / "silent.wav", np.zeros(16_000))
+    write(tmp_path / "a" / "short.wav", NOISE[:100])
+    (tmp_path / "a" / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(ExamplesError) as caught:
+        read_examples(find_clips(tmp_path))
+    assert all(name in str(caught.value) for name in ("silent.wav", "short.wav", "broken.wav"))
+
+
+@given(st.text(max_size=120))
+def test_any_label_is_taken_or_refused(text: str) -> None:
+    try:
+        label = read_label(text)
+    except ExamplesError:
+        return
+    assert label is None or (label == text and label.isprintable() and len(label) <= 100)
