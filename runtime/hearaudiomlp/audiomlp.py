@@ -1,16 +1,4 @@
-"""The HEAR 2021 module of AudioMAE.
-
-Examples:
-    >>> import numpy as np
-    >>> from hearaudiomlp.audiomlp import load_model, get_timestamp_embeddings, get_scene_embeddings
-    >>> model = load_model("checkpoints/audiomae.pth")
-    >>> audio = np.zeros((2, 16000), np.float32)
-    >>> embeddings, timestamps = get_timestamp_embeddings(audio, model)
-    >>> embeddings.shape, timestamps.shape
-    ((2, 100, 8), (2, 100))
-    >>> get_scene_embeddings(audio, model).shape
-    (2, 1584)
-"""
+"""The HEAR 2021 module of AudioMAE: see :mod:`hearaudiomlp.kwmlp`, which has the same functions."""
 
 from typing import Unpack
 
@@ -24,12 +12,8 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> Model:
     """Load AudioMAE; without a file, its bundled weights.
 
-    Args:
-        model_file_path: see :func:`hearaudiomlp.load_model`.
-        **options: likewise.
-
-    Returns:
-        The model. A file of the other encoder is a ModelFileError.
+    The arguments are those of :func:`hearaudiomlp.load_model`. A file of the other encoder is a
+    ModelFileError.
 
     Examples:
         >>> load_model(device="cpu", threads=1)

@@ -79,8 +79,8 @@ def get_scene_embeddings(audio: Audio, model: Embedder) -> Audio:
         device as ``audio``.
 
     Raises:
-        AudioTypeError: audio isn't an array of floating-point numbers.
-        AudioValueError: audio has another shape, or NaN or infinity in it.
+        AudioTypeError: as for :func:`get_timestamp_embeddings`.
+        AudioValueError: likewise.
 
     Examples:
         >>> import numpy as np

@@ -24,12 +24,8 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> Model:
     """Load KW-MLP; without a file, its bundled weights.
 
-    Args:
-        model_file_path: see :func:`hearaudiomlp.load_model`.
-        **options: likewise.
-
-    Returns:
-        The model. A file of the other encoder is a ModelFileError.
+    The arguments are those of :func:`hearaudiomlp.load_model`. A file of the other encoder is a
+    ModelFileError.
 
     Examples:
         >>> load_model(device="cpu", threads=1)

@@ -10,21 +10,11 @@ __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
 def load_model(model_file_path: PathLike | None = None, **options: Unpack[Options]) -> TorchModel:
-    """Load AudioMAE; without a file, its bundled weights.
-
-    Args:
-        model_file_path: see :func:`hearaudiomlp.load_model`.
-        **options: likewise.
-
-    Returns:
-        The model as a module.
+    """Load AudioMAE as a module, with the arguments of :func:`hearaudiomlp.audiomlp.load_model`.
 
     Examples:
         >>> import torch
-        >>> model = load_model()
-        >>> isinstance(model, torch.nn.Module)
-        True
-        >>> get_scene_embeddings(torch.zeros(1, 16000), model).shape
+        >>> get_scene_embeddings(torch.zeros(1, 16000), load_model()).shape
         torch.Size([1, 1584])
     """
     return TorchModel(audiomlp.load_model(model_file_path, **options))
