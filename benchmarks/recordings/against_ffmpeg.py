@@ -101,6 +101,10 @@ CHANGES = (
 )
 
 
+WITHOUT_LOSS = ("twice", "damaged", "piece missing", "tag behind", "zeros behind")
+"""Changes after which a file as long as what was encoded is right, whatever ffmpeg makes of it."""
+
+
 def make_sound(rate: int, channels: int, seconds: float, seed: int) -> np.ndarray:
     """Make a sound with edges in time [shape=(n, channels)]."""
     rng = np.random.default_rng(seed)
@@ -178,8 +182,8 @@ def classify(  # noqa: PLR0911 - a class a return
         return "warned", text
     if ours < max(min(theirs, seconds), seconds - tolerance) - tolerance:
         return "silent", text
-    if abs(ours - seconds) < tolerance and change in ("twice", "damaged", "piece missing"):
-        return "same", text  # ffmpeg adds the padding of encoders in the middle
+    if abs(ours - seconds) < tolerance and change in WITHOUT_LOSS:
+        return "same", text  # ffmpeg adds the padding of encoders, or takes tags for sound
     if abs(ours - theirs) > tolerance and ours < theirs:
         return "silent", text
     if native != 16000:

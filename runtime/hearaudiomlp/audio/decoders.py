@@ -171,13 +171,11 @@ def _container(  # noqa: C901, PLR0911 - a kind a return
 
 def _behind_tag(structure: Structure, start: int, file: BinaryIO) -> Structure:
     """Return the structure of a file with a tag in front, from that of the part behind it."""
-    if structure.media:  # FFmpeg skips the tag
-        return structure
     if structure.raw is not None:
         return replace(structure, raw=replace(structure.raw, offset=start + structure.raw.offset))
     rest = ((0, size_of(file) - start),)
     links = tuple((start + offset, size) for offset, size in structure.links or rest)
-    return replace(structure, links=links)
+    return replace(structure, start=start, links=links)
 
 
 def examine(file: BinaryIO) -> Structure:

@@ -1,5 +1,6 @@
 """Decoding by FFmpeg's libraries (extra ``[media]``: PyAV, which has them in its wheels)."""
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -74,11 +75,20 @@ class Readable(Protocol):
 class _Seekable(io.FileIO):
     """A file in which FFmpeg may seek to anywhere, as it does behind damaged sizes."""
 
+    def __init__(self, path: str, start: int) -> None:
+        super().__init__(path)
+        self._start = start
+        self.seek(0)
+
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go to a place in the file, or to its end for those behind it."""
         if whence == io.SEEK_SET:
-            offset = min(max(0, offset), os.fstat(self.fileno()).st_size)
-        return super().seek(offset, whence)
+            offset = min(self._start + max(0, offset), os.fstat(self.fileno()).st_size)
+        return super().seek(offset, whence) - self._start
+
+    def tell(self) -> int:
+        """Return the place, from where the file starts behind its tags."""
+        return super().tell() - self._start
 
 
 class FfmpegDecoder:
@@ -115,7 +125,7 @@ class FfmpegDecoder:
         self._source = source
         self._file: Any = source
         if isinstance(source, str):
-            self._file = _Seekable(source)
+            self._file = _Seekable(source, structure.start)
         try:
             self._start()
         except self._av.FFmpegError as problem:
@@ -157,7 +167,7 @@ class FfmpegDecoder:
         else:
             raise ValueError(self.missing or "its sound track has no samples")
 
-    def _decoded_frames(self) -> Iterator[Any]:
+    def _decoded_frames(self) -> Iterator[Any]:  # noqa: C901 - a case each
         """Decode packet by packet; those that can't be decoded are counted."""
         packets = self._container.demux(self._stream)
         while True:
@@ -166,6 +176,8 @@ class FfmpegDecoder:
             except StopIteration:
                 return
             except self._av.FFmpegError as problem:
+                if problem.errno == errno.EAGAIN:  # zeros are behind the last packet
+                    return
                 self._broken = f"FFmpeg can't read any further ({self._reason(problem)})"
                 return
             if packet.dts is None and not packet.size:

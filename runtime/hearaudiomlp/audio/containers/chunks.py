@@ -315,9 +315,7 @@ def avi(file: BinaryIO) -> Structure:
         if len(head) < 12 or missing:
             break
         name, size, kind = struct.unpack("<4sI4s", head)
-        if name == b"RIFF":
-            if kind == b"AVI " and at:
-                missing = another(length - at)
+        if name == b"RIFF":  # its parts of over 2 GB follow one another, too
             at += 12
             continue
         if kind == b"movi" and at + 8 + size > length and size < _UNKNOWN:

@@ -72,7 +72,13 @@ _DTYPES = {"PCM_16": "i2", "PCM_32": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
 
 
 class PcmLayout(NamedTuple):
-    """What a header says about samples."""
+    """What a header says about samples.
+
+    Examples:
+        >>> layout = PcmLayout("FLOAT", channels=1, sample_rate=16000, big_endian=False)
+        >>> layout.rms(np.full(10, 0.5, "<f4").tobytes())
+        0.5
+    """
 
     subtype: str
     """As libsndfile calls it."""

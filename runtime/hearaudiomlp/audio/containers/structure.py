@@ -62,6 +62,9 @@ class Structure:
     links: tuple[tuple[int, int], ...] = ()
     """Offset and size of the streams that follow one another, if there are several."""
 
+    start: int = 0
+    """Where it begins: behind a tag in front of it."""
+
     exact: bool = True
     """Whether libsndfile knows the number of samples exactly."""
 
