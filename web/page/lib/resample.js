@@ -2,8 +2,8 @@
  * Band-limited resampling from any rate to any other: a Kaiser-windowed sinc, kept as one row of
  * taps for each of the positions that an output sample can have between two input samples.
  *
- * Cutoff, length and shape are those of soxr's high quality, which the Python package uses; they
- * were fitted to its impulse response from 48 kHz (largest difference: 3e-8). Shape of the window:
+ * Cutoff, lengths and shapes are those of soxr's high quality, which the Python package uses; they
+ * were fitted to its impulse responses (largest difference: 1.2e-7). Shape of the window:
  * J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", ISCAS 1974.
  */
 
@@ -15,11 +15,48 @@ export const SAMPLE_RATE = 16_000;
 /** Where the response has fallen by 6 dB, as a share of the lower rate's half. */
 const CUTOFF = 0.95687;
 
-/** Length of the filter to each side, in samples of the lower rate. */
-const REACH = 96.84;
+/** Where 44.1 kHz and its relatives have the response of two filters, one after the other. */
+const BETWEEN = 2.756_25;
 
-/** Of the Kaiser window: nothing above the lower rate's half is less than 125 dB down. */
-const BETA = 13.04;
+/**
+ * Filters by the ratio of the rates: length to each side, in samples of the lower rate, and the
+ * shape of its window. Where the ratio isn't one of small numbers, soxr interpolates between the
+ * samples of an intermediate rate (as a multiple of the lower one) with a second, short filter,
+ * whose lengths are in samples of that rate.
+ */
+const SHAPES = {
+  "1:2": { reach: 389 / 4, beta: 13.04 },
+  "2:1": { reach: 389 / 4, beta: 13.04 },
+  "3:1": { reach: 581 / 6, beta: 13.04 },
+  "3:2": { reach: 581 / 6, beta: 13.04 },
+  "3:4": { reach: 777 / 8, beta: 13.04 },
+  "4:1": { reach: 818 / 8, beta: 13.711 },
+  "6:1": { reach: 1218 / 12, beta: 13.711 },
+  "12:1": { reach: 104.835, beta: 14.1046 },
+  "441:80": {
+    reach: 589 / 2 / BETWEEN,
+    beta: 14.383,
+    second: { rate: BETWEEN, cutoff: 0.8942, reach: 6, beta: 14.07 },
+  },
+  "441:160": {
+    reach: 561 / 2 / BETWEEN,
+    beta: 13.7113,
+    second: { rate: BETWEEN, cutoff: 0.894_39, reach: 6, beta: 14.061 },
+  },
+  "441:320": {
+    reach: 561 / 2 / BETWEEN,
+    beta: 13.7113,
+    second: { rate: BETWEEN, cutoff: 0.894_39, reach: 6, beta: 14.061 },
+  },
+  "441:640": {
+    reach: 409 / 4,
+    beta: 13.7112,
+    second: { rate: 2, cutoff: 0.908_91, reach: 7.5, beta: 14.0593 },
+  },
+};
+
+/** For all other ratios: nothing above the lower rate's half is less than 125 dB down. */
+const OTHER = { reach: 97, beta: 13.04 };
 
 function besselI0(x) {
   let term = 1;
@@ -35,20 +72,54 @@ function commonDivisor(a, b) {
   return b === 0 ? a : commonDivisor(b, a % b);
 }
 
+/** A Kaiser-windowed sinc, `t` samples from its middle; not normalized. */
+function kaiser(t, cutoff, reach, beta) {
+  const edge = 1 - (t / reach) ** 2;
+  if (edge < 0) return 0;
+  const x = Math.PI * cutoff * t;
+  return (x === 0 ? 1 : Math.sin(x) / x) * besselI0(beta * Math.sqrt(edge));
+}
+
+/** The response `t` samples of the lower rate from its middle, as a function; not normalized. */
+function response({ reach, beta, second }) {
+  if (second === undefined) return (t) => kaiser(t, CUTOFF, reach, beta);
+  const { rate } = second;
+  const width = Math.ceil(second.reach);
+  const middle = Math.ceil(reach * rate);
+  const first = Float64Array.from({ length: 2 * middle + 1 }, (_, i) =>
+    kaiser((i - middle) / rate, CUTOFF, reach, beta),
+  );
+  const weights = new Map(); // of the second filter, by the place between two samples
+  return (t) => {
+    const whole = Math.floor(t * rate + 1e-9);
+    const place = Math.round((t * rate - whole) * 1e9) / 1e9;
+    if (!weights.has(place)) {
+      const row = Float64Array.from({ length: 2 * width }, (_, i) =>
+        kaiser(place + width - 1 - i, second.cutoff, second.reach, second.beta),
+      );
+      weights.set(place, row);
+    }
+    const row = weights.get(place);
+    let sum = 0;
+    for (let i = 0; i < row.length; i++) sum += row[i] * (first[whole - width + 1 + i + middle] ?? 0);
+    return sum;
+  };
+}
+
 /** Taps for `phases` positions between two samples, `2 * half` each, one row after the other. */
-function design(from, to, phases) {
-  const scale = Math.min(1, to / from); // samples of the lower rate in one of the input
-  const reach = REACH / scale;
-  const half = Math.ceil(reach);
+function design(step, phases) {
+  const scale = Math.min(1, phases / step); // samples of the lower rate in one of the input
+  const shape = SHAPES[`${step}:${phases}`] ?? OTHER;
+  const beside = shape.second === undefined ? 0 : shape.second.reach / shape.second.rate;
+  const half = Math.ceil((shape.reach + beside) / scale);
   const taps = new Float32Array(phases * 2 * half);
   const row = new Float64Array(2 * half);
+  const at = response(shape);
   for (let phase = 0; phase < phases; phase++) {
     let sum = 0;
     for (let k = 0; k < 2 * half; k++) {
-      const t = k - half + 1 - phase / phases; // from the output sample to this input sample
-      const x = Math.PI * CUTOFF * scale * t;
-      const edge = 1 - (t / reach) ** 2;
-      row[k] = edge < 0 ? 0 : (x === 0 ? 1 : Math.sin(x) / x) * besselI0(BETA * Math.sqrt(edge));
+      // From the output sample to this input sample.
+      row[k] = at((k - half + 1 - phase / phases) * scale);
       sum += row[k];
     }
     // Rows that differ in their sums would turn a constant into a tone.
@@ -86,7 +157,7 @@ export class Resampler {
       this.half = 0;
       this.taps = new Float32Array(0);
     } else {
-      Object.assign(this, design(from, to, this.phases));
+      Object.assign(this, design(this.step, this.phases));
     }
     this.reset();
   }
