@@ -18,6 +18,7 @@ from hearaudiomlp import embed
 from hearaudiomlp.cli import main
 from hearaudiomlp.embed import embed_files
 from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, RunChangedError
+from hearaudiomlp.storage.store import LocalStore
 from hearaudiomlp.table import job
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import FORMATS, find_format
@@ -203,6 +204,72 @@ def test_an_interrupted_run_resumes(run_it, recordings, audiomae, tmp_path, caps
     assert "2 of 5 files were done before" in capsys.readouterr().err
     assert run_it("u.npz") == 0
     assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()
+
+
+class Killed(BaseException):
+    """What a test kills a run with."""
+
+
+@pytest.mark.parametrize("ending", ["parquet", "npz", "hdf5"])
+def test_a_run_that_is_killed_while_it_cleans_up(
+    ending, recordings, checkpoints, tmp_path, monkeypatch
+) -> None:
+    """The table is in place by then, and stays whole."""
+    folder = tmp_path / "out"
+    command = ["embed", str(recordings), "-o", str(folder / f"t.{ending}"), "--kind", "both"]
+    command += ["--model", str(checkpoints["audiomae"]), "--device", "cpu", "--shard-files", "2"]
+
+    def contents() -> dict[str, bytes]:
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+    folder.mkdir()
+    assert main(command) == 0
+    expected = contents()
+    for number in range(100):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        names = iter(range(number))
+        whole = LocalStore.remove
+
+        def remove(self, name, names=names, whole=whole) -> None:
+            if next(names, None) is None:
+                raise Killed
+            whole(self, name)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "remove", remove)
+            try:
+                main(command)
+            except Killed:
+                pass
+            else:
+                break
+        assert main(command) == 0
+        assert contents() == expected, number
+    assert number > 5
+
+
+def test_a_shard_that_is_lost_after_the_folder_got_its_name(
+    recordings, checkpoints, tmp_path, monkeypatch
+) -> None:
+    """It is computed again, and the others stay in the table."""
+    command = ["embed", str(recordings), "-o", str(tmp_path / "t.parquet"), "--shard-files", "2"]
+    command += ["--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "remove", killed)
+        with pytest.raises(Killed):
+            main(command)
+    parts = sorted((tmp_path / "t.parquet").glob("*.parquet"))
+    assert len(parts) == 3
+    before = [part.read_bytes() for part in parts]
+    (tmp_path / "t.parquet.parts" / "00000.json").unlink()
+    assert main(command) == 0
+    assert [part.read_bytes() for part in parts] == before
 
 
 def test_changed_files_and_options_are_told_and_not_mixed(

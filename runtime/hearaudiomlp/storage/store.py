@@ -52,7 +52,7 @@ class Store(Protocol):
         """Return the names of what is in a folder and in the folders inside; files alone."""
 
     def move(self, old: str, new: str) -> None:
-        """Rename a folder; the new name must be free. A store may leave the old folder as well."""
+        """Rename a folder or file to a free name. A store may leave the old one, too."""
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -133,7 +133,7 @@ class LocalStore:
         return sorted(found)
 
     def move(self, old: str, new: str) -> None:
-        """Rename a folder."""
+        """Rename a folder or a file."""
         if self.kind(new):
             raise OutputExistsError(f"{self.path(new)} has appeared: move it away")
         self.path(old).rename(self.path(new))
@@ -231,14 +231,15 @@ class _RemoteStore:
         return sorted(name[start:] for name in found if len(name) > start)
 
     def move(self, old: str, new: str) -> None:
-        """Copy the files of a folder.
+        """Copy the files of a folder, or a file.
 
-        Object stores move file by file. The old folder stays, so that a copy that was interrupted
+        Object stores move file by file. What is old stays, so that a copy that was interrupted
         can be made again.
         """
-        for name in self.names(old):
-            fs, path = self._at(f"{old}/{name}")
-            target = self._at(f"{new}/{name}")[1]
+        inside = [f"/{name}" for name in self.names(old)] if self.kind(old) == "folder" else [""]
+        for name in inside:
+            fs, path = self._at(f"{old}{name}")
+            target = self._at(f"{new}{name}")[1]
             fs.makedirs(fs._parent(target), exist_ok=True)
             fs.copy(path, target)
 

@@ -240,6 +240,10 @@ class Outputs:
                 raise OSError(f"{made} is gone: give the same command again")
             self.written[name] = self._noted[name]
             return
+        for missing in sorted(records.keys() - {*self._store.names(made)}):
+            if not self.is_in_place(name):
+                raise OSError(f"{made}/{missing} is gone: give the same command again")
+            self._store.move(f"{name}/{missing}", f"{made}/{missing}")
         new = f"{made}/{MARK_FILE}"
         with self._store.writing(new, before=lambda record: self._note(name, record)) as file:
             file.write(seal({"files": records}))

@@ -161,6 +161,7 @@ class Run:
             """Whether the table exists already, made from the same files with the same options."""
 
             if self.complete:
+                self._parts.clear()  # of a run that was stopped while it removed them
                 self.done = {shard.index for shard in self.shards}
             else:
                 self._outputs.check()
@@ -280,6 +281,8 @@ class Run:
         report = self._facts | counts | {"outputs": dict(self._outputs.written)}
         with self._outputs.writing(self.spec.report) as file:
             file.write(seal(report, indent=1))
+        # First, so that a run that is stopped while the others are removed isn't resumed.
+        self._store.remove(self._earlier.run_name)
         if left := self._parts.remove():
             say(f"{self.spec.parts} stays: this command didn't write {', '.join(left[:5])} in it")
         return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
@@ -294,8 +297,10 @@ class Run:
         """Release the lock and the listing. Finished shards stay; without any, nothing does."""
         self._stack.close()
         self._listing.close()
-        self._clean_up()
-        self._parts.close()
+        try:
+            self._clean_up()
+        finally:
+            self._parts.close()
 
     def _clean_up(self) -> None:
         if self._parts.claimed and not self.count_done():
