@@ -7,6 +7,7 @@ windows. ``HEARAUDIOMLP_WEB_WORDS`` names the words that they find in ``samples/
 """
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -21,9 +22,10 @@ import pytest
 import soundfile
 import soxr
 
-from hearaudiomlp import load_model
+from hearaudiomlp import find_similar, load_model
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli import main as hearaudiomlp
+from hearaudiomlp.cli.labels import LabelFile
 from hearaudiomlp.errors import AudioFileError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.table.scenes import read_embeddings
@@ -321,3 +323,62 @@ def test_resampler_agrees_with_soxr(rate: int, tmp_path: Path) -> None:
     assert len(ours) == len(theirs)
     middle = slice(2_000, 30_000)
     assert np.abs(ours[middle] - theirs[middle]).max() < 6e-5
+
+
+ANSWER = """
+    import { readFileSync } from "node:fs";
+    import { pathToFileURL } from "node:url";
+    import { launch } from "./tools/browser.js";
+    const { browser, close } = await launch({ acceptDownloads: true });
+    const page = await browser.newPage(), problems = [];
+    page.on("pageerror", (problem) => problems.push(String(problem)));
+    page.on("console", (message) => problems.push(message.text()));
+    await page.goto(pathToFileURL(process.argv[1]).href);
+    const rows = page.locator("#results li"), played = [];
+    for (let index = 0; index < (await rows.count()); index++) {
+      await rows.nth(index).locator(".play").click();
+      await rows.nth(index).locator(".play[aria-label^=Play]").waitFor();  // it has ended
+      played.push(await page.evaluate(() => audio.currentTime));
+    }
+    const complaints = await page.locator(".problem").allTextContents();
+    await rows.first().locator(".play").focus();
+    for (const key of ["y", "n", "y"]) await page.keyboard.press(key);
+    const saved = page.waitForEvent("download");
+    await page.locator("#download").click();
+    const labels = readFileSync(await (await saved).path(), "utf8");
+    console.log(JSON.stringify({ played, complaints, labels, problems }));
+    await close();
+"""
+
+
+def test_what_is_similar_is_played_and_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("there is no Chromium")
+    monkeypatch.chdir(tmp_path)
+    names = ['in/<b>x&y "q"#1?.wav', "in/100%25.flac", "in/ü, =1.ogg"]
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for name in names:
+        soundfile.write(name, rng.uniform(-0.1, 0.1, 24_000), 16_000)
+    assert hearaudiomlp(["embed", "in", "--segment", "0.5", "-o", "t.npz"]) == 0
+    page = tmp_path / "pages" / "p.html"
+    page.parent.mkdir()
+    assert hearaudiomlp(["similar", "4", "t.npz", "-k", "5", "-o", str(page), "--as", "wren"]) == 0
+    seen = json.loads(run("node", "--input-type=module", "-e", ANSWER, str(page)))
+    found = find_similar(4, "t.npz", k=5)
+    assert seen["problems"] == []
+    assert {*seen["complaints"]} == {""}
+    for one, at in zip(found, seen["played"], strict=True):  # events come four times a second
+        assert one.end is not None
+        assert one.end - 0.05 <= at <= one.end + 0.4
+    (page.parent / "labels.csv").write_text(seen["labels"], "utf-8")
+    rows = csv.reader(seen["labels"].splitlines())
+    assert next(rows) == ["path", "start", "end", "label"]
+    for one, (path, start, end, label), expected in zip(
+        found, rows, ["wren", "_other_", "wren"], strict=False
+    ):
+        assert (page.parent / path).samefile(one.path)
+        assert (float(start), float(end), label) == (one.start, one.end, expected)
+    assert all(one in LabelFile(page.parent / "labels.csv") for one in found[:3])
