@@ -24,8 +24,9 @@ import onnx
 import soundfile
 
 import hearaudiomlp
+from hearaudiomlp.fitting.classifier import THRESHOLD
 from hearaudiomlp.fitting.taps import PREFIX, Taps
-from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, THRESHOLD, find_hits, rms_dbfs, softmax
+from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, find_hits, rms_dbfs, softmax
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.weights.locate import locate
 from hearaudiomlp.weights.model_file import read_model_file
@@ -34,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from make_negatives import held_out_readers
 
 RATE = 16_000
-THRESHOLDS = (0.4, 0.5, THRESHOLD, 0.8, 0.9)
+THRESHOLDS = (0.35, 0.4, THRESHOLD, 0.5, 0.65, 0.8)
 
 
 class Sound(NamedTuple):
@@ -56,7 +57,8 @@ def read_clips(speech: Path, words: list[str], most: int) -> list[dict[str, Any]
                 if row["file"] not in files:
                     files[row["file"]] = soundfile.read(speech / row["file"], dtype="float32")[0]
                 part = files[row["file"]][int(row["start"]) : int(row["stop"])]
-                clips.append({**row, "samples": part})
+                silent = rms_dbfs(part[None])[0] < QUIET_DB + 6  # fit refuses these
+                clips.append({**row, "samples": part, "silent": silent})
     return clips
 
 
@@ -87,7 +89,7 @@ def fit_draw(clips: list[dict[str, Any]], words: list[str], count: int, seed: in
             training = [
                 index
                 for index, clip in enumerate(clips)
-                if clip["word"] == word and clip["split"] == "training"
+                if clip["word"] == word and clip["split"] == "training" and not clip["silent"]
             ]
             for index in rng.permutation(training)[:count]:
                 chosen.append(int(index))
@@ -108,7 +110,7 @@ def main() -> None:
     parser.add_argument("--words", default="athena,dracarys,hadouken,trick_or_treat")
     parser.add_argument("--recordings", type=int, default=10)
     parser.add_argument("--clips", type=int, default=110, help="of each word, at most")
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     words = sorted(options.words.split(","))

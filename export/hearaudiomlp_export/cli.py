@@ -26,7 +26,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="a .pth file; with --graph-only kwmlp or audiomae"
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="a .pth file; with --graph-only kwmlp or audiomae; with --interface pipeline also an "
+        ".onnx that `hearaudiomlp fit` wrote",
     )
     parser.add_argument("-o", "--output", metavar="FILE.onnx", type=Path, required=True)
     parser.add_argument(

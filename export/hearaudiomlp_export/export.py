@@ -4,18 +4,21 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import onnx
 import torch
 
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import MARK, check_output
+from hearaudiomlp.weights.locate import Weights
 from hearaudiomlp.weights.metadata import INTERFACES, OLD_INTERFACES
+from hearaudiomlp.weights.model_file import read_model_file
 from hearaudiomlp_export.graph.float16 import store_as_float16, stored
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
 from hearaudiomlp_export.graph.pipeline import pipeline_graph
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import load_checkpoint, random_checkpoint
-from hearaudiomlp_export.verify.encoder import report, verify
+from hearaudiomlp_export.verify.encoder import Finding, report, verify
 from hearaudiomlp_export.verify.pipeline import verify_float16, verify_pipeline
 
 Check = Callable[[Path], None]
@@ -47,6 +50,23 @@ def _interface(name: str) -> str:
     return current
 
 
+def _export_fitted(model: Path, output: Path, interface: str, *, overwrite: bool) -> bool:
+    """Put a file of windows with a user's labels into the graph of the whole pipeline."""
+    check = partial(check_output, overwrite=overwrite, inputs=[str(model)])
+    _check_all(output, check)
+    source = read_model_file(Weights(str(model), "file").read())
+    if interface != "pipeline" or source.weights or source.card.get("labels_kind") != "own":
+        raise OptionError(
+            f"{model} isn't a checkpoint: of ONNX files, only those of windows with labels of your "
+            "own are exported again, with --interface pipeline"
+        )
+    encoder = onnx.load_model_from_string(source.graph)
+    write_metadata(encoder, {**source.card, "interface": interface})
+    graph = pipeline_graph(encoder)
+    findings = list(verify_pipeline(graph, encoder))
+    return _write_verified(graph, findings, output, check)
+
+
 def export(
     checkpoint: str,
     output: Path,
@@ -62,7 +82,8 @@ def export(
     """Trace and verify a graph; if every comparison passes, write the model and its report.
 
     Args:
-        checkpoint: path of a checkpoint; with ``graph_only`` the name of an encoder.
+        checkpoint: path of a checkpoint; with ``graph_only`` the name of an encoder; with the
+            interface ``pipeline`` also a file that ``hearaudiomlp fit`` wrote.
         output: the ONNX file to write; the report is written beside it, as ``.report.md``.
         graph_only: leave the weights out.
         interface: ``windows`` or ``pipeline``, docs/format.md describes both.
@@ -90,6 +111,8 @@ def export(
         hearaudiomlp.errors.OptionError: float16 arithmetic is for kwmlp: ...
     """
     interface = _interface(interface)
+    if checkpoint.endswith(".onnx"):
+        return _export_fitted(Path(checkpoint), output, interface, overwrite=overwrite)
     check = partial(check_output, overwrite=overwrite, inputs=[checkpoint])
     _check_all(output, check)
     if graph_only:
@@ -121,6 +144,13 @@ def export(
     if interface == "pipeline":
         encoder, graph = graph, pipeline_graph(graph)
         findings += verify_pipeline(graph, encoder)
+    return _write_verified(graph, findings, output, check)
+
+
+def _write_verified(
+    graph: onnx.ModelProto, findings: list[Finding], output: Path, check: Check
+) -> bool:
+    """Write the model if every comparison passed, and the report."""
     passed = all(finding.passed for finding in findings)
     if passed:
         _write(output, graph.SerializeToString(deterministic=True), check)

@@ -18,7 +18,6 @@ from hearaudiomlp.keywords.hits import (
     HOP_S,
     QUIET_DB,
     SMOOTHING_S,
-    THRESHOLD,
     Hit,
     HitFinder,
     window_probabilities,
@@ -27,7 +26,7 @@ from hearaudiomlp.model import Model
 from hearaudiomlp.segments import Cut, CutRecording
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.spec import SAMPLE_RATE
-from hearaudiomlp.spotter import check_keyword_options
+from hearaudiomlp.spotter import check_keyword_options, keyword_threshold
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def spot_files(
     model: Model,
     *,
     hop: float = HOP_S,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     smoothing: float = SMOOTHING_S,
     quiet: float = QUIET_DB,
     channel: int | None = None,
@@ -105,7 +104,8 @@ def spot_files(
         paths: the files.
         model: kwmlp.
         hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
-        threshold: minimum averaged probability of a word, over 0 and at most 1.
+        threshold: minimum averaged probability of a word, over 0 and at most 1; the model file's,
+            or 0.65, if None.
         smoothing: seconds over which probabilities are averaged.
         quiet: level of a window, in dB below full scale (RMS), under which it counts as silence.
         channel: the channel to take, from 1; None for the average of all.
@@ -128,6 +128,7 @@ def spot_files(
         samples/words.flac ['marvin', 'seven', 'happy', 'stop']
     """
     check_keyword_options(model, quiet)
+    threshold = keyword_threshold(model, threshold)
     new_finder = partial(HitFinder, model.labels, threshold=threshold, smoothing=smoothing)
     new_finder()  # refuses invalid options
     cut = Cut.of("average" if channel is None else channel, on_truncated)

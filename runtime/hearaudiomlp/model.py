@@ -22,6 +22,7 @@ from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.signal.arrays import refuse_overflow, validate_audio
 from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp.weights.locate import locate
+from hearaudiomlp.weights.metadata import read_threshold
 from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp.weights.onnx_file import OnnxSummary, summarize
 
@@ -106,6 +107,8 @@ class Model:
         other = card.get("other_label")
         self.other_label: int | None = self.labels.index(other) if other in self.labels else None
         """Index of the label that stands for everything else and is no word; mostly None."""
+        self.keyword_threshold: float | None = read_threshold(card)
+        """Probability from which its words count as spoken, where the file has its own default."""
         self.scene_steps: int = int(card["scene_steps"])
         """Frames to which a sound is resized for its scene embedding."""
 

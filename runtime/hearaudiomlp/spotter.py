@@ -55,6 +55,19 @@ def check_keyword_options(model: Model, quiet: float) -> None:
         raise OptionError("quiet is a level in dB, not nan")
 
 
+def keyword_threshold(model: Model, threshold: float | None = None) -> float:
+    """Return a threshold; by default that of the model file, or 0.65 if it has none.
+
+    Examples:
+        >>> import hearaudiomlp
+        >>> keyword_threshold(hearaudiomlp.load_model())
+        0.65
+    """
+    if threshold is not None:
+        return threshold
+    return THRESHOLD if model.keyword_threshold is None else model.keyword_threshold
+
+
 class KeywordWindows:
     """Keyword probabilities in windows at every hop, of a sound whose samples arrive in pieces.
 
@@ -169,7 +182,7 @@ class Spotter:
         *,
         mode: str = "words",
         hop: float = HOP_S,
-        threshold: float = THRESHOLD,
+        threshold: float | None = None,
         smoothing: float = SMOOTHING_S,
         refractory: float = REFRACTORY_S,
         quiet: float = QUIET_DB,
@@ -180,7 +193,8 @@ class Spotter:
             model: kwmlp.
             mode: ``words``, ``all``, ``best`` or ``vote``.
             hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
-            threshold: minimum probability of a word, over 0 and at most 1.
+            threshold: minimum probability of a word, over 0 and at most 1; the model file's, or
+                0.65, if None.
             smoothing: seconds over which ``words`` averages.
             refractory: seconds after a word in which ``words`` doesn't report it again.
             quiet: level of a window, in dB below full scale (RMS), under which it counts as
@@ -190,6 +204,7 @@ class Spotter:
             OptionError: the model has no keyword head, or an option has an invalid value.
         """
         self._trigger: Trigger
+        threshold = keyword_threshold(model, threshold)
         if mode == "words":
             self._trigger = OnsetMode(model.labels, threshold, smoothing, refractory)
         elif mode == "all":

@@ -15,7 +15,7 @@ import onnx
 
 from hearaudiomlp.spec import ENCODERS, FRAMES, HOP, PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
 from hearaudiomlp_export.graph.macs import depending, leading_to
-from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS, EMBEDDINGS, OPSET
+from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS, OPSET
 
 PREFIX = "pipeline."
 """What the names of all nodes outside the encoder begin with, for people who read the graph."""
@@ -210,10 +210,9 @@ def _last_scales(steps: int) -> str:
     return ", ".join(f"{scale:.9g}" for scale in lasts / np.float32(steps - 1))
 
 
-def _text(name: str) -> str:
+def _text(name: str, labels: int) -> str:
     spec = ENCODERS[name]
     size = spec.timestamp_embedding_size
-    labels = len(spec.labels)
     outputs = [
         f"float[n_sounds, n_timestamps, {size}] timestamp_embeddings",
         "float[n_sounds, n_timestamps] timestamps",
@@ -256,26 +255,29 @@ def pipeline_graph(encoder: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         encoder: as :func:`hearaudiomlp_export.graph.trace.trace` returns it, with or without
-        weights.
+            weights; or one with a classifier of a user's own.
 
     Returns:
         A graph with the input ``audio`` [shape=(n_sounds, n_samples)], float32, of any length from
         0 samples up, and the outputs ``timestamp_embeddings`` [shape=(n_sounds, n_samples // 160,
         size)], ``timestamps`` [shape=(n_sounds, n_samples // 160)] in milliseconds,
-        ``scene_embeddings`` [shape=(n_sounds, scene size)] and, for kwmlp, ``keyword_logits``
-        [shape=(n_sounds, n_keyword_windows, 35)] of bare consecutive seconds, the last one filled
-        up with zeros; at least one.
+        ``scene_embeddings`` [shape=(n_sounds, scene size)] and, if the encoder has
+        ``keyword_logits``, these [shape=(n_sounds, n_keyword_windows, n_labels)] of bare
+        consecutive seconds, the last one filled up with zeros; at least one.
 
     Examples:
         >>> whole = pipeline_graph(onnx.load("onnx_models/kwmlp.onnx"))
         >>> [output.name for output in whole.graph.output]
         ['timestamp_embeddings', 'timestamps', 'scene_embeddings', 'keyword_logits']
     """
-    whole = onnx.parser.parse_model(_text(encoder.graph.name))
+    shapes = {one.name: one.type.tensor_type.shape.dim for one in encoder.graph.output}
+    logits = shapes.get("keyword_logits")
+    labels = logits[1].dim_value if logits else 0
+    whole = onnx.parser.parse_model(_text(encoder.graph.name, labels))
     inner = onnx.GraphProto()
     inner.CopyFrom(encoder.graph)
     del inner.node[:]  # the features have no place among the outputs of the whole
-    inner.node.extend(leading_to(encoder, EMBEDDINGS[encoder.graph.name]))
+    inner.node.extend(leading_to(encoder, ["frame_embeddings", "keyword_logits"]))
     for node in inner.node:
         for names in (node.input, node.output):
             names[:] = [WINDOW_LOGITS if one == "keyword_logits" else one for one in names]

@@ -40,10 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        default=THRESHOLD,
         metavar="P",
         help="averaged probability from which a word counts as spoken, up to 1 "
-        "(default: %(default)s)",
+        f"(default: the model file's, or {THRESHOLD})",
     )
     parser.add_argument(
         "--smoothing",

@@ -56,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, default, meaning in (
         ("--hop", HOP_S, "seconds from one window of a second to the next"),
-        ("--threshold", THRESHOLD, "probability from which a word counts as spoken"),
         ("--smoothing", SMOOTHING_S, "seconds over which probabilities are averaged"),
         ("--refractory", REFRACTORY_S, "seconds after a word in which it isn't printed again"),
         ("--quiet", QUIET_DB, "level in dB under which a window counts as silence"),
@@ -64,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             name, type=float, default=default, metavar="X", help=f"{meaning} (default: {default})"
         )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="probability from which a word counts as spoken "
+        f"(default: the model file's, or {THRESHOLD})",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 

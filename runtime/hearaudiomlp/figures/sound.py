@@ -19,7 +19,7 @@ from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
 from hearaudiomlp.signal.arrays import validate_samples
 from hearaudiomlp.spec import HOP, SAMPLE_RATE
-from hearaudiomlp.spotter import KeywordWindows
+from hearaudiomlp.spotter import KeywordWindows, keyword_threshold
 
 _TOP_DB, _LEAST = 80.0, 1e-10  # range of the mel bands' colours, and the least power in them
 _COLUMNS = 3000  # that a heat map has, at most; a picture has no more
@@ -120,7 +120,8 @@ def _keywords(samples: Floats, model: Model) -> tuple[tuple[str, ...], Floats, t
     blocks = [*keyword_windows.push(samples), *keyword_windows.flush()]
     starts = np.concatenate([starts for starts, _ in blocks])
     rows = np.concatenate([rows for _, rows in blocks])
-    hits = find_hits(starts.tolist(), rows, model.labels)
+    threshold = keyword_threshold(model)
+    hits = find_hits(starts.tolist(), rows, model.labels, threshold=threshold)
     chosen = np.argsort(-rows.max(axis=0), kind="stable")[:_WORDS]
     chosen = chosen[np.argsort(rows[:, chosen].argmax(axis=0), kind="stable")]
     words = tuple(model.labels[index] for index in chosen)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import MissingPackageError
 from hearaudiomlp.fitting.taps import STRETCHES
-from hearaudiomlp.keywords.hits import HOP_S, THRESHOLD, softmax
+from hearaudiomlp.keywords.hits import HOP_S, softmax
 
 Integers = npt.NDArray[np.int64]
 
@@ -37,10 +37,18 @@ STRENGTHS = (0.003, 0.03)
 """Inverse strengths of the penalty that are tried."""
 
 ALARMS_PER_HOUR = 10.0
-"""Windows an hour of other sound that may pass the default threshold.
+"""Windows an hour of other sound whose probability of a class may be :data:`SURE` or more.
 
 A spotter averages neighboring windows, and most of these are alone: about one alarm in ten is left
 (docs/own-words.md has figures)."""
+
+THRESHOLD = 0.45
+"""Averaged probability from which a class counts as found: the threshold in the files' metadata.
+
+Lower than that of the bundled keywords: a word may fill a single window."""
+
+SURE = 0.65
+"""Probability of a window with the margin that :data:`ALARMS_PER_HOUR` windows reach."""
 
 _WINDOWS_PER_HOUR = 3600 / HOP_S
 _NORMAL = NormalDist()
@@ -327,7 +335,7 @@ class Calibration:
 def calibrate(train: Windows, logits: Floats) -> Calibration:
     """Find scale and shift, so that the default threshold suits a classifier.
 
-    A word's probability is the threshold at the margin of :func:`alarm_margins`, or halfway from
+    A word's probability is :data:`SURE` at the margin of :func:`alarm_margins`, or halfway from
     there to what nine in ten of the word's windows reach, where that is more: sounds that are easy
     to tell apart need no false alarms. The scale is that of the smallest loss on held-out windows,
     where words and everything else weigh alike.
@@ -346,7 +354,7 @@ def calibrate(train: Windows, logits: Floats) -> Calibration:
     weight[train.targets == words] *= words
 
     def calibration(scale: float) -> Calibration:
-        shift = math.log(THRESHOLD / (1 - THRESHOLD)) - scale * edges
+        shift = math.log(SURE / (1 - SURE)) - scale * edges
         return Calibration(scale, np.append(shift, 0.0))
 
     def loss(scale: float) -> float:

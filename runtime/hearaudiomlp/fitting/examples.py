@@ -224,7 +224,7 @@ def read_examples(clips: Iterable[Clip]) -> Examples:
     examples = Examples([], [])
     problems: list[str] = []
     last: tuple[str, Floats] | None = None
-    for clip in clips:
+    for clip in sorted(clips, key=lambda clip: clip.path):  # each file is read once
         try:
             if last is None or last[0] != clip.path:
                 last = clip.path, read_audio(clip.path).samples

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.fitting.classifier import THRESHOLD
 from hearaudiomlp.fitting.taps import FEATURES, PREFIX, STRETCHES, import_onnx, tap_encoder
 from hearaudiomlp.spec import ENCODERS, FRAMES
 from hearaudiomlp.weights.model_file import ModelFile, packaged_graph
@@ -44,10 +45,13 @@ def write_model(source: ModelFile, head: Head) -> bytes:
     onnx = import_onnx()
     model = tap_encoder(source)
     graph = model.graph
-    flat, weights, bias = PREFIX + "features", PREFIX + "weights", PREFIX + "bias"
+    flat, shape, weights, bias = (
+        PREFIX + name for name in ("features", "one_row", "weights", "bias")
+    )
     values = np.asarray(head.weights, np.float32).reshape(len(head.labels), -1)
     graph.initializer.extend(
         [
+            onnx.numpy_helper.from_array(np.array([-1, values.shape[1]]), shape),
             onnx.numpy_helper.from_array(values, weights),
             onnx.numpy_helper.from_array(np.asarray(head.bias, np.float32), bias),
         ]
@@ -55,7 +59,7 @@ def write_model(source: ModelFile, head: Head) -> bytes:
     node = onnx.helper.make_node
     graph.node.extend(
         [
-            node("Flatten", [FEATURES], [flat], name=flat, axis=1),
+            node("Reshape", [FEATURES, shape], [flat], name=flat),
             node(
                 "Gemm",
                 [flat, weights, bias],
@@ -94,5 +98,6 @@ def _metadata(source: ModelFile, head: Head) -> dict[str, str]:
         "keyword_labels": json.dumps(head.labels, ensure_ascii=False),
         "labels_kind": "own",
         "other_label": head.other,
+        "keyword_threshold": str(THRESHOLD),
     }
     return dict(packaged) | facts | macs | labels

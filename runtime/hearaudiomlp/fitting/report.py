@@ -8,10 +8,9 @@ from typing import Any
 
 from hearaudiomlp._text import printable
 from hearaudiomlp.errors import MissingPackageError
-from hearaudiomlp.fitting.classifier import Settings
+from hearaudiomlp.fitting.classifier import THRESHOLD, Settings
 from hearaudiomlp.fitting.evaluation import Results
 from hearaudiomlp.fitting.examples import Examples
-from hearaudiomlp.keywords.hits import THRESHOLD
 from hearaudiomlp.storage.ownership import MARK, figure_metadata
 
 _MOST_FILES = 1_000  # that are listed

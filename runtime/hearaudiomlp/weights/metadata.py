@@ -126,10 +126,35 @@ def read_labels(card: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def read_threshold(card: Mapping[str, str]) -> float | None:
+    """Return the probability from which a model file's words count as spoken, if it has one.
+
+    Args:
+        card: its metadata.
+
+    Raises:
+        ValueError: it isn't over 0 and at most 1.
+
+    Examples:
+        >>> read_threshold({"keyword_threshold": "0.45"})
+        0.45
+        >>> read_threshold({}) is None
+        True
+    """
+    text = card.get("keyword_threshold")
+    if text is None:
+        return None
+    value = float(text) if len(text) < 20 else 0.0
+    if not 0.0 < value <= 1.0:
+        raise ValueError(f"keyword_threshold: {shorten(text, 40)}, not over 0 and at most 1")
+    return value
+
+
 def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     """Raise a ValueError where the metadata states something else than the graph."""
     spec = ENCODERS[card["model"]]
     labels = read_labels(card)
+    read_threshold(card)
     size = _integer(card["timestamp_embedding_size"])
     outputs: dict[str, tuple[int | str, ...]] = {"frame_embeddings": ("n", FRAMES, size)}
     if labels:
@@ -145,7 +170,7 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     if interface_of(card) == "pipeline":  # its outputs aren't used
         signature = {
             "input": (summary.inputs, {"audio": ("n_sounds", "n_samples")}),
-            "number of labels": (len(labels), len(spec.labels)),
+            "labels of a pipeline": (labels, spec.labels),
         }
     facts: dict[str, tuple[object, object]] = {
         "sample rate": (_integer(card["sample_rate"]), SAMPLE_RATE),
