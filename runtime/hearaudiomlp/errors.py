@@ -281,7 +281,14 @@ class MissingDecoderError(AudioFileError, MissingPackageError):
 
 
 class ExamplesError(HearAudioMLPError, ValueError):
-    """Recordings that no classifier can be fitted to: too few, silent, unreadable, ill labelled."""
+    """Recordings that no classifier can be fitted to: too few, silent, unreadable, ill labelled.
+
+    Examples:
+        >>> hearaudiomlp.fit("samples", "mine.onnx")
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.ExamplesError: ...
+    """
 
 
 class OutputExistsError(HearAudioMLPError, FileExistsError):

@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_old_file(checkpoints, tmp_path, monkeypatch, 
     def fail(done) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(arrays, "scenes", fail)
+    monkeypatch.setattr(arrays, "members", fail)
     arguments = ["embed", str(SAMPLE), *model]
     assert main(arguments) == 130
     assert "1 of 1 files are done and stay in out.npz.parts" in capsys.readouterr().err

@@ -177,7 +177,12 @@ def _channels(text: str) -> int | str:
 
 
 def threads_argument(text: str) -> int:
-    """Read a number of threads."""
+    """Read a number of threads.
+
+    Examples:
+        >>> threads_argument("4")
+        4
+    """
     value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"at least 1, not {text}")

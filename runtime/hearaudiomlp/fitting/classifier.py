@@ -60,6 +60,10 @@ def import_sklearn() -> Any:
 
     Raises:
         MissingPackageError: it isn't installed.
+
+    Examples:
+        >>> import_sklearn().__name__
+        'sklearn'
     """
     try:
         import sklearn.linear_model
@@ -73,7 +77,14 @@ def import_sklearn() -> Any:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows to fit to or to classify."""
+    """Windows to fit to or to classify.
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 6)  # a word, and everything else
+        >>> windows = Windows(np.zeros((12, 7, 2)), targets, np.arange(12) // 2, targets == 1)
+        >>> len(windows), len(windows.of(np.array([0, 1])))
+        (12, 4)
+    """
 
     components: Floats
     """[shape=(n, 7, n_components)]"""
@@ -104,7 +115,13 @@ class Windows:
 
 @dataclass(frozen=True)
 class Linear:
-    """A fitted classifier of windows."""
+    """A fitted classifier of windows.
+
+    Examples:
+        >>> linear = Linear(np.zeros((3, 7, 2), np.float32), np.array([0, 1, 2], np.float32))
+        >>> linear.logits(np.ones((1, 7, 2), np.float32)).tolist()
+        [[0.0, 1.0, 2.0]]
+    """
 
     weights: Floats
     """[shape=(n_classes, 7, n_components)]"""
@@ -121,7 +138,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Settings:
-    """What cross-validation chooses."""
+    """What cross-validation chooses.
+
+    Examples:
+        >>> Settings("mean", 0.03).pooling in POOLINGS
+        True
+    """
 
     pooling: str
     strength: float
@@ -134,6 +156,15 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
         windows: what to fit to.
         classes: number of classes, everything else included; one may have no window.
         settings: pooling and penalty.
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 20)
+        >>> rng = np.random.default_rng(0)
+        >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> logits = fit_linear(windows, 2, Settings("mean", 0.03)).logits(components)
+        >>> bool((logits.argmax(axis=1) == targets).all())
+        True
     """
     sklearn = import_sklearn()
     count, _, size = windows.components.shape
@@ -183,7 +214,12 @@ def split_groups(windows: Windows, seed: int) -> Iterator[Integers]:
 
 
 def margins(logits: Floats) -> Floats:
-    """Return how far each word is above everything else [shape=(n, n_words)]."""
+    """Return how far each word is above everything else [shape=(n, n_words)].
+
+    Examples:
+        >>> margins(np.array([[3.0, 2.0, 1.0]])).tolist()
+        [[2.0, 1.0]]
+    """
     difference: Floats = logits[:, :-1] - logits[:, -1:]
     return difference
 
@@ -226,6 +262,11 @@ def alarm_margins(logits: Floats) -> npt.NDArray[np.float64]:
 
     Args:
         logits: of windows of other sound [shape=(n, n_classes)].
+
+    Examples:
+        >>> logits = np.random.default_rng(0).normal(size=(1000, 3))
+        >>> alarm_margins(logits).shape
+        (2,)
     """
     values = margins(logits)
     share = ALARMS_PER_HOUR / _WINDOWS_PER_HOUR / values.shape[1]
@@ -238,6 +279,11 @@ def alarm_rate(values: Floats, threshold: float) -> float:
     Args:
         values: calibrated margins of windows of other sound [shape=(n, n_words)].
         threshold: a probability.
+
+    Examples:
+        >>> values = np.random.default_rng(0).normal(-5.0, 1.0, (1000, 2))
+        >>> alarm_rate(values, 0.5) < 1.0
+        True
     """
     margin = math.log(threshold / (1 - threshold))
     return _WINDOWS_PER_HOUR * sum(Tail.of(column).share(margin) for column in values.T)
@@ -264,6 +310,15 @@ def held_out_logits(
 
     Returns:
         Logits of the windows of ``train`` and of ``test`` [shape=(n, classes)].
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 20)
+        >>> rng = np.random.default_rng(0)
+        >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> logits, _ = held_out_logits(windows, windows, 2, Settings("mean", 0.03), seed=0)
+        >>> bool((logits.argmax(axis=1) == targets).all())
+        True
     """
     results = [np.zeros((len(windows), classes), np.float32) for windows in (train, test)]
     for held_out in split_groups(train, seed):
@@ -293,6 +348,14 @@ def recognized(train: Windows, logits: Floats, classes: int) -> tuple[float, ...
         train: windows.
         logits: of these windows, by cross-validation.
         classes: number of classes.
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 20)
+        >>> other = np.random.default_rng(0).normal(size=40)
+        >>> logits = np.stack([10.0 * (targets == 0), other], axis=1)
+        >>> windows = Windows(np.zeros((40, 7, 2)), targets, np.arange(40), targets == 1)
+        >>> recognized(windows, logits, 2)
+        (1.0,)
     """
     above = margins(logits) > alarm_margins(logits[train.speech])
     return tuple(
@@ -305,6 +368,15 @@ def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Sett
 
     Returns:
         The best settings, and of all the share of held-out windows above :func:`alarm_margins`.
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 20)
+        >>> rng = np.random.default_rng(0)
+        >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> settings, scores = choose(windows, 2, seed=0)
+        >>> scores[settings]
+        1.0
     """
     scores = {}
     for pooling, strength in itertools.product(POOLINGS, STRENGTHS):
@@ -316,7 +388,12 @@ def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Sett
 
 @dataclass(frozen=True)
 class Calibration:
-    """From logits to logits whose probabilities suit the default threshold."""
+    """From logits to logits whose probabilities suit the default threshold.
+
+    Examples:
+        >>> Calibration(2.0, np.array([1.0, 0.0])).logits(np.array([[1.0, 1.0]])).tolist()
+        [[3.0, 2.0]]
+    """
 
     scale: float
 
@@ -343,6 +420,14 @@ def calibrate(train: Windows, logits: Floats) -> Calibration:
     Args:
         train: the windows that it was fitted to.
         logits: of these windows, by cross-validation.
+
+    Examples:
+        >>> targets = np.repeat([0, 1], 20)
+        >>> other = np.random.default_rng(0).normal(size=40)
+        >>> logits = np.stack([10.0 * (targets == 0), other], axis=1)
+        >>> windows = Windows(np.zeros((40, 7, 2)), targets, np.arange(40), targets == 1)
+        >>> calibrate(windows, logits).scale > 0
+        True
     """
     words = logits.shape[1] - 1
     values = margins(logits)

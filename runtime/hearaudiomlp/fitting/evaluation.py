@@ -49,7 +49,15 @@ class Recall:
 
 @dataclass(frozen=True)
 class Results:
-    """Figures of a classifier, by cross-validation."""
+    """Figures of a classifier, by cross-validation.
+
+    Examples:
+        >>> recalls = (Recall("robin", 9, 10), Recall("wren", 5, 10))
+        >>> confusions = np.array([[9, 0, 1], [0, 5, 5], [0, 0, 0]])
+        >>> learning = ((0.8, 0.9), (0.3, 0.5))
+        >>> Results(("robin", "wren", "other"), confusions, recalls, (), 0.5, learning).advice
+        'wren'
+    """
 
     labels: tuple[str, ...]
     """The classes, everything else last."""
@@ -86,7 +94,14 @@ class Results:
 
 @dataclass(frozen=True)
 class Slid:
-    """Recordings in windows one hop apart, as a spotter sees them."""
+    """Recordings in windows one hop apart, as a spotter sees them.
+
+    Examples:
+        >>> zeros = np.zeros(4, int)
+        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1)
+        >>> len(Slid(windows, np.array([0, 0, 1, 1]), np.zeros(4, bool)).windows)
+        4
+    """
 
     windows: Windows
 
@@ -107,6 +122,14 @@ def find_words(
         logits: of their windows [shape=(n, n_labels)].
         labels: the classes.
         threshold: averaged probability from which a word counts as found.
+
+    Examples:
+        >>> zeros = np.zeros(4, int)
+        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1)
+        >>> slid = Slid(windows, np.array([0, 0, 1, 1]), np.zeros(4, bool))
+        >>> logits = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
+        >>> find_words(slid, logits, ("robin", "other"), threshold=0.5)
+        {0: 'robin', 1: 'other'}
     """
     probabilities = softmax(logits)[:, :-1] * ~slid.quiet[:, None]
     found = {}
@@ -134,6 +157,15 @@ def evaluate(
         seen: calibrated logits of their windows, by cross-validation.
         speech: calibrated logits of other sound, by cross-validation.
         learning: see :attr:`Results.learning`.
+
+    Examples:
+        >>> targets = np.array([0, 0, 1, 1])
+        >>> windows = Windows(np.zeros((4, 7, 2)), targets, targets, targets == 1)
+        >>> slid = Slid(windows, targets, np.zeros(4, bool))
+        >>> logits = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
+        >>> speech = np.random.default_rng(0).normal([0.0, 9.0], size=(100, 2))
+        >>> evaluate(("robin", "other"), slid, logits, speech, [(1.0, 1.0)]).confusions.tolist()
+        [[1, 0], [0, 1]]
     """
     truth = dict(zip(slid.clips.tolist(), slid.windows.targets.tolist(), strict=True))
     confusions = np.zeros((len(labels), len(labels)), np.int64)

@@ -33,7 +33,12 @@ _SHORTEST_S = 0.05
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, or a part of one, of a class."""
+    """A recording, or a part of one, of a class.
+
+    Examples:
+        >>> Clip("calls/robin/1.wav", "robin", start=2.0, end=3.0).end
+        3.0
+    """
 
     path: str
     label: str | None
@@ -51,7 +56,13 @@ class Clip:
 
 @dataclass
 class Examples:
-    """Clips with their samples, and what can be said of their files."""
+    """Clips with their samples, and what can be said of their files.
+
+    Examples:
+        >>> clips = [Clip("1.wav", "robin"), Clip("2.wav", None)]
+        >>> Examples(clips, [np.zeros(16_000, np.float32)] * 2).labels
+        ('robin',)
+    """
 
     clips: list[Clip]
     samples: list[Floats]

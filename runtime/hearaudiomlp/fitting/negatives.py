@@ -65,7 +65,13 @@ class Projection:
 
 @dataclass(frozen=True)
 class Negatives:
-    """Windows with none of the user's sounds in them."""
+    """Windows with none of the user's sounds in them.
+
+    Examples:
+        >>> negatives = Negatives(np.zeros((2, 7, 4)), ("anna", "ben"), np.ones(2, bool))
+        >>> len(negatives)
+        2
+    """
 
     components: Floats
     """[shape=(n, 7, n_components)]"""
@@ -123,6 +129,12 @@ def pack(projection: Projection, negatives: Negatives, checkpoint_sha256: str) -
         projection: how they were projected.
         negatives: what to keep.
         checkpoint_sha256: of the weights that computed them.
+
+    Examples:
+        >>> projection = Projection(np.zeros(8, np.float32), np.eye(8, 4, dtype=np.float32))
+        >>> negatives = Negatives(np.zeros((2, 7, 4)), ("anna", "ben"), np.ones(2, bool))
+        >>> np.load(io.BytesIO(pack(projection, negatives, "0" * 64)))["levels"].shape
+        (2, 7, 4)
     """
     mean = negatives.components.mean(axis=0)
     scale = _STEP * negatives.components.std(axis=0) + 1e-6

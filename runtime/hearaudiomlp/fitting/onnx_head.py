@@ -17,7 +17,13 @@ from hearaudiomlp.weights.model_file import ModelFile, packaged_graph
 
 
 class Head(NamedTuple):
-    """A linear classifier on the means of a window's stretches."""
+    """A linear classifier on the means of a window's stretches.
+
+    Examples:
+        >>> head = Head(("robin", "other"), "other", np.zeros((2, 7, 424)), np.zeros(2))
+        >>> head.labels
+        ('robin', 'other')
+    """
 
     labels: tuple[str, ...]
 
@@ -41,6 +47,14 @@ def write_model(source: ModelFile, head: Head) -> bytes:
     Raises:
         MissingPackageError: the extra ``[fit]`` isn't installed.
         ModelFileError: the file has other weights than its encoder.
+
+    Examples:
+        >>> from hearaudiomlp.weights.locate import locate
+        >>> from hearaudiomlp.weights.model_file import read_model_file
+        >>> head = Head(("robin", "other"), "other", np.zeros((2, 7, 424)), np.zeros(2))
+        >>> data = write_model(read_model_file(locate(None).read()), head)
+        >>> read_model_file(data).metadata["keyword_labels"]
+        '["robin", "other"]'
     """
     onnx = import_onnx()
     model = tap_encoder(source)

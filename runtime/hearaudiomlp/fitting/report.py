@@ -18,7 +18,13 @@ _MOST_FILES = 1_000  # that are listed
 
 @dataclass(frozen=True)
 class Facts:
-    """What a classifier was fitted on, and with which options."""
+    """What a classifier was fitted on, and with which options.
+
+    Examples:
+        >>> facts = Facts("mine.onnx", {}, b"", Examples([], []), Settings("mean", 0.03), {}, 40, 0)
+        >>> facts.windows
+        40
+    """
 
     name: str
     """Of the model file."""
@@ -48,6 +54,15 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
         results: figures.
         facts: what it was fitted on.
         picture: name of the picture's file.
+
+    Examples:
+        >>> from hearaudiomlp.fitting.evaluation import Recall
+        >>> recalls, learning = (Recall("a", 1, 1),), ((0.5, 1.0),)
+        >>> results = Results(("a", "other"), np.eye(2, dtype=int), recalls, (), 0.5, learning)
+        >>> metadata, chosen = hearaudiomlp.load_model().metadata, Settings("mean", 0.03)
+        >>> facts = Facts("mine.onnx", metadata, b"", Examples([], []), chosen, {}, 40, 0)
+        >>> write_report(results, facts, "mine.report.png").splitlines()[0]
+        b'# mine.onnx'
     """
     lines = [
         f"# {printable(facts.name)}",
@@ -125,10 +140,18 @@ def _provenance(facts: Facts) -> list[str]:
 
 
 def draw_report(results: Results, title: str) -> bytes:
-    """Return the picture as PNG: confusions, threshold curve and learning curve.
+    r"""Return the picture as PNG: confusions, threshold curve and learning curve.
 
     Raises:
         MissingPackageError: matplotlib isn't installed.
+
+    Examples:
+        >>> from hearaudiomlp.fitting.evaluation import Recall
+        >>> curve = ((0.5, 1.0, 2.0), (0.65, 1.0, 0.5))
+        >>> recalls, learning = (Recall("a", 1, 1),), ((0.5, 1.0),)
+        >>> results = Results(("a", "other"), np.eye(2, dtype=int), recalls, curve, 0.5, learning)
+        >>> draw_report(results, "mine")[:4]
+        b'\x89PNG'
     """
     try:
         from matplotlib.figure import Figure

@@ -37,7 +37,12 @@ _SYNTHETIC_GROUPS = 10
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier that was fitted, and how well it does on recordings held out."""
+    """A classifier that was fitted, and how well it does on recordings held out.
+
+    Examples:
+        >>> Fitted(Path("mine.onnx"), Path("mine.report.md"), ("robin", "other"), None).labels
+        ('robin', 'other')
+    """
 
     path: Path
     """The model file."""

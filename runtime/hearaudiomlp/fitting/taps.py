@@ -37,6 +37,10 @@ def import_onnx() -> Any:
 
     Raises:
         MissingPackageError: it isn't installed.
+
+    Examples:
+        >>> import_onnx().__name__
+        'onnx'
     """
     try:
         import onnx
@@ -59,6 +63,13 @@ def tap_encoder(source: ModelFile) -> Any:
     Raises:
         MissingPackageError: the extra ``[fit]`` isn't installed.
         ModelFileError: the file has other weights than its encoder.
+
+    Examples:
+        >>> from hearaudiomlp.weights.locate import locate
+        >>> from hearaudiomlp.weights.model_file import read_model_file
+        >>> model = tap_encoder(read_model_file(locate(None).read()))
+        >>> [output.name for output in model.graph.output]
+        ['frame_embeddings', 'power_mel', 'mfcc']
     """
     onnx = import_onnx()
     model = onnx.load_model_from_string(packaged_graph(source.card["model"])[0])
