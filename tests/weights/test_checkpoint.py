@@ -384,14 +384,14 @@ def test_values_of_a_foreign_checkpoint_are_not_read(tmp_path: Path) -> None:
         load_model(foreign)
 
 
-def test_checkpoint_in_the_old_format_is_told_apart(tmp_path: Path, checkpoints) -> None:
+def test_checkpoint_in_the_old_format_is_recognized(tmp_path: Path, checkpoints) -> None:
     state = torch.load(checkpoints["audiomae"], weights_only=True)
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     with pytest.raises(ModelFileError, match=r"torch before 1\.6"):
         load_model(tmp_path / "old.pth")
 
 
-def test_checkpoint_of_dataparallel_is_told_apart(tmp_path: Path, checkpoints) -> None:
+def test_checkpoint_of_dataparallel_is_recognized(tmp_path: Path, checkpoints) -> None:
     state = torch.load(checkpoints["audiomae"], weights_only=True)["model_state_dict"]
     torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "p.pth")
     with pytest.raises(CheckpointMismatchError, match="DataParallel"):

@@ -268,7 +268,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("before", [None, b"an older file"])
 @pytest.mark.parametrize("behaviour", list(FAILURES))
-def test_failures_are_told_and_leave_nothing(
+def test_failures_are_reported_and_leave_nothing(
     server: Server, tmp_path: Path, behaviour: str, before: bytes | None
 ) -> None:
     kind, message = FAILURES[behaviour]

@@ -38,7 +38,7 @@ class Head(NamedTuple):
 
 
 def write_model(source: ModelFile, head: Head) -> bytes:
-    """Return the encoder of a model file with a classifier in the place of the keywords.
+    """Return the encoder of a model file with a classifier instead of the keywords.
 
     Args:
         source: the model file that the classifier was fitted on.

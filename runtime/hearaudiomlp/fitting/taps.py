@@ -1,6 +1,6 @@
 """What a classifier sees of a window: values inside the encoder, averaged over seven stretches.
 
-The last layer of a keyword spotter keeps what tells its own words apart and little else, so other
+The last layer of a keyword spotter keeps what distinguishes its own words and little else, so other
 words look alike there. Earlier blocks still have it. Six of the blocks are taken (all of
 audiomae's, every second one of kwmlp's) and, of kwmlp, the MFCCs. Means over seven consecutive
 stretches of 14 frames keep the order of sounds.

@@ -138,7 +138,7 @@ def message_of(value: int | memoryview) -> Message:
         [(1, b'hi')]
     """
     if isinstance(value, int):
-        raise ValueError("a number in the place of a message")
+        raise ValueError("a number instead of a message")
     return list(fields(value))
 
 
@@ -233,7 +233,7 @@ def _names_in(message: Message, number: int) -> set[bytes]:
 def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
     for number, value in fields(graph):
         if isinstance(value, int):
-            raise ValueError("a number in the place of a part of the graph")
+            raise ValueError("a number instead of a part of the graph")
         if number == 1:  # node
             summary.nodes.append(value)
         elif number == 5:  # initializer
