@@ -25,12 +25,14 @@ ROUNDS = 200
 
 
 def _sounds() -> list[Floats]:
+    """Return whole seconds: the page leaves a last part of one out."""
     files = sorted((ROOT / "samples").glob("*.flac"))
-    return [hearaudiomlp.read_audio(file).samples for file in files]
+    sounds = [hearaudiomlp.read_audio(file).samples for file in files]
+    return [samples[: len(samples) // WINDOW * WINDOW] for samples in sounds]
 
 
 def _windows(samples: Floats) -> Floats:
-    return np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
+    return samples.reshape(-1, WINDOW)
 
 
 def _javascript(runtime: str, path: Path) -> Callable[[Floats], Floats]:

@@ -71,6 +71,17 @@ def test_everything_else_is_no_word(model: hearaudiomlp.Model, mode: str) -> Non
     assert "other" not in words
 
 
+def test_threshold_is_the_files_unless_given(model: hearaudiomlp.Model, tmp_path: Path) -> None:
+    assert model.keyword_threshold == float(model.metadata["keyword_threshold"])
+    soundfile.write(tmp_path / "rise.wav", call(True, 70), 16_000)
+    [by_default] = hearaudiomlp.spot_files([tmp_path / "rise.wav"], model)
+    [hit] = by_default.hits
+    above = {"threshold": min(1.0, hit.probability + 1e-3)}
+    [strict] = hearaudiomlp.spot_files([tmp_path / "rise.wav"], model, **above)
+    assert strict.hits == ()
+    assert hearaudiomlp.load_model(device="cpu").keyword_threshold is None
+
+
 def test_report_names_what_it_was_fitted_on(fitted: Fitted, calls: Path) -> None:
     text = fitted.report.read_text()
     assert fitted.report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

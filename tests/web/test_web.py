@@ -22,7 +22,7 @@ import pytest
 import soundfile
 import soxr
 
-from hearaudiomlp import find_similar, load_model
+from hearaudiomlp import find_similar, fit, load_model
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.cli import main as hearaudiomlp
 from hearaudiomlp.cli.labels import LabelFile
@@ -30,6 +30,7 @@ from hearaudiomlp.errors import AudioFileError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.table.scenes import read_embeddings
 from hearaudiomlp_export.cli import main as export
+from own_sounds import call, write_calls
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
@@ -257,6 +258,46 @@ def test_the_python_package_runs_what_was_taught(models: Path, tmp_path: Path) -
         model = load_model(tmp_path / f"taught-{name}.onnx")
         np.testing.assert_allclose(model.keyword_logits(window[None])[0], logits, atol=1e-4)
         assert len(logits) == 4
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tutorials: a model file that was fitted to whistles, and a sound with two."""
+    folder = tmp_path_factory.mktemp("fitted")
+    wake = write_calls(folder / "wake", 8) / "fall"
+    shutil.rmtree(wake)
+    (folder / "wake" / "rise").rename(folder / "wake" / "whistle")
+    fit(folder / "wake", folder / "wake.onnx")
+    pause = np.zeros(16_000, np.float32)
+    day = np.concatenate([pause, call(True, 100), pause, call(True, 101), pause])
+    soundfile.write(folder / "day.wav", day, 16_000)
+    return folder
+
+
+def test_fitted_file_in_the_page(models: Path, fitted: Path) -> None:
+    environment = {
+        "HEARAUDIOMLP_WEB_MODELS": str(models),
+        "HEARAUDIOMLP_WEB_FITTED": str(fitted),
+    }
+    printed = run("node", "--test", "test/fitted.test.js", **environment)
+    assert "# pass 1" in printed
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_logits_of_a_fitted_file(
+    runtime: str, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if runtime == "chromium" and not Path(CHROMIUM).exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    monkeypatch.syspath_prepend(PLATFORMS)
+    from javascript import JavaScriptModel
+
+    day = read_audio(fitted / "day.wav").samples
+    model = JavaScriptModel(runtime, str(fitted / "wake.onnx"))
+    logits = model.embed(day)[3].reshape(-1, 2)
+    model.close()
+    expected = load_model(fitted / "wake.onnx", device="cpu").encode(day.reshape(-1, 16_000))
+    np.testing.assert_allclose(logits, expected["keyword_logits"], atol=1e-3)
 
 
 def test_types() -> None:

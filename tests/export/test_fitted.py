@@ -1,0 +1,35 @@
+"""Files that fit wrote, in the graph of the whole pipeline."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+import hearaudiomlp
+from hearaudiomlp.errors import ModelFileError, OptionError
+from hearaudiomlp_export.export import export
+from own_sounds import call, write_calls
+
+
+def test_fitted_file_becomes_a_whole_pipeline(tmp_path: Path) -> None:
+    folder = write_calls(tmp_path / "calls", 2)
+    fitted = hearaudiomlp.fit(folder, tmp_path / "own.onnx", threads=1)
+    pipeline = tmp_path / "pipeline.onnx"
+    assert export(str(fitted.path), pipeline, interface="pipeline")
+    model = hearaudiomlp.load_model(fitted.path, device="cpu", threads=1)
+    sound = np.concatenate([call(True, 8), call(False, 9)])
+    outputs = ["keyword_logits", "timestamp_embeddings"]
+    logits, frames = ReferenceEvaluator(onnx.load(pipeline)).run(outputs, {"audio": sound[None]})
+    windows = sound.reshape(2, 16_000)
+    np.testing.assert_allclose(logits[0], model.encode(windows)["keyword_logits"], atol=2e-3)
+    expected, _ = model.timestamp_embeddings(sound[None])
+    np.testing.assert_allclose(frames, expected, atol=1e-4)
+    # Its classifier would be lost: the runtime binds the weights to its own graph.
+    with pytest.raises(ModelFileError, match="labels"):
+        hearaudiomlp.load_model(pipeline)
+    with pytest.raises(OptionError, match="isn't a checkpoint"):
+        export(str(fitted.path), tmp_path / "again.onnx")
+    with pytest.raises(OptionError, match="isn't a checkpoint"):
+        export("onnx_models/kwmlp.onnx", tmp_path / "again.onnx", interface="pipeline")

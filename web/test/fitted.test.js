@@ -1,0 +1,25 @@
+/**
+ * A file of `hearaudiomlp fit` in the page, as docs/tutorial-page.md has it. HEARAUDIOMLP_WEB_FITTED names a
+ * folder with wake.onnx and day.wav, in which a whistle is heard twice.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { computed, ready, shown, skip, visit } from "../tools/visit.js";
+
+const folder = process.env.HEARAUDIOMLP_WEB_FITTED;
+
+test("a fitted file finds the user's own words", { skip: skip || (!folder && "HEARAUDIOMLP_WEB_FITTED names no folder") }, async () => {
+  const { page, complaints, leave } = await visit();
+  await ready(page);
+  await page.click("summary:has-text('Settings')");
+  await page.setInputFiles("#model-file", join(folder, "wake.onnx"));
+  await page.waitForFunction(() => document.getElementById("vocabulary").textContent === "whistle");
+  await page.setInputFiles("#open", join(folder, "day.wav"));
+  await computed(page, "day.wav");
+  assert.deepEqual(await shown(page), ["whistle", "whistle"]);
+  assert.deepEqual(complaints, []);
+  await leave();
+});
