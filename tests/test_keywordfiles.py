@@ -35,7 +35,7 @@ def test_the_words_of_the_sample(published: Model, hop: float) -> None:
         assert np.sqrt(np.mean(middle**2)) > 0.02
 
 
-def test_files_are_told_as_their_windows_are(kwmlp: Model, tmp_path: Path) -> None:
+def test_files_have_the_hits_of_their_windows(kwmlp: Model, tmp_path: Path) -> None:
     """Random weights: low thresholds, so that there is something to compare."""
     rng = np.random.default_rng(0)
     for name, seconds in (("a", 0.4), ("b", 7.3), ("c", 0.0), ("d", 1.0), ("e", 2.0)):

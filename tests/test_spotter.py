@@ -58,7 +58,7 @@ def test_a_hop_of_one_frame(kwmlp: Any, noise: Any) -> None:
     assert np.concatenate([rows for _, rows in blocks]).tobytes() == rows.tobytes()
 
 
-def test_nothing_was_said_where_there_was_nothing(kwmlp: Any) -> None:
+def test_silence_has_no_words(kwmlp: Any) -> None:
     assert list(KeywordWindows(kwmlp).flush()) == []
 
 

@@ -52,7 +52,7 @@ def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, caps
     assert "3 files" in capsys.readouterr().out
 
 
-def test_bad_files_are_told_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:
+def test_bad_files_are_reported_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:
     bad = bad_files(tmp_path)
     bad.pop("folder").rmdir()  # a folder is no failure: what is in it is embedded
     out = tmp_path / "out.npz"
@@ -92,7 +92,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(checkpoints, tmp_path) -
         assert len(table["paths"]) == 3
 
 
-def test_output_that_is_a_folder_is_told_before_the_work(checkpoints, tmp_path, capsys) -> None:
+def test_output_that_is_a_folder_is_refused_before_the_work(checkpoints, tmp_path, capsys) -> None:
     (tmp_path / "d.npz").mkdir()
     arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(tmp_path / "d.npz")]
     assert main(["embed", str(SAMPLE), *arguments]) == 2

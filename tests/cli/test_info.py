@@ -6,7 +6,7 @@ from paths import ROOT
 SAMPLE = ROOT / "samples" / "words.flac"
 
 
-def test_info_tells_what_the_graph_has(checkpoints, capsys) -> None:
+def test_info_shows_what_the_graph_has(checkpoints, capsys) -> None:
     assert main(["info", str(checkpoints["kwmlp"])]) == 0
     printed = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
     assert printed["parameters"] == "424,811"

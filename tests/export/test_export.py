@@ -104,7 +104,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert stop.value.code == 2
 
 
-def test_missing_files_and_folders_are_told(tmp_path: Path, checkpoints, capsys) -> None:
+def test_missing_files_and_folders_are_reported(tmp_path: Path, checkpoints, capsys) -> None:
     assert main([str(tmp_path / "no.pth"), "-o", str(tmp_path / "x.onnx")]) == 1
     assert "no.pth: No such file" in capsys.readouterr().err
     assert main([str(checkpoints["audiomae"]), "-o", str(tmp_path / "no/x.onnx")]) == 1

@@ -39,7 +39,7 @@ def claims_cuda(monkeypatch) -> None:
     monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: True)
 
 
-def test_model_tells_what_it_runs_on(path: Path) -> None:
+def test_model_shows_what_it_runs_on(path: Path) -> None:
     model = load_model(path, device="cpu", threads=3)
     assert (model.device, model.providers, model.threads) == ("cpu", (CPU,), 3)
     assert repr(model) == "<audiomae on cpu, 3 threads>"
@@ -58,7 +58,7 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(path: Path, monkeypatch) -> None:
 
 
 @without_cuda
-def test_auto_says_once_that_a_gpu_lies_idle(path: Path, monkeypatch) -> None:
+def test_auto_warns_once_of_an_idle_gpu(path: Path, monkeypatch) -> None:
     monkeypatch.setattr(session, "may_have_nvidia_gpu", lambda: True)
     with pytest.warns(DeviceFallbackWarning, match=r"on the CPU.*hearaudiomlp\[gpu\]"):
         load_model(path)
@@ -89,7 +89,7 @@ def test_cuda_that_is_not_built_in_is_an_error(path: Path, device: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, 0), ({"use_tf32": 1}, 1)])
-def test_cuda_computes_in_float32_unless_told_otherwise(
+def test_cuda_computes_in_float32_unless_set_otherwise(
     path: Path, monkeypatch, given: dict[str, int], expected: int
 ) -> None:
     asked = []

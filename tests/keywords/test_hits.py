@@ -57,7 +57,7 @@ def test_neighbouring_hits_are_merged_and_others_are_not() -> None:
     ]  # fmt: skip
 
 
-def test_where_a_word_is_told_to_be() -> None:
+def test_where_a_word_is_located() -> None:
     [hit] = spotted(None, None, None, "no", "no", "no", None, None, None, smoothing=0)
     # windows from 0.75, 1 and 1.25 s hold it: they have 1.25 to 1.75 s in common
     assert (hit.start, hit.end) == (1.25, 1.75)
@@ -126,7 +126,7 @@ def test_hits_are_those_of_a_plain_rule_however_windows_come(  # noqa: PLR0917
         assert 0 <= hit.end - hit.start <= max(1, starts[run[-1]] - starts[run[0]]) + 1e-6
 
 
-def test_the_finder_begins_anew_after_the_end() -> None:
+def test_the_finder_starts_over_after_the_end() -> None:
     finder = HitFinder(LABELS)
     for _ in range(2):
         hits = [*finder.push([0, 0.25], rows("no", "no")), *finder.finish()]

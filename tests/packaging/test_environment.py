@@ -150,7 +150,7 @@ def test_it_never_calls_out(slim: Environment, script: Path) -> None:
     assert "AF_INET" not in log.read_text()
 
 
-def test_two_builds_of_onnx_runtime_are_told(slim: Environment, script: Path) -> None:
+def test_two_builds_of_onnx_runtime_are_reported(slim: Environment, script: Path) -> None:
     [packages] = slim.folder.glob("lib/python*/site-packages")
     other = packages / "onnxruntime_gpu-1.0.0.dist-info"
     other.mkdir()

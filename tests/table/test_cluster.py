@@ -41,7 +41,7 @@ def test_a_scheduler_at_an_address(address, recordings, checkpoints, tmp_path, c
     assert "bad.wav: not an audio file" in capsys.readouterr().err
 
 
-def test_workers_that_do_not_see_the_table_are_told(
+def test_workers_that_do_not_see_the_table_are_reported(
     address, recordings, checkpoints, tmp_path, capsys
 ) -> None:
     pytest.importorskip("fsspec")  # each process has a memory of its own

@@ -179,7 +179,7 @@ def test_units_hold_every_file_once_in_order(sources, files) -> None:
     listing.close()
 
 
-def test_what_changed_is_told() -> None:
+def test_changes_are_described() -> None:
     old = Listing([AudioPath("a", 1, "1"), AudioPath("b", 1, "1"), AudioPath("c", 1, "1")])
     new = Listing(
         [

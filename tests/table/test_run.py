@@ -272,7 +272,7 @@ def test_a_shard_that_is_lost_after_the_folder_got_its_name(
     assert [part.read_bytes() for part in parts] == before
 
 
-def test_changed_files_and_options_are_told_and_not_mixed(
+def test_changed_files_and_options_are_reported_and_not_mixed(
     run_it, recordings, audiomae, tmp_path, capsys
 ) -> None:
     interrupted(tmp_path, recordings, audiomae)
@@ -299,7 +299,7 @@ def test_a_run_that_did_nothing_leaves_nothing(run_it, tmp_path, monkeypatch, ca
     assert not list(tmp_path.glob("t.*"))
 
 
-def test_another_model_is_told(recordings, audiomae, kwmlp, tmp_path) -> None:
+def test_another_model_is_reported(recordings, audiomae, kwmlp, tmp_path) -> None:
     interrupted(tmp_path, recordings, audiomae)
     with pytest.raises(RunChangedError, match="model was audiomae and is kwmlp"):
         interrupted(tmp_path, recordings, kwmlp)
@@ -360,7 +360,7 @@ def test_what_is_no_table_is_not_replaced(name, run_it, tmp_path, capsys) -> Non
     assert [path.name for path in tmp_path.glob("t.*")] == [mine.name]
 
 
-def test_a_full_disk_is_told_with_what_was_done(run_it, tmp_path, monkeypatch, capsys) -> None:
+def test_a_full_disk_is_reported_with_what_was_done(run_it, tmp_path, monkeypatch, capsys) -> None:
     whole, added = RawShardWriter.add, []
 
     def add(*arguments) -> None:

@@ -229,7 +229,7 @@ def test_what_is_there_is_not_asked_for_again(server: Server, tmp_path: Path) ->
     assert len(server.requests) == 1
 
 
-def test_a_damaged_file_is_downloaded_anew(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_file_is_downloaded_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "kwmlp.pth").write_bytes(CONTENT[:1000])
     assert download.pull(server.checkpoint("good"), folder=tmp_path)[1]
     assert (tmp_path / "kwmlp.pth").read_bytes() == CONTENT
@@ -389,7 +389,7 @@ def test_two_pulls_at_once(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "kwmlp.pth").read_bytes() == CONTENT
 
 
-def test_command_tells_licence_and_place(
+def test_command_prints_licence_and_place(
     server: Server, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setenv("HEARAUDIOMLP_CACHE", str(tmp_path))

@@ -116,7 +116,7 @@ def printed(capsys) -> dict[str, str]:
     return dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
 
 
-def test_info_tells_bundled_pulled_and_own_apart(bundle: Path, capsys, checkpoints) -> None:
+def test_info_distinguishes_bundled_pulled_and_own(bundle: Path, capsys, checkpoints) -> None:
     assert main(["info", "--encoder", "audiomae"]) == 0
     facts = printed(capsys)
     assert facts["model"].startswith(f"audiomae ({bundle / 'audiomae.pth'}")

@@ -129,7 +129,7 @@ def test_verification_checks_the_matrices_of_the_graph(constant: str, stage: str
     assert stage in failed
 
 
-def test_metadata_tells_a_program_in_any_language_what_it_needs(name: str) -> None:
+def test_metadata_has_what_a_program_in_any_language_needs(name: str) -> None:
     card = packaged_graph(name)[1].metadata
     numbers = {
         "sample_rate": 16000, "window": 16000, "hop": 160, "frames_per_window": 98,

@@ -196,7 +196,7 @@ def test_float16_weights_are_close_and_computed_in_float32(
 
 
 @pytest.mark.parametrize("interface", ["windows", "pipeline"])
-def test_info_tells_interface_and_precision(
+def test_info_shows_interface_and_precision(
     checkpoints, tmp_path: Path, capsys, interface: str
 ) -> None:
     path = tmp_path / "model.onnx"

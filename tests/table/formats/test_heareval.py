@@ -72,7 +72,7 @@ def test_a_task_with_a_broken_file_stops(checkpoints, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     "missing", ["task_metadata.json", "labelvocabulary.csv", "test.json", "16000"]
 )
-def test_what_is_no_task_is_told(missing, checkpoints, tmp_path, capsys) -> None:
+def test_folders_that_are_no_task_are_refused(missing, checkpoints, tmp_path, capsys) -> None:
     task = make_task(tmp_path, "scene", 1, whistle)
     path = task / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
