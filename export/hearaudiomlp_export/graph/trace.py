@@ -31,7 +31,7 @@ FEATURES = {"kwmlp": ("power_mel", "mfcc"), "audiomae": ("power_mel",)}
 """The outputs of each front end; the last one is what the encoder takes."""
 
 
-def _clean(model: onnx.ModelProto) -> None:
+def clean(model: onnx.ModelProto) -> None:
     """Strip what the exporter leaves behind: stack traces, module paths, shapes of inner values."""
     graph = model.graph
     del model.metadata_props[:]
@@ -87,7 +87,7 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
     """
     model = _export(name, blocks)
     graph = model.graph
-    _clean(model)
+    clean(model)
     graph.name = name
     model.producer_name, model.producer_version = "hearaudiomlp-export", __version__
     windows, *weights = list(graph.input)

@@ -73,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         help="kwmlp: weights to start from instead of random ones",
     )
     parsing.add_argument(
+        "--words",
+        metavar="LIST",
+        help="kwmlp: a model of words and short phrases of your own, from synthetic speech and, "
+        "with --recordings, from recordings: 'lights on, lights off, hey archie'; "
+        "writes FILE.onnx (default: words.onnx), its report and FILE.pth",
+    )
+    parsing.add_argument(
         "--threads", type=int, help="of torch (default: all usable CPUs); part of 'one machine'"
     )
     return parsing
@@ -195,6 +202,8 @@ def train(options: argparse.Namespace) -> Path:
         OSError: something can't be read or written.
     """
     _check_packages()
+    if options.words is not None:
+        return _train_phrases(options)
     import torch
     from tqdm import tqdm
 
@@ -243,6 +252,21 @@ def train(options: argparse.Namespace) -> Path:
     plot_log(folder / "log.jsonl", folder / "log.png", options.name)
     (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1) + "\n")
     return _output(options)
+
+
+def _train_phrases(options: argparse.Namespace) -> Path:
+    if options.name != "kwmlp":
+        raise TrainingOptionError(f"--words is for kwmlp; {options.name} has no keyword head")
+    if options.folder is not None:
+        raise TrainingOptionError("--words has no state to resume: leave --folder out")
+    for name in ("onnx", "onnxscript", "librosa"):
+        if importlib.util.find_spec(name) is None:
+            raise TrainingExtraMissingError(
+                f"{name} is missing: pip install 'hearaudiomlp[cpu,train,export]'"
+            )
+    from hearaudiomlp_export.train.phrases import train_phrases
+
+    return train_phrases(options)
 
 
 def _task(

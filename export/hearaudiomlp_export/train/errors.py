@@ -20,3 +20,11 @@ class TrainingStateError(HearAudioMLPError, ValueError):
 
 class RecordingsError(HearAudioMLPError, ValueError):
     """A folder of recordings can't be trained on."""
+
+
+class PhraseError(HearAudioMLPError, ValueError):
+    """A word or phrase that no model can be trained for."""
+
+
+class VerificationError(HearAudioMLPError, ArithmeticError):
+    """A graph doesn't compute what the trained network does."""

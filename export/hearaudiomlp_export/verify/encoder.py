@@ -10,7 +10,7 @@ network itself makes in float32.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import librosa
 import numpy as np
@@ -127,7 +127,7 @@ def _front_end_stages(signal: str, samples: Array, got: dict[str, Array]) -> Ite
 
 
 def _encoder_stages(
-    network: "_TorchNetwork", signal: str, samples: Array, got: dict[str, Array]
+    network: "Network", signal: str, samples: Array, got: dict[str, Array]
 ) -> Iterator[Finding]:
     reference = "torch, float64"
     embeddings, *logits = network.outputs(samples, torch.float64)
@@ -146,7 +146,7 @@ def _encoder_stages(
 
 
 def _half_stages(
-    network: "_TorchNetwork", signal: str, samples: Array, got: dict[str, Array]
+    network: "Network", signal: str, samples: Array, got: dict[str, Array]
 ) -> Iterator[Finding]:
     """Measure what blocks in float16 do; the front end is held to the same as ever."""
     reference = "torch, float64"
@@ -175,13 +175,28 @@ class _TorchNetwork:
         return tuple(output[0].numpy() for output in outputs)
 
 
-def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32") -> list[Finding]:
+class Network(Protocol):
+    """What a graph is compared with."""
+
+    name: str
+
+    def outputs(self, samples: Array, dtype: torch.dtype) -> tuple[Array, ...]:
+        """Return embeddings and, of kwmlp, logits of a window [shape=(16000,)]."""
+
+
+def verify(
+    graph: onnx.ModelProto,
+    weights: Weights,
+    arithmetic: str = "float32",
+    network: Network | None = None,
+) -> list[Finding]:
     """Compare every stage of a graph with its reference.
 
     Args:
         graph: as :func:`hearaudiomlp_export.graph.trace.trace` returns it, or with weights inside.
         weights: the checkpoint's tensors by name.
         arithmetic: ``float32``, or ``float16`` for kwmlp with blocks that compute so.
+        network: another reference than the encoder with these weights.
 
     Returns:
         All comparisons. The graph is verified if every one of them passed.
@@ -205,7 +220,7 @@ def verify(graph: onnx.ModelProto, weights: Weights, arithmetic: str = "float32"
         {key: value for key, value in weights.items() if key in external},
         device="cpu",
     )
-    network = _TorchNetwork(name, weights)
+    network = network or _TorchNetwork(name, weights)
     findings = list(_matrices(graph))
     signals = reference_signals()
     encoder_stages = _encoder_stages if arithmetic == "float32" else _half_stages

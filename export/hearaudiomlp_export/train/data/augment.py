@@ -84,8 +84,8 @@ class Real:
     """Of the disturbances; recordings are disturbed already."""
 
 
-def _labels(part: Part) -> Indices:
-    index = {word: number for number, word in enumerate(KEYWORDS)}
+def _labels(part: Part, keywords: Sequence[str]) -> Indices:
+    index = {word: number for number, word in enumerate(keywords)}
     return np.array([index.get(word, NOT_A_KEYWORD) for word in part.words])
 
 
@@ -95,9 +95,9 @@ def _normalized(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(rows / np.where(sums > 0, sums, 1.0))
 
 
-def _numbers_by_word(part: Part) -> list[Indices]:
-    labels = _labels(part)
-    return [np.flatnonzero(labels == number) for number in range(len(KEYWORDS))]
+def _numbers_by_word(part: Part, keywords: Sequence[str]) -> list[Indices]:
+    labels = _labels(part, keywords)
+    return [np.flatnonzero(labels == number) for number in range(len(keywords))]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ class Augmenter:
         *,
         recordings: Recordings | None = None,
         real: Real | None = None,
+        keywords: Sequence[str] = KEYWORDS,
+        cut: float = 0.0,
     ) -> None:
         """Prepare.
 
@@ -138,6 +140,9 @@ class Augmenter:
             seed: with the number of a batch, it decides everything drawn.
             recordings: of real people.
             real: how much of them, and how strongly they are disturbed.
+            keywords: the words or phrases to be named.
+            cut: share of the windows of words whose beginning or end, up to 30 % of it, is
+                outside, as when windows slide over a sound.
         """
         self._parts = parts
         self._shares = np.array(shares) / sum(shares)
@@ -146,13 +151,18 @@ class Augmenter:
         self._seed = seed
         self._recordings = recordings
         self._real = real or Real()
-        self._by_word = [_numbers_by_word(part) for part in parts]
-        self._others = [np.flatnonzero(_labels(part) == NOT_A_KEYWORD) for part in parts]
+        self._keywords = keywords
+        self._cut = cut
+        self._by_word = [_numbers_by_word(part, keywords) for part in parts]
+        others = [_labels(part, keywords) == NOT_A_KEYWORD for part in parts]
+        self._others = [np.flatnonzero(other) for other in others]
+        spoken_others = self._shares * [len(numbers) > 0 for numbers in self._others]
+        self._shares_of_others = _normalized(spoken_others)
         there = np.array([[len(numbers) > 0 for numbers in found] for found in self._by_word])
         self._shares_of_word = _normalized((self._shares[:, None] * there).T)
         spoken = there.any(axis=0)
         if recordings is not None:
-            self._real_by_word = _numbers_by_word(recordings.words)
+            self._real_by_word = _numbers_by_word(recordings.words, keywords)
             counts = np.array([len(numbers) for numbers in self._real_by_word])
             real_shares = self._real.share * counts / (counts + self._real.half)
             self._real_share = np.where(spoken, real_shares, 1.0)
@@ -160,7 +170,10 @@ class Augmenter:
             lengths = np.diff(recordings.running.ends, prepend=0)
             self._utterances = _normalized(lengths)
             self._said = np.array(
-                [[word in text.split() for word in KEYWORDS] for text in recordings.running.words]
+                [
+                    [f" {word} " in f" {' '.join(text.split())} " for word in keywords]
+                    for text in recordings.running.words
+                ]
             )
 
         self._spoken = np.flatnonzero(spoken)
@@ -176,13 +189,13 @@ class Augmenter:
         Returns:
             Windows [shape=(size, 16000), float32]; labels [shape=(size,), int64], where
             ``NOT_A_KEYWORD`` stands for all that is none; and the keywords that may be heard in
-            a stretch of running speech [shape=(size, 35), bool].
+            a stretch of running speech [shape=(size, n_keywords), bool].
         """
         rng = np.random.default_rng([self._seed, 7, number])
         windows = np.zeros((size, WINDOW), np.float32)
         spans = np.zeros((size, 2), np.int64)
         labels = np.full(size, NOT_A_KEYWORD)
-        possible = np.zeros((size, len(KEYWORDS)), bool)
+        possible = np.zeros((size, len(self._keywords)), bool)
         strengths = [self._strength] * size
         kinds = rng.random(size)
         running = mix.running if self._recordings and len(self._recordings.running) else 0.0
@@ -222,7 +235,7 @@ class Augmenter:
         others = self._recordings.others if self._recordings is not None else None
         if others is not None and len(others) and rng.random() < self._real.others:
             return others, int(rng.integers(len(others))), True
-        which = int(rng.choice(len(self._parts), p=self._shares))
+        which = int(rng.choice(len(self._parts), p=self._shares_of_others))
         return self._parts[which], int(rng.choice(self._others[which])), False
 
     def _run_on(self, rng: np.random.Generator, window: Samples, span: Indices) -> int:
@@ -255,6 +268,9 @@ class Augmenter:
             clip = clip[lost[0] : len(clip) - lost[1]]
         word = resampled(clip, float(np.clip(np.exp(rng.normal(0.05, 0.13)), 0.75, 1.4)))
         start = _place(rng, len(word))
+        if self._cut and rng.random() < self._cut:
+            lost_samples = int(0.3 * len(word) * rng.random())
+            start = -lost_samples if rng.random() < 0.5 else WINDOW - len(word) + lost_samples
         _paste(window, word, start)
         if rng.random() < strength.other_words:
             part = self._parts[int(rng.integers(len(self._parts)))]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,10 +60,16 @@ class Plan:
     held_out: int = 16
     """Clips per keyword by held-out voices, and by the held-out engine."""
 
+    longest: ClassVar[int] = LONGEST
+
     def fingerprint(self) -> str:
         """Return what tells corpora apart."""
         text = json.dumps([VERSION, self.__dict__, KEYWORDS, OTHER_WORDS])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def make(self, name: str) -> "Making":
+        """Return how many clips a part has, and an iterator that synthesizes them."""
+        return _make(name, self)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,22 @@ class Request:
     text: str
     voice: Voice
     phonemes: bool = False
+
+
+Making = tuple[int, Iterator[tuple[Request, Pcm]]]
+
+
+class CorpusPlan(Protocol):
+    """What a corpus is made of: :class:`Plan`, or a user's phrases."""
+
+    longest: ClassVar[int]
+    """Samples that clips are cut to."""
+
+    def fingerprint(self) -> str:
+        """Return what tells corpora apart."""
+
+    def make(self, name: str) -> Making:
+        """Return how many clips a part has, and an iterator that synthesizes them."""
 
 
 @dataclass
@@ -111,11 +133,12 @@ HELD_OUT_FESTIVAL = "ked_diphone"
 _ENDINGS = ("", ".", "!", "?", ",")
 
 
-def _spoken(word: str, rng: np.random.Generator) -> str:
+def punctuated(word: str, rng: np.random.Generator) -> str:
+    """Return ``word`` with a mark behind it, which changes its intonation, or without."""
     return word + _ENDINGS[int(rng.integers(len(_ENDINGS)))]
 
 
-def _manner(rng: np.random.Generator, name: str, *, wide: bool) -> Voice:
+def draw_voice(rng: np.random.Generator, name: str, *, wide: bool) -> Voice:
     """Draw speed, pitch and intonation; a formant synthesizer stands a wider range."""
     spread = 1.0 if wide else 0.6
     return Voice(
@@ -145,7 +168,7 @@ def _espeak_requests(plan: Plan, speaker: ESpeak, *, held_out: bool) -> list[Req
         for _ in range(count):
             accent = ACCENTS[int(rng.integers(len(ACCENTS)))]
             name = f"{accent}+{chosen[int(rng.integers(len(chosen)))]}"
-            requests.append(Request(word, _spoken(word, rng), _manner(rng, name, wide=True)))
+            requests.append(Request(word, punctuated(word, rng), draw_voice(rng, name, wide=True)))
     return requests
 
 
@@ -163,7 +186,7 @@ def _accented_requests(plan: Plan, speaker: ESpeak) -> list[Request]:
             if rng.random() < 0.8:
                 name += f"+{chosen[int(rng.integers(len(chosen)))]}"
             text = accented(said[word], rng, float(rng.uniform(0.1, 0.6)))
-            manner = _manner(rng, name, wide=True)
+            manner = draw_voice(rng, name, wide=True)
             requests.append(Request(word, text, manner, phonemes=True))
     return requests
 
@@ -178,7 +201,9 @@ def _recorded_requests(
         if word in KEYWORDS or others:
             for number in range(each):
                 name = voices[(number + int(rng.integers(len(voices)))) % len(voices)]
-                requests.append(Request(word, _spoken(word, rng), _manner(rng, name, wide=False)))
+                requests.append(
+                    Request(word, punctuated(word, rng), draw_voice(rng, name, wide=False))
+                )
     return requests
 
 
@@ -204,12 +229,25 @@ def _festival_part(requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
         yield request, to_clip(samples, rate)
 
 
+def speak_requests(engine: str, requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
+    """Synthesize clips with ``espeak``, ``flite``, ``festival`` or ``pico``, voice by voice.
+
+    Raises:
+        SynthesizerMissingError: the engine isn't installed.
+    """
+    if engine == "espeak":
+        return _espeak_part(requests, ESpeak())
+    if engine == "festival":
+        return _festival_part(requests)
+    return _simple_part(requests, Flite() if engine == "flite" else Pico())
+
+
 TRAINING = ("train-espeak", "train-accented", "train-flite", "train-festival")
 HELD_OUT = ("voices-espeak", "voices-festival", "engine-pico")
 """``voices``: of engines that are trained on; ``engine``: never trained on at all."""
 
 
-def _make(name: str, plan: Plan) -> tuple[int, Iterator[tuple[Request, Pcm]]]:
+def _make(name: str, plan: Plan) -> Making:
     if name in ("train-espeak", "voices-espeak", "train-accented"):
         speaker = ESpeak()
         if name == "train-accented":
@@ -219,22 +257,22 @@ def _make(name: str, plan: Plan) -> tuple[int, Iterator[tuple[Request, Pcm]]]:
         return len(requests), _espeak_part(requests, speaker)
     if name == "train-flite":
         requests = _recorded_requests(plan, list(flite.PITCH), plan.flite, 3)
-        return len(requests), _simple_part(requests, Flite())
+        return len(requests), speak_requests("flite", requests)
     if name == "engine-pico":
         requests = _recorded_requests(plan, list(pico.VOICES), plan.held_out, 4, others=False)
-        return len(requests), _simple_part(requests, Pico())
+        return len(requests), speak_requests("pico", requests)
     if name == "train-festival":
         voices = [voice for voice in festival.PACKAGES if voice != HELD_OUT_FESTIVAL]
         requests = _recorded_requests(plan, voices, plan.festival, 5)
     else:
         requests = _recorded_requests(plan, [HELD_OUT_FESTIVAL], plan.held_out, 6, others=False)
-    return len(requests), _festival_part(requests)
+    return len(requests), speak_requests("festival", requests)
 
 
-def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]]) -> None:
-    clips = [pcm[:LONGEST] for _, pcm in made]
+def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]], longest: int) -> None:
+    clips = [pcm[:longest] for _, pcm in made]
     with replacing(folder / f"{name}.npy") as file:
-        np.save(file, np.concatenate(clips))
+        np.save(file, np.concatenate(clips) if clips else np.zeros(0, np.int16))
     about: dict[str, Any] = {
         "ends": np.cumsum([len(clip) for clip in clips]).tolist(),
         "words": [request.word for request, _ in made],
@@ -245,12 +283,12 @@ def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]]) -> None:
         file.write(json.dumps(about).encode())
 
 
-def has_part(folder: Path, name: str, plan: Plan) -> bool:
+def has_part(folder: Path, name: str, plan: CorpusPlan) -> bool:
     """Tell whether a part has been made."""
     return (folder / plan.fingerprint() / f"{name}.json").exists()
 
 
-def make_part(folder: Path, name: str, plan: Plan, progress: Progress) -> None:
+def make_part(folder: Path, name: str, plan: CorpusPlan, progress: Progress) -> None:
     """Synthesize one part, unless it is there.
 
     Args:
@@ -266,16 +304,16 @@ def make_part(folder: Path, name: str, plan: Plan, progress: Progress) -> None:
         return
     folder = folder / plan.fingerprint()
     folder.mkdir(parents=True, exist_ok=True)
-    total, making = _make(name, plan)
+    total, making = plan.make(name)
     made = []
     for request, pcm in making:
         if len(pcm):
             made.append((request, pcm))
         progress(name, len(made), total)
-    _write(folder, name, made)
+    _write(folder, name, made, plan.longest)
 
 
-def load_part(folder: Path, name: str, plan: Plan) -> Part:
+def load_part(folder: Path, name: str, plan: CorpusPlan) -> Part:
     """Open one part; its samples stay on disk until they are used.
 
     Raises:
@@ -287,6 +325,6 @@ def load_part(folder: Path, name: str, plan: Plan) -> Part:
     about = json.loads(path.read_bytes())
     pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
     ends = np.array(about["ends"], np.int64)
-    if not len(ends) or ends[-1] != len(pcm):
+    if len(pcm) != (ends[-1] if len(ends) else 0):
         raise CorpusError(f"{path.with_suffix('.npy')} is damaged: delete both and run again")
     return Part(name, pcm, ends, about["words"], about["voices"])

@@ -10,7 +10,7 @@ per speaker below that.
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,12 +102,15 @@ def speaker_of(below: Path, word: str) -> str:
     return first if separator and first != word else ""
 
 
-def _packed(folder: Path) -> Iterator[Clip]:
+def _packed(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
     try:
         with (folder / "clips.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
+                word, kind = _phrase(row["word"], keywords), row["kind"]
+                if keywords != KEYWORDS and kind in (WORD, OTHER):
+                    kind = _kind(word, keywords)
                 yield Clip(
-                    folder / row["file"], row["kind"], row["word"], row["split"], row["speaker"],
+                    folder / row["file"], kind, word, row["split"], row["speaker"],
                     row["clip"], int(row["start"]), int(row["stop"]), row["sha256"],
                     row.get("repository") or "", row.get("licence") or "",
                 )  # fmt: skip
@@ -137,18 +140,25 @@ def _listed(folder: Path) -> dict[str, str] | None:
     }
 
 
-def _kind(word: str) -> str:
+def _kind(word: str, keywords: Sequence[str]) -> str:
     if word == NOISE_FOLDER:
         return NOISE
     if word == RUNNING_FOLDER:
         return RUNNING
-    return WORD if word in KEYWORDS else OTHER
+    return WORD if word in keywords else OTHER
 
 
-def _folders(folder: Path) -> Iterator[Clip]:
+def _phrase(name: str, keywords: Sequence[str]) -> str:
+    """Return the keyword that a folder or a label stands for, else its own name."""
+    spaced = " ".join(name.replace("_", " ").lower().split())
+    return spaced if spaced in keywords else name
+
+
+def _folders(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
     listed = _listed(folder)
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        kind = _kind(place.name)
+        word = _phrase(place.name, keywords)
+        kind = _kind(word, keywords)
         if kind == OTHER and place.name.startswith((".", "_")):
             continue
         for path in sorted(path for path in place.rglob("*") if path.suffix.lower() in _AUDIO):
@@ -160,23 +170,32 @@ def _folders(folder: Path) -> Iterator[Clip]:
                 # Words have testing set aside, as in the public data; noise and readers haven't.
                 share = 10.0 if kind in (WORD, OTHER) else 0.0
                 split = hash_split(speaker or name, testing=share)
-            text = "" if kind == NOISE else place.name
+            text = "" if kind == NOISE else word
             if kind == RUNNING:
                 said = path.with_suffix(".txt")
                 text = said.read_text(encoding="utf-8").lower() if said.exists() else ""
             yield Clip(path, kind, text, split, speaker, name)
 
 
-def list_clips(folder: Path) -> list[Clip]:
+def list_clips(folder: Path, keywords: Sequence[str] = KEYWORDS) -> list[Clip]:
     """Return the clips of a folder in one of the three layouts.
+
+    Args:
+        folder: of recordings.
+        keywords: the words to be named; with a user's own, there need not be recordings of any.
 
     Raises:
         RecordingsError: it holds no keyword, its lists are damaged, or a speaker is in two splits.
     """
     if not folder.is_dir():
         raise RecordingsError(f"{folder} is no folder")
-    clips = list(_packed(folder) if (folder / "clips.csv").exists() else _folders(folder))
-    for split in (TRAINING, VALIDATION):
+    packed = (folder / "clips.csv").exists()
+    clips = list((_packed if packed else _folders)(folder, keywords))
+    if keywords != KEYWORDS and not clips:
+        raise RecordingsError(
+            f"{folder} has no recordings: expected clips.csv, or a folder per word"
+        )
+    for split in (TRAINING, VALIDATION) if keywords == KEYWORDS else ():
         if not any(clip.kind == WORD and clip.split == split for clip in clips):
             raise RecordingsError(
                 f"{folder} has no keyword for {split}: expected clips.csv, or a folder per word "

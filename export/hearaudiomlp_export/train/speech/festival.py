@@ -93,6 +93,11 @@ class Festival:
             path.unlink()
             yield samples, rate
 
+    @classmethod
+    def installed_voices(cls) -> list[str]:
+        """Return the names of the voices in ``PACKAGES`` that are installed."""
+        return [voice for voice in PACKAGES if cls._has(voice)]
+
     @staticmethod
     def _has(voice: str) -> bool:
         command = ["festival", "-b", f"(voice_{voice})"]

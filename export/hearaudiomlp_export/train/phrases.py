@@ -1,0 +1,302 @@
+"""``train kwmlp --words``: a model of a user's phrases, from synthetic speech.
+
+The encoder stays as it is: it has heard real people, and the embeddings of what has to be doubted,
+bundled with the package, are of its making. A small network on its frames is trained.
+"""
+
+import argparse
+import io
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from hearaudiomlp.fitting.negatives import Negatives, Projection, bundled_negatives
+from hearaudiomlp.fitting.placing import cut_window, place
+from hearaudiomlp.fitting.taps import Taps, tap_encoder
+from hearaudiomlp.inference.thread_pool import usable_cpus
+from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.ownership import MARK, check_output
+from hearaudiomlp.weights.locate import bundled
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
+from hearaudiomlp_export.graph.metadata import describe, write_metadata
+from hearaudiomlp_export.graph.phrases import phrase_graph
+from hearaudiomlp_export.networks.checkpoints import Checkpoint, load_checkpoint
+from hearaudiomlp_export.train.data import layouts, recordings
+from hearaudiomlp_export.train.data.augment import NOT_A_KEYWORD, Augmenter, Mix
+from hearaudiomlp_export.train.data.backgrounds import Backgrounds
+from hearaudiomlp_export.train.data.corpus import Part, has_part, load_part, make_part
+from hearaudiomlp_export.train.data.disturb import Strength
+from hearaudiomlp_export.train.data.phrases import PhrasePlan, check_phrases, installed_engines
+from hearaudiomlp_export.train.data.recordings import Recordings
+from hearaudiomlp_export.train.errors import CorpusError, VerificationError
+from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
+from hearaudiomlp_export.train.tasks.phrases import (
+    FOLDS,
+    Examples,
+    PhraseHeads,
+    align,
+    concatenate,
+    fit_heads,
+)
+from hearaudiomlp_export.verify.encoder import report, verify
+from hearaudiomlp_export.verify.phrases import PhraseNetwork
+
+_BLOCK = 128
+_STEPS = 500
+_PHRASES = Mix(0.0, 0.0)
+_LIKE = Mix(negatives=0.9, sounds=0.1)
+_RUN = Mix(0.0, 0.0, running=1.0)
+_SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07}
+_CUT = 0.3
+_OF_A_PHRASE = 600
+_LEAST_OF_A_CLIP = 4
+
+
+def _note(text: str) -> None:
+    print(f"hearaudiomlp-export train: {text}", file=sys.stderr)
+
+
+def prepare_parts(folder: Path, plan: PhrasePlan, workers: int) -> None:
+    """Synthesize the parts that aren't there, each in a process of its own, side by side.
+
+    Raises:
+        SynthesizerMissingError: an engine or a voice has gone.
+        CorpusError: a synthesizer crashed.
+    """
+    names = [name for name in plan.parts_to_make() if not has_part(folder, name, plan)]
+    context = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool,
+        tqdm(total=len(names), desc="speech", unit=" parts", leave=False) as bar,
+    ):
+        making: list[Future[None]] = [
+            pool.submit(make_part, folder, name, plan, _ignore) for name in names
+        ]
+        try:
+            for done in as_completed(making):
+                done.result()
+                bar.update()
+        except BrokenProcessPool as problem:
+            raise CorpusError("a synthesizer crashed") from problem
+
+
+def _ignore(name: str, done: int, total: int) -> None:
+    """Show no progress within a part."""
+
+
+def _joined(name: str, parts: Sequence[Part]) -> Part:
+    pcm = np.concatenate([part.pcm for part in parts] or [np.zeros(0, np.int16)])
+    lengths = np.concatenate([np.diff(part.ends, prepend=0) for part in parts] or [np.zeros(0)])
+    words = [word for part in parts for word in part.words]
+    voices = [voice for part in parts for voice in part.voices]
+    return Part(name, pcm, np.cumsum(lengths).astype(np.int64), words, voices)
+
+
+def _recordings(options: argparse.Namespace, phrases: tuple[str, ...]) -> Recordings:
+    """Return the recordings for training; empty parts, if there are none."""
+    if options.recordings is None:
+        none = _joined("none", [])
+        return Recordings(none, none, none, none)
+    clips = layouts.list_clips(options.recordings, phrases)
+    folder = options.corpus / f"recordings-{recordings.fingerprint(clips)}"
+    used = sum(clip.split != layouts.TESTING for clip in clips)
+    with tqdm(total=used, desc="recordings", unit=" clips", leave=False) as bar:
+        for done in recordings.prepare(clips, folder):
+            bar.update(done - bar.n)
+    return recordings.load(folder, layouts.TRAINING)
+
+
+def _synthetic(
+    plan: PhrasePlan, folder: Path, noise: Part, seed: int, taps: Taps
+) -> tuple[Examples, npt.NDArray[np.bool_]]:
+    """Return disturbed windows of phrases, of what is like them and of sentences.
+
+    Returns:
+        The windows, and which of them are of sentences [shape=(n,)].
+    """
+    made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
+    sentences = [part for name, part in made.items() if name.startswith("sentences")]
+    parts = [part for name, part in made.items() if name.startswith("phrases") and len(part)]
+    none = _joined("none", [])
+    augmenter = Augmenter(
+        parts,
+        [_SHARES[part.name.partition("-")[2]] for part in parts],
+        Backgrounds(parts, seed, each=8, recorded=noise),
+        Strength(),
+        seed,
+        recordings=Recordings(none, none, _joined("sentences", sentences), none),
+        keywords=plan.phrases,
+        cut=_CUT,
+    )
+    wanted = ((_PHRASES, len(plan.phrases) * plan.windows), (_LIKE, plan.others), (_RUN, plan.run))
+    mixes = [mix for mix, count in wanted for _ in range(-(-count // _BLOCK))]
+    found = []
+    for number, mix in enumerate(tqdm(mixes, desc="windows", unit=" blocks", leave=False)):
+        windows, labels, possible = (t.numpy() for t in augmenter.batch(number, _BLOCK, mix))
+        kept = (labels != NOT_A_KEYWORD) | ~possible.any(axis=1)
+        labels = np.where(labels == NOT_A_KEYWORD, len(plan.phrases), labels)[kept]
+        running = np.full(len(labels), mix == _RUN)
+        groups = np.arange(len(labels))
+        synthetic = np.zeros(len(labels), bool)
+        means = taps.summarize(windows[kept])
+        found.append((Examples(means, labels, groups, synthetic), running))
+    examples, of_sentences = zip(*found, strict=True)
+    return concatenate(examples), np.concatenate(of_sentences)
+
+
+def _real(
+    phrases: tuple[str, ...], recorded: Recordings, seed: int, taps: Taps
+) -> Iterator[Examples]:
+    """Yield windows of the user's recordings: phrases, other words, and running speech."""
+    rng = np.random.default_rng([seed, 23])
+    speakers = sorted({*recorded.words.voices, *recorded.others.voices, *recorded.running.voices})
+    for part in (recorded.words, recorded.others, recorded.running):
+        for number, (text, voice) in enumerate(zip(part.words, part.voices, strict=True)):
+            clip = part.clip(number).astype(np.float32) / np.float32(32768)
+            label, running = len(phrases), part is recorded.running
+            if text in phrases:
+                label = phrases.index(text)
+                count = max(_LEAST_OF_A_CLIP, _OF_A_PHRASE // part.words.count(text))
+                windows = place(clip, count, rng)
+            elif not running:
+                windows = place(clip, _LEAST_OF_A_CLIP, rng)
+            elif any(f" {phrase} " in f" {text} " for phrase in phrases):
+                continue
+            else:
+                starts = rng.integers(0, max(1, len(clip) - WINDOW + 1), 1 + len(clip) // WINDOW)
+                windows = np.stack([cut_window(clip, at) for at in starts]).astype(np.float32)
+            labels = np.full(len(windows), label)
+            groups = np.full(len(windows), speakers.index(voice) if voice else number)
+            real = np.full(len(windows), running)
+            yield Examples(taps.summarize(windows), labels, groups, real)
+
+
+def _bundled(phrases: tuple[str, ...], negatives: Negatives) -> Examples:
+    """Return the bundled negatives, except windows of words that are to be named."""
+    names = sorted(set(negatives.groups))
+    groups = np.array([names.index(name) for name in negatives.groups])
+    said = np.array([name.partition("word ")[2] in phrases for name in negatives.groups])
+    labels = np.full(int((~said).sum()), len(phrases))
+    return Examples(negatives.components[~said], labels, groups[~said], negatives.speech[~said])
+
+
+def _examples(
+    options: argparse.Namespace, plan: PhrasePlan, source: ModelFile, threads: int
+) -> tuple[Projection, Examples]:
+    """Return all windows, as components of what the encoder makes of them."""
+    recorded = _recordings(options, plan.phrases)
+    prepare_parts(options.corpus, plan, threads)
+    taps = Taps(source, threads)
+    made, sentences = _synthetic(plan, options.corpus, recorded.noise, options.seed, taps)
+    known = bundled_negatives(source.metadata["checkpoint_sha256"])
+    projection, negatives = known or (Projection.of(made.components), None)
+    made = replace(made, components=projection(made.components))
+    people = [
+        replace(each, components=projection(each.components))
+        for each in _real(plan.phrases, recorded, options.seed, taps)
+    ]
+    if negatives is not None:
+        people.append(_bundled(plan.phrases, negatives))
+    if people:
+        real = concatenate(people)
+        if real.real.any():
+            spoken = (made.components[sentences], real.components[real.real])
+            made = replace(made, components=align(made.components, *spoken))
+        made = concatenate([made, real])
+    if not made.real.any():
+        _note("warning: no running speech of real people for these weights: expect false alarms")
+    return projection, made
+
+
+def train_phrases(options: argparse.Namespace) -> Path:
+    """Synthesize, train, verify and save; return the path of the model file.
+
+    Raises:
+        PhraseError: a phrase can't be said, is too long, or is there twice.
+        SynthesizerMissingError: no synthesizer is installed.
+        RecordingsError: the recordings can't be trained on.
+        OutputExistsError: something that isn't ours has the name of an output.
+        OSError: something can't be read or written.
+    """
+    phrases = parse_phrases(options.words)
+    output: Path = options.output or Path("words.onnx")
+    output = output.with_suffix(".onnx")
+    start: Path = options.start or Path(bundled("kwmlp"))
+    for ending in (".onnx", ".pth", ".report.md"):
+        check_output(output.with_suffix(ending), inputs=[start])
+    checkpoint = load_checkpoint(start, None, None)
+    engines, missing = installed_engines()
+    for each in missing:
+        _note(f"{each} (continuing without it)")
+    for each in check_phrases(phrases, engines):
+        _note(f"warning: {each}")
+    threads = options.threads or usable_cpus()
+    torch.set_num_threads(threads)
+    plan = PhrasePlan(phrases, engines, seed=options.seed)
+    source = read_model_file(start.read_bytes(), "kwmlp")
+    projection, examples = _examples(options, plan, source, threads)
+    steps = options.steps or _STEPS
+    with tqdm(total=FOLDS * steps, desc="network", unit=" steps", leave=False) as bar:
+        heads = fit_heads(examples, projection, len(phrases) + 1, options.seed, steps, bar.update)
+    _write(output, source, checkpoint, heads, (*phrases, OTHER_LABEL))
+    return output
+
+
+def _write(
+    output: Path,
+    source: ModelFile,
+    checkpoint: Checkpoint,
+    heads: PhraseHeads,
+    labels: tuple[str, ...],
+) -> None:
+    """Verify the graph, and write it with its report and the checkpoint.
+
+    Raises:
+        VerificationError: the graph computes something else than the network.
+    """
+    graph = phrase_graph(tap_encoder(source), heads, len(heads.mean))
+    card = describe(graph) | {
+        "keyword_labels": json.dumps(labels, ensure_ascii=False),
+        "labels_kind": "own",
+        "other_label": OTHER_LABEL,
+        "interface": "windows",
+        "precision": "float32",
+        "checkpoint_sha256": checkpoint.sha256,
+        "licence": checkpoint.licence,
+        "source": checkpoint.source,
+    }
+    write_metadata(graph, card)
+    network = PhraseNetwork(checkpoint.weights, heads)
+    findings = verify(graph, checkpoint.weights, network=network)
+    page = f"{report(graph, findings)}\n<!-- {MARK} -->\n".encode()
+    failed = [finding for finding in findings if not finding.passed]
+    if failed:
+        raise VerificationError(f"{len(failed)} of {len(findings)} comparisons failed: {failed[0]}")
+    saved = io.BytesIO()
+    heads = heads.float()
+    content = {
+        "model_state_dict": {k: torch.from_numpy(v) for k, v in checkpoint.weights.items()},
+        "phrases_state_dict": heads.state_dict(),
+        "labels": list(labels),
+        "made_by": MARK,
+    }
+    torch.save(content, saved)
+    data = graph.SerializeToString(deterministic=True)
+    for path, body in (
+        (output.with_suffix(".pth"), saved.getvalue()),
+        (output.with_suffix(".report.md"), page),
+        (output, data),
+    ):
+        with replacing(path) as file:
+            file.write(body)
