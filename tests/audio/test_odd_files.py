@@ -197,15 +197,20 @@ def test_a_tag_in_front_of_a_recorder_s_wav(tmp_path, sound) -> None:
         ("a.flac", bytes(5000)),
         ("a.m4a", bytes(4096)),
         ("a.ts", bytes(1000)),
+        ("a.ogg", bytes(1000)),
+        ("a.opus", bytes(1000)),
         ("a.avi", b"JUNK\x04\x00\x00\x00abcd"),
     ],
 )
 def test_what_is_behind_is_no_sound(tmp_path, capfd, sound, name, behind) -> None:
     pytest.importorskip("av")
-    options = ["-c:a", "mp3"] if name == "a.avi" else []
-    path = encode(tmp_path / name, *options, sound=sound, rate=RATE)
-    path.write_bytes(path.read_bytes() + behind)
-    assert read_audio(path).duration == pytest.approx(SECONDS, abs=0.06)
+    options = {"a.avi": ["-c:a", "mp3"], "a.opus": ["-ar", "48000"]}.get(name, [])
+    for channels in (1, 2):
+        path = encode(
+            tmp_path / name, *options, sound=np.repeat(sound, channels, axis=1), rate=RATE
+        )
+        path.write_bytes(path.read_bytes() + behind)
+        assert read_audio(path).duration == pytest.approx(SECONDS, abs=0.06)
     assert capfd.readouterr().err == ""
 
 

@@ -177,16 +177,23 @@ class LibsndfileDecoder:
 
     def _salvage(self, count: int, reason: str) -> npt.NDArray[Any]:
         """Return the samples before a damaged place, which libsndfile's error throws away."""
-        pieces: list[npt.NDArray[Any]] = []
+        pieces = [np.zeros((0, self.channels), self._dtype)]
+        have = 0
         try:
             self._file.seek(self._decoded)
-            while sum(map(len, pieces)) < count - _PIECE:
-                pieces.append(self._file.read(_PIECE, dtype=self._dtype, always_2d=True))
+            while have < count:
+                piece = self._file.read(
+                    min(_PIECE, count - have), dtype=self._dtype, always_2d=True
+                )
+                if not len(piece):
+                    break  # the error was about what is behind the last sample
+                pieces.append(piece)
+                have += len(piece)
         except self._errors as problem:
-            if not pieces and not self._decoded:
+            if not have and not self._decoded:
                 raise ValueError(reason) from problem
-        self._broken = f"its samples can't be decoded to the end ({reason})"
-        return np.concatenate([np.zeros((0, self.channels), self._dtype), *pieces])
+            self._broken = f"its samples can't be decoded to the end ({reason})"
+        return np.concatenate(pieces)
 
     def close(self) -> None:
         """Close the file."""
