@@ -165,17 +165,17 @@ def test_labels_are_added_and_asked_once(
 
 def test_a_file_without_a_last_line_break_and_odd_names(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
-    path.write_text("path,start,end,label\nx.wav,,,wren")
+    path.write_text("path,start,end,label\n\nx.wav,3,6.50,wren")
     labels = LabelFile(path)
-    one = Similar(0, str(tmp_path / 'a,"b"\n.wav'), None, None, None, 1.0)
+    one = Similar(0, str(tmp_path / 'a,"b"\r\n.wav'), None, None, None, 1.0)
     other = Similar(0, "https://example.org/=x.wav", 1 / 3, 0.1 + 0.2, None, 1.0)
     for found in (one, other):
         assert found not in labels
         labels.add(found, "wren")
         assert found in LabelFile(path)
-    rows = list(csv.reader(io.StringIO(path.read_text("utf-8"))))
-    assert rows[1:] == [
-        ["x.wav", "", "", "wren"],
+    rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+    assert rows[2:] == [
+        ["x.wav", "3", "6.50", "wren"],
         [one.path, "", "", "wren"],
         [other.path, repr(1 / 3), repr(0.1 + 0.2), "wren"],
     ]
@@ -225,3 +225,15 @@ def test_ctrl_c_keeps_what_was_answered(table: str) -> None:
     assert "interrupted; what was answered is in l.csv" in errors
     assert "Traceback" not in errors
     assert len(Path("l.csv").read_text().splitlines()) == 2
+
+
+def test_times_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("l.csv").write_text("path,start,end,label\nx.wav,3,6.50,wren\ny.wav,,,wren\n")
+    labels = LabelFile(Path("l.csv"))
+    assert Similar(0, "x.wav", 3.0, 6.5, None, 1.0) in labels
+    assert Similar(0, "y.wav", None, None, None, 1.0) in labels
+    assert Similar(0, "x.wav", 3.0, 6.0, None, 1.0) not in labels
+    Path("l.csv").write_text("path,start,end,label\nx.wav,soon,6,wren\n")
+    with pytest.raises(OutputExistsError, match="columns path, start"):
+        LabelFile(Path("l.csv"))

@@ -23,6 +23,9 @@ NO = "_other_"
 """Label of what isn't what was looked for, as ``hearaudiomlp fit`` calls it."""
 
 _PROMPT = "  y(es), n(o), s(kip), p(lay again), q(uit)? "
+Facts = tuple[str, float | None, float | None]
+"""Path, start and end of a line."""
+
 _LARGEST = 1 << 26  # bytes of a CSV
 
 
@@ -74,11 +77,9 @@ class LabelFile:
         refuse_inputs(path, inputs)
         if not path.parent.is_dir():
             raise FileNotFoundError(2, os.strerror(2), str(path.parent))
-        self._known: set[tuple[str, ...]] = set()
-        if path.exists():
-            self._known = {tuple(line[:3]) for line in self._read()}
+        self._known: set[Facts] = set(self._read()) if path.exists() else set()
 
-    def _read(self) -> list[list[str]]:
+    def _read(self) -> list[Facts]:
         not_ours = OutputExistsError(
             f"{self.path} exists, and isn't a CSV with the columns {', '.join(COLUMNS)}: labels "
             "can't be added to it"
@@ -86,17 +87,21 @@ class LabelFile:
         if not self.path.is_file() or self.path.stat().st_size > _LARGEST:
             raise not_ours
         try:
-            lines = list(csv.reader(io.StringIO(self.path.read_text("utf-8-sig")), strict=True))
+            text = io.StringIO(self.path.read_bytes().decode("utf-8-sig"), newline="")
+            lines = list(csv.reader(text, strict=True))
+            facts = [
+                (path, *(float(at) if at else None for at in times))
+                for path, *times, _ in filter(None, lines[1:])
+            ]
         except (ValueError, csv.Error):
             raise not_ours from None
         if (lines and tuple(lines[0]) != COLUMNS) or any(len(line) not in (0, 4) for line in lines):
             raise not_ours
-        return lines[1:]
+        return [(path, start, end) for path, start, end in facts]
 
-    def _facts(self, found: "Similar") -> tuple[str, ...]:
+    def _facts(self, found: "Similar") -> Facts:
         path = str(spreadsheet_cell(path_from(found.path, self.path.parent)))
-        start, end = ("" if at is None else repr(at) for at in (found.start, found.end))
-        return path, start, end
+        return path, found.start, found.end
 
     def __contains__(self, found: "Similar") -> bool:
         return self._facts(found) in self._known
@@ -107,8 +112,8 @@ class LabelFile:
         Raises:
             OSError: the file can't be written to.
         """
-        text = io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
+        text = io.StringIO(newline="")
+        lines = csv.writer(text)  # with CRLF, or it wouldn't quote a CR in a path
         with self.path.open("a+b") as file:
             size = file.seek(0, os.SEEK_END)
             if not size:
