@@ -90,14 +90,13 @@ class LabelFile:
             text = io.StringIO(self.path.read_bytes().decode("utf-8-sig"), newline="")
             lines = list(csv.reader(text, strict=True))
             facts = [
-                (path, *(float(at) if at else None for at in times))
-                for path, *times, _ in filter(None, lines[1:])
+                (path, _time(start), _time(end)) for path, start, end, _ in filter(None, lines[1:])
             ]
         except (ValueError, csv.Error):
             raise not_ours from None
-        if (lines and tuple(lines[0]) != COLUMNS) or any(len(line) not in (0, 4) for line in lines):
+        if lines and tuple(lines[0]) != COLUMNS:
             raise not_ours
-        return [(path, start, end) for path, start, end in facts]
+        return facts
 
     def _facts(self, found: "Similar") -> Facts:
         path = str(spreadsheet_cell(path_from(found.path, self.path.parent)))
@@ -123,6 +122,10 @@ class LabelFile:
             lines.writerow([*self._facts(found), label])
             file.write(text.getvalue().encode(errors="backslashreplace"))
         self._known.add(self._facts(found))
+
+
+def _time(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def ask(found: "Sequence[Similar]", labels: LabelFile, name: str) -> int:
