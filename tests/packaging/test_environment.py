@@ -160,3 +160,11 @@ def test_two_builds_of_onnx_runtime_are_reported(slim: Environment, script: Path
         other.rmdir()
     assert "MissingPackageError" in done.stderr
     assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in done.stderr
+
+
+def test_a_commit_gives_the_same_packages_twice() -> None:
+    done = subprocess.run(
+        ["bash", ROOT / "scripts" / "build", "check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 2  # the digests of an sdist and a wheel
