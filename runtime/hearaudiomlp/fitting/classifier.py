@@ -39,8 +39,8 @@ STRENGTHS = (0.003, 0.03)
 ALARMS_PER_HOUR = 10.0
 """Windows an hour of other sound whose probability of a class may be :data:`SURE` or more.
 
-A spotter averages neighboring windows, and most of these are alone: about one alarm in ten is left
-(docs/own-words.md has figures)."""
+A spotter averages neighboring windows, and most of these are alone: docs/own-words.md has what
+is left."""
 
 THRESHOLD = 0.45
 """Averaged probability from which a class counts as found: the threshold in the files' metadata.

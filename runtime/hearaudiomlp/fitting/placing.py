@@ -21,7 +21,7 @@ _DEEP_DB = 30.0  # below the loudest: where a sound begins and ends
 _JITTER = WINDOW // 10
 
 _SPEED = 0.17  # of the logarithm
-_SPEEDS = 6  # different ones of each recording
+_SPEEDS = 12  # different ones of each recording
 _EQUALIZER_KHZ = (0.0, 0.3, 0.8, 1.5, 2.5, 4.0, 6.0, 8.0)
 _EQUALIZER_DB = 4.0
 _LEVEL_DB = (-12.0, 6.0)

@@ -74,9 +74,9 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
         "",
         f"![Confusions, threshold and number of recordings]({picture})",
         "",
-        f"At the default threshold of {THRESHOLD}, about {results.false_alarms:.0f} windows of",
-        "other sound an hour reach it (an estimate from the negatives). Averaging over neighboring",
-        "windows, as `keywords` and `listen` do, leaves about a tenth of these as false alarms.",
+        f"By an estimate from the negatives, {results.false_alarms:.0f} windows of other sound",
+        f"an hour reach the default threshold of {THRESHOLD} by themselves. Averaging over",
+        "neighboring windows, as `keywords` and `listen` do, leaves few of these as false alarms.",
         "",
         "| class | found | recall | 95 % interval |",
         "| --- | ---: | ---: | ---: |",
@@ -170,7 +170,8 @@ def draw_report(results: Results, title: str) -> bytes:
             curve.annotate(
                 f"threshold {at}",
                 (max(rate, 1e-3), 100 * share),
-                (6, -12),
+                (-6, 8),
+                ha="right",
                 textcoords="offset points",
             )
     curve.set(

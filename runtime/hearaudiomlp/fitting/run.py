@@ -29,8 +29,8 @@ from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 OTHER = "other"
 """The label of everything else."""
 
-_MOST_WINDOWS = 2_400  # of all recordings together
-_WINDOWS = (4, 24)  # of one recording, fewest and most
+_MOST_WINDOWS = 4_800  # of all recordings together
+_WINDOWS = (4, 48)  # of one recording, fewest and most
 _MOST_OTHER = 40  # windows of one recording of everything else
 _SYNTHETIC_GROUPS = 10
 

@@ -78,6 +78,11 @@ def check_metadata(summary: OnnxSummary) -> None:
             "an ONNX file that hearaudiomlp-export didn't write (or one that was cut off): "
             "its metadata doesn't describe an encoder"
         )
+    if interface_of(card) == "pipeline" and card.get("labels_kind") == LABELS_KINDS[1]:
+        raise ModelFileError(
+            "a whole pipeline with labels of a user's own, which is for other programs: load the "
+            "file of windows that it was made from"
+        )
     try:
         _check_facts(card, summary)
     except (ValueError, KeyError, TypeError) as problem:
