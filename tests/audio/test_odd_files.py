@@ -198,13 +198,18 @@ def test_a_tag_in_front_of_a_recorder_s_wav(tmp_path, sound) -> None:
         ("a.m4a", bytes(4096)),
         ("a.ts", bytes(1000)),
         ("a.ogg", bytes(1000)),
+        ("live.webm", b"TAG" + bytes(125)),
         ("a.opus", bytes(1000)),
         ("a.avi", b"JUNK\x04\x00\x00\x00abcd"),
     ],
 )
 def test_what_is_behind_is_no_sound(tmp_path, capfd, sound, name, behind) -> None:
     pytest.importorskip("av")
-    options = {"a.avi": ["-c:a", "mp3"], "a.opus": ["-ar", "48000"]}.get(name, [])
+    options = {
+        "a.avi": ["-c:a", "mp3"],
+        "a.opus": ["-ar", "48000"],
+        "live.webm": ["-c:a", "libopus", "-ar", "48000", "-live", "1"],
+    }.get(name, [])
     for channels in (1, 2):
         path = encode(
             tmp_path / name, *options, sound=np.repeat(sound, channels, axis=1), rate=RATE

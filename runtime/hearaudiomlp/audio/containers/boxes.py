@@ -98,8 +98,10 @@ def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
         if at and name not in _KNOWN:
             if name == _EBML:
                 missing = another(length - at)
-            elif at < end and any(read_at(file, at, 1 << 16)):
-                missing = f"it is damaged from byte {at:,} on"
+            elif at < end:
+                rest = read_at(file, at, 1 << 16)
+                if any(rest) and not rest.startswith((b"TAG", b"ID3", b"APE")):
+                    missing = f"it is damaged from byte {at:,} on"
             break
         at += width + more
         if name == _SEGMENT and size >= 0:
