@@ -20,6 +20,15 @@ def phrase_graph(encoder: onnx.ModelProto, heads: torch.nn.Module, size: int) ->
         encoder: as :func:`hearaudiomlp.fitting.taps.tap_encoder` returns it.
         heads: maps the means in it [shape=(n, 7, size)] to logits [shape=(n, labels)].
         size: of the means.
+
+    Examples:
+        >>> from hearaudiomlp.fitting.taps import tap_encoder
+        >>> from hearaudiomlp.weights.locate import locate
+        >>> from hearaudiomlp.weights.model_file import read_model_file
+        >>> encoder = tap_encoder(read_model_file(locate(None).read()))
+        >>> heads = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(7 * 424, 3))
+        >>> [output.name for output in phrase_graph(encoder, heads, 424).graph.output]
+        ['frame_embeddings', 'power_mel', 'mfcc', 'keyword_logits']
     """
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -32,7 +32,15 @@ FEATURES = {"kwmlp": ("power_mel", "mfcc"), "audiomae": ("power_mel",)}
 
 
 def clean(model: onnx.ModelProto) -> None:
-    """Strip what the exporter leaves behind: stack traces, module paths, shapes of inner values."""
+    """Strip what the exporter leaves behind: stack traces, module paths, shapes of inner values.
+
+    Examples:
+        >>> model = onnx.ModelProto()
+        >>> onnx.helper.set_model_props(model, {"namespace": "torch"})
+        >>> clean(model)
+        >>> len(model.metadata_props)
+        0
+    """
     graph = model.graph
     del model.metadata_props[:]
     del graph.value_info[:]

@@ -15,7 +15,16 @@ Array = npt.NDArray[np.float64]
 
 
 class PhraseNetwork:
-    """KW-MLP whose logits come from means of what its blocks put out."""
+    """KW-MLP whose logits come from means of what its blocks put out.
+
+    Examples:
+        >>> from hearaudiomlp_export.networks.checkpoints import random_checkpoint
+        >>> heads = nn.Sequential(nn.Flatten(), nn.Linear(7 * 424, 3))
+        >>> network = PhraseNetwork(random_checkpoint("kwmlp").weights, heads)
+        >>> outputs = network.outputs(np.zeros(16_000, np.float32), torch.float32)
+        >>> [values.shape for values in outputs]
+        [(98, 64), (3,)]
+    """
 
     name = "kwmlp"
 
