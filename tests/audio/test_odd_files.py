@@ -198,6 +198,7 @@ def test_a_tag_in_front_of_a_recorder_s_wav(tmp_path, sound) -> None:
         ("a.m4a", bytes(4096)),
         ("a.ts", bytes(1000)),
         ("a.ogg", bytes(1000)),
+        ("a.wma", bytes(20_000)),
         ("live.webm", b"TAG" + bytes(125)),
         ("a.opus", bytes(1000)),
         ("a.avi", b"JUNK\x04\x00\x00\x00abcd"),

@@ -23,7 +23,7 @@ _FORMATS = (
 )
 """Containers that hold sound. No playlists: those could name any file or address."""
 
-_PROMISED = ("mov", "asf", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak")
+_PROMISED = ("mov", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak")
 """Containers whose headers have the length of the sound; others estimate it."""
 
 _SLACK_S = 0.1
