@@ -56,7 +56,7 @@ class Clip:
 
 @dataclass
 class Examples:
-    """Clips with their samples, and what can be said of their files.
+    """Clips with their samples, and the SHA-256 of their files.
 
     Examples:
         >>> clips = [Clip("1.wav", "robin"), Clip("2.wav", None)]
