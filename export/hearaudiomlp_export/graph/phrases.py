@@ -1,4 +1,4 @@
-"""A kwmlp graph with a network of a user's phrases in the place of the keyword head."""
+"""A kwmlp graph with a network of a user's phrases instead of the keyword head."""
 
 import logging
 import warnings

@@ -1,7 +1,7 @@
 """Batches of one-second windows: words put into rooms, noise, microphones and telephones.
 
-All that is drawn comes from the seed and the number of the batch, so that a run that goes on
-from a saved state sees what an uninterrupted one would have seen.
+All that is drawn comes from the seed and the number of the batch, so that a run that resumes from a
+saved state sees what an uninterrupted one would have seen.
 """
 
 from collections.abc import Sequence

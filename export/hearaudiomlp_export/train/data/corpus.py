@@ -1,8 +1,8 @@
-"""The spoken words on disk: made once, in parts, so that an interrupted making goes on.
+"""The spoken words on disk: made once, in parts, so that an interrupted run resumes.
 
 A part is one engine's share of one split: ``<split>-<engine>.npy`` with all clips end to end
 (int16, 16 kHz, peak at one half) and ``<split>-<engine>.json`` with the clips' ends, words and
-voices. What is said, and how, follows from the seed alone.
+voices. What is spoken, and how, follows from the seed alone.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class Plan:
     longest: ClassVar[int] = LONGEST
 
     def fingerprint(self) -> str:
-        """Return what tells corpora apart."""
+        """Return what distinguishes corpora."""
         text = json.dumps([VERSION, self.__dict__, KEYWORDS, OTHER_WORDS])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -92,7 +92,7 @@ class CorpusPlan(Protocol):
     """Samples that clips are cut to."""
 
     def fingerprint(self) -> str:
-        """Return what tells corpora apart."""
+        """Return what distinguishes corpora."""
 
     def make(self, name: str) -> Making:
         """Return how many clips a part has, and an iterator that synthesizes them."""
@@ -278,7 +278,7 @@ def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]], longest: in
         "words": [request.word for request, _ in made],
         "voices": [request.voice.name for request, _ in made],
     }
-    # Last, because it is what tells a finished part.
+    # Last, because it marks a finished part.
     with replacing(folder / f"{name}.json") as file:
         file.write(json.dumps(about).encode())
 

@@ -103,7 +103,7 @@ class PhrasePlan:
     longest: ClassVar[int] = 6 * SAMPLE_RATE
 
     def fingerprint(self) -> str:
-        """Return what tells corpora apart."""
+        """Return what distinguishes corpora."""
         spoken = {k: v for k, v in asdict(self).items() if k not in ("windows", "others", "run")}
         text = json.dumps([1, spoken, KEYWORDS, OTHER_WORDS])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
