@@ -147,9 +147,10 @@ class FfmpegDecoder:
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
         if not isinstance(self._source, str):  # don't wait for seconds of it
             options |= {"probesize": "65536", "analyzeduration": "500000"}
-        self._container = self._av.open(
-            self._file, metadata_errors="replace", container_options=options
-        )
+        # Tags in other encodings are read, too; PyAV does that by itself from version 19 on.
+        old = int(self._av.__version__.partition(".")[0]) < 19
+        text = {"metadata_errors": "replace"} if old else {}
+        self._container = self._av.open(self._file, container_options=options, **text)
         self._stream = self._container.streams.best("audio")
         if self._stream is None:
             raise ValueError("it has no sound track")
