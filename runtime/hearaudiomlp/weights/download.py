@@ -5,7 +5,6 @@ This is the only module in the package that uses the network, and only when a us
 
 import logging
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from hearaudiomlp.errors import (
     MissingPackageError,
     WrongDownloadError,
 )
-from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.atomic import replacing, temporary_name
 from hearaudiomlp.weights.locate import cache_folder
 from hearaudiomlp.weights.published import PublishedCheckpoint
 
@@ -82,9 +81,10 @@ def pull(
             return target, False
         target.parent.mkdir(parents=True, exist_ok=True)
         # A folder of its own, so that an abandoned download leaves nothing in the cache.
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+        with temporary_name(target.parent, target.name) as scratch:
+            scratch.mkdir(0o700)
             download = _Download(checkpoint, progress, stalled_after, pooch, requests)
-            content = download.run(Path(scratch))
+            content = download.run(scratch)
             with replacing(target) as file:
                 file.write(content)
     except (DownloadError, CacheError):
@@ -174,6 +174,7 @@ class _Download:
             for socket in self._sockets:
                 with suppress(OSError, ValueError):
                     socket.shutdown(2)  # both ways; a read that waits returns
+            worker.join(1.0)  # or it would write into the folder while that is removed
         if self._failure is not None:
             raise self._failure
         return (scratch / self._checkpoint.name).read_bytes()
