@@ -161,8 +161,8 @@ class _Download:
         """Download into a folder; return what came, which is what was published."""
         worker = threading.Thread(target=self._retrieve, args=(scratch,), daemon=True)
         began = time.monotonic()
-        worker.start()
         try:
+            worker.start()
             while worker.is_alive():
                 worker.join(0.1)
                 passed = time.monotonic() - began
@@ -174,7 +174,8 @@ class _Download:
             for socket in self._sockets:
                 with suppress(OSError, ValueError):
                     socket.shutdown(2)  # both ways; a read that waits returns
-            worker.join(1.0)  # or it would write into the folder while that is removed
+            with suppress(RuntimeError):  # interrupted before it started
+                worker.join(1.0)  # or it would write into the folder while that is removed
         if self._failure is not None:
             raise self._failure
         return (scratch / self._checkpoint.name).read_bytes()
@@ -185,6 +186,8 @@ class _Download:
         logger.setLevel(logging.WARNING)
         name, pin = self._checkpoint.name, f"sha256:{self._checkpoint.sha256}"
         try:
+            if self._given_up:  # pooch would make the folder again
+                return
             with _translated(self._checkpoint, self._requests):
                 self._pooch.retrieve(self._checkpoint.url, pin, name, scratch, downloader=self)
         except BaseException as problem:  # for the caller's thread
@@ -233,9 +236,14 @@ class _Download:
         session = self._requests.Session()
         for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
             adapter = self._requests.adapters.HTTPAdapter()
-            adapter.poolmanager.pool_classes_by_scheme = {scheme: _watched(pool, self._sockets)}
+            adapter.poolmanager.pool_classes_by_scheme = {scheme: _watched(pool, self._opened)}
             session.mount(f"{scheme}://", adapter)
         return session
+
+    def _opened(self, socket: Any) -> None:
+        self._sockets.append(socket)
+        if self._given_up:  # after those that were open had been shut
+            raise DownloadError("given up")
 
     def _wrong(self, reason: str) -> WrongDownloadError:
         return WrongDownloadError(
@@ -249,12 +257,12 @@ class _Download:
         )
 
 
-def _watched(pool: Any, sockets: list[Any]) -> Any:
-    """Return a class of connection pools that keeps the sockets it opens."""
+def _watched(pool: Any, opened: Callable[[Any], None]) -> Any:
+    """Return a class of connection pools that reports the sockets it opens."""
 
     def connect(self: Any) -> None:
         pool.ConnectionCls.connect(self)
-        sockets.append(self.sock)
+        opened(self.sock)
 
     connection = type("Connection", (pool.ConnectionCls,), {"connect": connect})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
