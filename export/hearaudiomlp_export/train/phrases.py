@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
+from hearaudiomlp.fitting.classifier import THRESHOLD
 from hearaudiomlp.fitting.negatives import Negatives, Projection, bundled_negatives
 from hearaudiomlp.fitting.placing import cut_window, place
 from hearaudiomlp.fitting.taps import Taps, tap_encoder
@@ -270,6 +271,7 @@ def _write(
         "keyword_labels": json.dumps(labels, ensure_ascii=False),
         "labels_kind": "own",
         "other_label": OTHER_LABEL,
+        "keyword_threshold": str(THRESHOLD),
         "interface": "windows",
         "precision": "float32",
         "checkpoint_sha256": checkpoint.sha256,
