@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from hearaudiomlp.fitting.classifier import THRESHOLD
 from hearaudiomlp.fitting.negatives import Negatives, Projection, bundled_negatives
 from hearaudiomlp.fitting.placing import cut_window, place
 from hearaudiomlp.fitting.taps import Taps, tap_encoder
@@ -44,6 +43,7 @@ from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
     FOLDS,
+    THRESHOLD,
     Examples,
     PhraseHeads,
     align,

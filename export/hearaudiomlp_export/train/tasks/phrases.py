@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hearaudiomlp.fitting.negatives import Projection
-from hearaudiomlp.keywords import HOP_S, THRESHOLD
+from hearaudiomlp.keywords import HOP_S
+from hearaudiomlp.keywords import THRESHOLD as SURE
 
 Array = npt.NDArray[np.float32]
 
@@ -27,6 +28,12 @@ _SHARPNESS = 1.5
 
 _ALARMS_PER_HOUR = 1.0
 """What the limits aim at, on running speech that a head hasn't heard."""
+
+THRESHOLD = 0.55
+"""Averaged probability from which a phrase counts as spoken: the threshold in the files' metadata.
+
+Lower than what single windows have to reach, because averaging over neighbours removes most of
+those that do: docs/tutorial-words.md has the figures."""
 
 _TAIL = 0.05
 """Share of the windows of running speech that the shape of the tail is estimated from."""
@@ -245,5 +252,5 @@ def _limits(margins: Array) -> Array:
         scale = (column[column > start] - start).mean()
         limits.append(start + scale * np.log(_TAIL * windows))
     # A margin at its limit gets the probability at which a word counts as spoken.
-    sure = np.log(THRESHOLD / (1 - THRESHOLD)) / _SHARPNESS
+    sure = np.log(SURE / (1 - SURE)) / _SHARPNESS
     return np.asarray(np.array(limits) - sure, np.float32)
