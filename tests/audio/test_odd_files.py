@@ -59,8 +59,16 @@ FORMATS = {
 }
 
 
-@pytest.mark.parametrize("size", ["zero", "unknown", "small"])
-@pytest.mark.parametrize("name", SIZES)
+# CAF has a size of its own for what is unknown, so a small one is believed there.
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        (name, size)
+        for name in SIZES
+        for size in ("zero", "unknown", "small")
+        if not (size == "small" and name.endswith(".caf"))
+    ],
+)
 def test_sizes_that_were_never_written(tmp_path, name, size) -> None:
     sound = speech_like(RATE, SECONDS, 2)
     path = tmp_path / name
@@ -74,8 +82,6 @@ def test_sizes_that_were_never_written(tmp_path, name, size) -> None:
     width = struct.calcsize(kind)
     unknown = -1 if kind == ">q" else (1 << 8 * width) - 1
     value = {"zero": least, "unknown": unknown, "small": least + 4096}[size]
-    if size == "small" and path.suffix == ".caf":
-        pytest.skip("CAF has a size of its own for what is unknown")
     data[at : at + width] = struct.pack(kind, value)
     path.write_bytes(data)
     found = read_audio(path)
