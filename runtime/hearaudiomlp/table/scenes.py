@@ -132,12 +132,12 @@ class SceneTable:
             raise FileNotFoundError(2, os.strerror(2), str(path))
         with _explained(self.path):
             self._read = find_reader(self.path)
-        for rows in self.rows():
-            self.size = rows.scenes.shape[1]
-            self.model, self.checkpoint_sha256 = _weights(rows.columns)
-            break
-        else:
-            raise EmbeddingFileError(f"{printable(path)}: {NONE}")
+            for rows in self.rows():
+                self.size = rows.scenes.shape[1]
+                self.model, self.checkpoint_sha256 = _weights(rows.columns)
+                break
+            else:
+                raise EmbeddingFileError(f"{printable(path)}: {NONE}")
 
     def rows(self) -> Iterator[Rows]:
         """Read all rows, in pieces of about a thousand.
