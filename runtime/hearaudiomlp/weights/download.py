@@ -156,6 +156,7 @@ class _Download:
         self._sockets: list[Any] = []
         self._failure: BaseException | None = None
         self._given_up = False
+        self._ended = threading.Event()
 
     def run(self, scratch: Path) -> bytes:
         """Download into a folder; return what came, which is what was published."""
@@ -163,8 +164,8 @@ class _Download:
         began = time.monotonic()
         try:
             worker.start()
-            while worker.is_alive():
-                worker.join(0.1)
+            # Not join: interrupted, Python 3.11's takes a running thread for ended (bpo-45274).
+            while not self._ended.wait(0.1):
                 passed = time.monotonic() - began
                 # A read that gets nothing ends by itself, with an error of its own.
                 if passed > 1.5 * self._patience and self._size < SLOWEST * passed:
@@ -174,8 +175,7 @@ class _Download:
             for socket in self._sockets:
                 with suppress(OSError, ValueError):
                     socket.shutdown(2)  # both ways; a read that waits returns
-            with suppress(RuntimeError):  # interrupted before it started
-                worker.join(1.0)  # or it would write into the folder while that is removed
+            self._ended.wait(1.0)  # or it would write into the folder while that is removed
         if self._failure is not None:
             raise self._failure
         return (scratch / self._checkpoint.name).read_bytes()
@@ -194,6 +194,7 @@ class _Download:
             self._failure = problem
         finally:
             logger.setLevel(level)
+            self._ended.set()
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
         """Download, as pooch has its downloaders do."""
