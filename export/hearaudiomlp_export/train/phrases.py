@@ -60,7 +60,7 @@ _LIKE = Mix(negatives=0.9, sounds=0.1)
 _RUN = Mix(0.0, 0.0, running=1.0)
 _SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07}
 _CUT = 0.3
-_OF_A_PHRASE = 600
+_OF_A_PHRASE = 3000
 _LEAST_OF_A_CLIP = 4
 
 
