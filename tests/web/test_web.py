@@ -105,7 +105,13 @@ def test_what_node_tests(models: Path, shared_or_none: Path | None, tmp_path: Pa
     if shared_or_none or "HEARAUDIOMLP_WEB_MODELS" in os.environ:  # whose words are known
         environment["HEARAUDIOMLP_WEB_WORDS"] = os.environ.get("HEARAUDIOMLP_WEB_WORDS", WORDS)
     printed = run(
-        "node", "--test", "--test-concurrency=1", "--test-reporter=tap", "test/", **environment
+        "node",
+        "--test",
+        "--test-concurrency=1",
+        "--test-force-exit",
+        "--test-reporter=tap",
+        "test/",
+        **environment,
     )
     counts = dict(re.findall(r"^# (pass|fail|skipped) (\d+)$", printed, re.MULTILINE))
     assert int(counts["pass"]) > 80, printed

@@ -152,6 +152,8 @@ test("teaching in the page", { skip, timeout: 240_000 }, async () => {
   await computed(page, "both.wav");
   await page.setInputFiles("#model-file", { name: "mine.onnx", mimeType: "", buffer: bytes });
   await page.waitForFunction(() => document.getElementById("vocabulary").textContent === "whistle, knock");
+  // The status may still be that of the model before.
+  await page.waitForSelector("#words li[data-word] b");
   await computed(page, "both.wav");
   assert.deepEqual(await shown(page), words);
   assert.deepEqual(complaints, []);
