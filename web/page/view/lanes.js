@@ -81,7 +81,8 @@ export class Lanes {
         if (centre + half < 0 || centre - half > width) continue;
         // Near the lane's own name, that name says it already.
         if (centre - half < 2 * half + 40) continue;
-        this.#name(context, word, centre - half, floor - lane / 2 + 2, colour);
+        const left = Math.min(centre - half, width - 2 * half - 4); // whole at the right edge
+        this.#name(context, word, left, floor - lane / 2 + 2, colour);
       }
     }
   }
