@@ -24,7 +24,7 @@ import onnx
 import soundfile
 
 import hearaudiomlp
-from hearaudiomlp.fitting.classifier import THRESHOLD
+from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.taps import PREFIX, Taps
 from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, find_hits, rms_dbfs, softmax
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples

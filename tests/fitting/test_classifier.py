@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from hearaudiomlp.fitting.alarms import Tail
+from hearaudiomlp.fitting.calibration import calibrate
 from hearaudiomlp.fitting.classifier import (
     Settings,
-    Tail,
     Windows,
-    calibrate,
     fit_linear,
     held_out_logits,
     split_groups,

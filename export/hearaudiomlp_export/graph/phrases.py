@@ -1,14 +1,11 @@
 """A kwmlp graph with a network of a user's phrases instead of the keyword head."""
 
-import logging
-import warnings
-
 import onnx
 import onnx.compose
 import torch
 
 from hearaudiomlp.fitting.taps import FEATURES, PREFIX, STRETCHES
-from hearaudiomlp_export.graph.trace import OPSET, clean
+from hearaudiomlp_export.graph.trace import clean, export_quietly
 
 _LOGITS = "keyword_logits"
 
@@ -30,26 +27,13 @@ def phrase_graph(encoder: onnx.ModelProto, heads: torch.nn.Module, size: int) ->
         >>> [output.name for output in phrase_graph(encoder, heads, 424).graph.output]
         ['frame_embeddings', 'power_mel', 'mfcc', 'keyword_logits']
     """
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    try:
-        logger.setLevel(logging.ERROR)  # it reports that torchvision isn't installed
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                heads.eval(),
-                (torch.zeros(2, STRETCHES, size),),
-                input_names=["means"],
-                output_names=[_LOGITS],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                opset_version=OPSET,
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        logger.setLevel(level)
-    assert program is not None
-    head: onnx.ModelProto = program.model_proto
+    head = export_quietly(
+        heads.eval(),
+        torch.zeros(2, STRETCHES, size),
+        input_names=["means"],
+        output_names=[_LOGITS],
+        dynamic_shapes=({0: torch.export.Dim("n")},),
+    )
     clean(head)
     head.ir_version = encoder.ir_version
     names = [output.name for output in encoder.graph.output]

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +52,19 @@ def clean(model: onnx.ModelProto) -> None:
         node.name = node.output[0]
 
 
-def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
-    shapes = expected_tensors(name)
-    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
+def export_quietly(network: torch.nn.Module, *inputs: Any, **options: Any) -> onnx.ModelProto:
+    """Export a network by :func:`torch.onnx.export`, without its notes and warnings.
+
+    Args:
+        network: in evaluation mode.
+        inputs: of the network, as examples.
+        options: of :func:`torch.onnx.export`.
+
+    Examples:
+        >>> model = export_quietly(torch.nn.Linear(3, 2).eval(), torch.zeros(1, 3))
+        >>> [node.op_type for node in model.graph.node]
+        ['Gemm']
+    """
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     try:
@@ -61,23 +72,28 @@ def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                TracedEncoder(name, blocks).eval(),
-                kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
-                input_names=["windows", *weights],
-                output_names=[*EMBEDDINGS[name], *FEATURES[name]],
-                dynamic_shapes={
-                    "windows": {0: torch.export.Dim("n")},
-                    "weights": dict.fromkeys(weights),
-                },
-                opset_version=OPSET,
-                dynamo=True,
-                verbose=False,
+                network, inputs, opset_version=OPSET, dynamo=True, verbose=False, **options
             )
     finally:
         logger.setLevel(level)
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     return model
+
+
+def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
+    shapes = expected_tensors(name)
+    weights = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    return export_quietly(
+        TracedEncoder(name, blocks).eval(),
+        kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
+        input_names=["windows", *weights],
+        output_names=[*EMBEDDINGS[name], *FEATURES[name]],
+        dynamic_shapes={
+            "windows": {0: torch.export.Dim("n")},
+            "weights": dict.fromkeys(weights),
+        },
+    )
 
 
 def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:

@@ -1,20 +1,15 @@
-"""A linear classifier of windows: fitted, chosen and calibrated by grouped cross-validation.
+"""A linear classifier of windows: fitted and chosen by grouped cross-validation.
 
 Multinomial logistic regression with an L2 penalty, on standardized features. Pooling and penalty
 are chosen by what a spotter needs: the share of windows with a sound in them whose score is above
 one that other sound reaches ten times an hour. Recordings, and the speakers of the negatives, are
 on one side of each split only.
-
-That score is far in the tail of what a thousand windows of other sound show, so it is extrapolated
-from the largest tenth as in a normal probability plot: a score is a sum of hundreds of terms.
 """
 
 import itertools
-import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -22,8 +17,8 @@ import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.fitting.alarms import alarm_margins, margins
 from hearaudiomlp.fitting.taps import STRETCHES
-from hearaudiomlp.keywords.hits import HOP_S, softmax
 
 Integers = npt.NDArray[np.int64]
 
@@ -35,24 +30,6 @@ POOLINGS = {"means of 7 stretches": STRETCHES, "mean": 1}
 
 STRENGTHS = (0.003, 0.03)
 """Inverse strengths of the penalty that are tried."""
-
-ALARMS_PER_HOUR = 10.0
-"""Windows an hour of other sound whose probability of a class may be :data:`SURE` or more.
-
-A spotter averages neighboring windows, and most of these are alone: docs/own-words.md has what
-is left."""
-
-THRESHOLD = 0.45
-"""Averaged probability from which a class counts as found: the threshold in the files' metadata.
-
-Lower than that of the bundled keywords: a word may fill a single window."""
-
-SURE = 0.65
-"""Probability of a window with the margin that :data:`ALARMS_PER_HOUR` windows reach."""
-
-_WINDOWS_PER_HOUR = 3600 / HOP_S
-_NORMAL = NormalDist()
-_SCALES = np.geomspace(0.25, 8.0, 21)
 
 
 def import_sklearn() -> Any:
@@ -213,82 +190,6 @@ def split_groups(windows: Windows, seed: int) -> Iterator[Integers]:
         yield np.concatenate([groups[fold::count] for groups in by_class])
 
 
-def margins(logits: Floats) -> Floats:
-    """Return how far each word is above everything else [shape=(n, n_words)].
-
-    Examples:
-        >>> margins(np.array([[3.0, 2.0, 1.0]])).tolist()
-        [[2.0, 1.0]]
-    """
-    difference: Floats = logits[:, :-1] - logits[:, -1:]
-    return difference
-
-
-@dataclass(frozen=True)
-class Tail:
-    """The upper tail of a sample, as that of a normal distribution: how often values are above one.
-
-    Examples:
-        >>> tail = Tail.of(np.random.default_rng(0).normal(size=20_000))
-        >>> abs(tail.value(1e-4) - 3.72) < 0.2
-        True
-        >>> abs(tail.share(tail.value(1e-4)) - 1e-4) < 1e-9
-        True
-    """
-
-    mean: float
-    spread: float
-
-    @classmethod
-    def of(cls, values: Floats) -> "Tail":
-        """Fit a line through the largest tenth of a normal probability plot."""
-        largest = np.sort(values)[-max(2, len(values) // 10) :]
-        ranks = np.arange(len(values) - len(largest), len(values))
-        normal = [_NORMAL.inv_cdf(share) for share in (ranks + 0.5) / len(values)]
-        spread, mean = np.polyfit(normal, largest, 1)
-        return cls(float(mean), max(1e-6, float(spread)))
-
-    def value(self, share: float) -> float:
-        """Return the value that only a share of values is above."""
-        return self.mean + self.spread * _NORMAL.inv_cdf(1.0 - share)
-
-    def share(self, value: float) -> float:
-        """Return the share of values above one."""
-        return 1.0 - _NORMAL.cdf((value - self.mean) / self.spread)
-
-
-def alarm_margins(logits: Floats) -> npt.NDArray[np.float64]:
-    """Return the margin of each word that other sound is above in :data:`ALARMS_PER_HOUR` windows.
-
-    Args:
-        logits: of windows of other sound [shape=(n, n_classes)].
-
-    Examples:
-        >>> logits = np.random.default_rng(0).normal(size=(1000, 3))
-        >>> alarm_margins(logits).shape
-        (2,)
-    """
-    values = margins(logits)
-    share = ALARMS_PER_HOUR / _WINDOWS_PER_HOUR / values.shape[1]
-    return np.array([Tail.of(column).value(share) for column in values.T])
-
-
-def alarm_rate(values: Floats, threshold: float) -> float:
-    """Return how many windows an hour of other sound reach a threshold: an estimate.
-
-    Args:
-        values: calibrated margins of windows of other sound [shape=(n, n_words)].
-        threshold: a probability.
-
-    Examples:
-        >>> values = np.random.default_rng(0).normal(-5.0, 1.0, (1000, 2))
-        >>> alarm_rate(values, 0.5) < 1.0
-        True
-    """
-    margin = math.log(threshold / (1 - threshold))
-    return _WINDOWS_PER_HOUR * sum(Tail.of(column).share(margin) for column in values.T)
-
-
 def held_out_logits(
     train: Windows,
     test: Windows,
@@ -342,7 +243,7 @@ def _thinned(windows: Windows, classes: int, part: float) -> Windows:
 
 
 def recognized(train: Windows, logits: Floats, classes: int) -> tuple[float, ...]:
-    """Return the share of the windows of each word that are above :func:`alarm_margins`.
+    """Return the share of the windows of each word that are above ``alarm_margins``.
 
     Args:
         train: windows.
@@ -367,7 +268,7 @@ def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Sett
     """Choose pooling and penalty by cross-validation.
 
     Returns:
-        The best settings, and of all the share of held-out windows above :func:`alarm_margins`.
+        The best settings, and of all the share of held-out windows above ``alarm_margins``.
 
     Examples:
         >>> targets = np.repeat([0, 1], 20)
@@ -384,67 +285,3 @@ def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Sett
         logits, _ = held_out_logits(train, train, classes, settings, seed=seed)
         scores[settings] = float(np.mean(recognized(train, logits, classes)))
     return max(scores, key=lambda settings: scores[settings]), scores
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """From logits to logits whose probabilities suit the default threshold.
-
-    Examples:
-        >>> Calibration(2.0, np.array([1.0, 0.0])).logits(np.array([[1.0, 1.0]])).tolist()
-        [[3.0, 2.0]]
-    """
-
-    scale: float
-
-    shift: npt.NDArray[np.float64]
-    """[shape=(n_classes,)]"""
-
-    def logits(self, values: Floats) -> Floats:
-        """Return calibrated logits [shape=(n, n_classes)]."""
-        return np.asarray(self.scale * values + self.shift, np.float32)
-
-    def model(self, linear: Linear) -> Linear:
-        """Return a classifier with the calibration folded in."""
-        return Linear(self.scale * linear.weights, self.logits(linear.bias))
-
-
-def calibrate(train: Windows, logits: Floats) -> Calibration:
-    """Find scale and shift, so that the default threshold suits a classifier.
-
-    A word's probability is :data:`SURE` at the margin of :func:`alarm_margins`, or halfway from
-    there to what nine in ten of the word's windows reach, where that is more: sounds that are easy
-    to tell apart need no false alarms. The scale is that of the smallest loss on held-out windows,
-    where words and everything else weigh alike.
-
-    Args:
-        train: the windows that it was fitted to.
-        logits: of these windows, by cross-validation.
-
-    Examples:
-        >>> targets = np.repeat([0, 1], 20)
-        >>> other = np.random.default_rng(0).normal(size=40)
-        >>> logits = np.stack([10.0 * (targets == 0), other], axis=1)
-        >>> windows = Windows(np.zeros((40, 7, 2)), targets, np.arange(40), targets == 1)
-        >>> calibrate(windows, logits).scale > 0
-        True
-    """
-    words = logits.shape[1] - 1
-    values = margins(logits)
-    found = [np.quantile(values[train.targets == word, word], 0.1) for word in range(words)]
-    alarms = alarm_margins(logits[train.speech])
-    edges = np.maximum(alarms, (alarms + found) / 2)
-    counts = np.bincount(train.targets, minlength=words + 1)
-    weight = 1.0 / np.maximum(counts, 1)[train.targets]
-    weight[train.targets == words] *= words
-
-    def calibration(scale: float) -> Calibration:
-        shift = math.log(SURE / (1 - SURE)) - scale * edges
-        return Calibration(scale, np.append(shift, 0.0))
-
-    def loss(scale: float) -> float:
-        probabilities = softmax(calibration(scale).logits(logits))
-        right = probabilities[np.arange(len(train)), train.targets]
-        return float(-np.sum(weight * np.log(right + 1e-9)))
-
-    return calibration(min(map(float, _SCALES), key=loss))

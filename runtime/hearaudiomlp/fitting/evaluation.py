@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.fitting.classifier import THRESHOLD, Integers, Windows, alarm_rate, margins
+from hearaudiomlp.fitting.alarms import THRESHOLD, alarm_rate, margins
+from hearaudiomlp.fitting.classifier import Integers, Windows
 from hearaudiomlp.keywords.hits import HOP_S, find_hits, softmax
 
 THRESHOLDS = tuple(number / 100 for number in range(30, 100, 5))

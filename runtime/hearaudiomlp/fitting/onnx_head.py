@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.fitting.classifier import THRESHOLD
+from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.taps import FEATURES, PREFIX, STRETCHES, import_onnx, tap_encoder
 from hearaudiomlp.spec import ENCODERS, FRAMES
 from hearaudiomlp.weights.model_file import ModelFile, packaged_graph

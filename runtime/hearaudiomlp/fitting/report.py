@@ -8,7 +8,8 @@ from typing import Any
 
 from hearaudiomlp._text import printable
 from hearaudiomlp.errors import MissingPackageError
-from hearaudiomlp.fitting.classifier import THRESHOLD, Settings
+from hearaudiomlp.fitting.alarms import THRESHOLD
+from hearaudiomlp.fitting.classifier import Settings
 from hearaudiomlp.fitting.evaluation import Results
 from hearaudiomlp.fitting.examples import Examples
 from hearaudiomlp.storage.ownership import MARK, figure_metadata

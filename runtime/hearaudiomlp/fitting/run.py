@@ -11,6 +11,7 @@ import numpy as np
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.fitting import classifier
+from hearaudiomlp.fitting.calibration import calibrate
 from hearaudiomlp.fitting.classifier import Linear, Windows
 from hearaudiomlp.fitting.evaluation import Results, Slid, evaluate
 from hearaudiomlp.fitting.examples import Examples, find_clips, read_examples
@@ -136,7 +137,7 @@ def fit(
     )
     logits, seen = held_out()
     fitted = classifier.fit_linear(train, len(labels), settings)
-    calibration = classifier.calibrate(train, logits)
+    calibration = calibrate(train, logits)
     halves = classifier.recognized(train, held_out(part=0.5)[0], len(labels))
     learning = list(zip(halves, classifier.recognized(train, logits, len(labels)), strict=True))
     speech = calibration.logits(logits[train.speech])
