@@ -55,6 +55,12 @@ def test_segments_are_the_cut_out_sounds(model, long, segment, hop) -> None:
         assert row.n_timestamps == 0
 
 
+def test_a_segment_longer_than_any_recording_is_the_recording(model, long) -> None:
+    [whole] = embed_files([long], model)
+    [row] = embed_files([long], model, segment=1e308)
+    np.testing.assert_array_equal(row.scene_embedding, whole.scene_embedding)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 9), max_size=9),

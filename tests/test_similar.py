@@ -169,6 +169,11 @@ def test_queries_that_are_none(segments: Path) -> None:
         find_similar(0, "cut.jsonl")
 
 
+def test_a_part_that_begins_after_any_recording() -> None:
+    with pytest.raises(AudioFileError, match="not all of the part"):
+        read_part("samples/words.flac", 1e308)
+
+
 def test_read_part(tmp_path: Path) -> None:
     samples = RNG.uniform(-0.5, 0.5, 200_000).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 16000, "FLOAT")

@@ -13,8 +13,8 @@ import numpy as np
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import AudioStream, OnTruncated
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, OptionError
-from hearaudiomlp.signal.windows import SlidingWindows
-from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, SAMPLE_RATE, WINDOW
+from hearaudiomlp.signal.windows import SlidingWindows, to_samples
+from hearaudiomlp.spec import PAD_LEFT, PAD_RIGHT, WINDOW
 
 Channels = int | Literal["average", "split"]
 """One channel, counted from 1; the average of all; or a sound for each."""
@@ -85,7 +85,7 @@ class Cut:
         for name, seconds in (("segment", segment), ("hop", hop)):
             if not (math.isfinite(seconds) and seconds >= _SHORTEST_S):
                 raise OptionError(f"{name} is at least {_SHORTEST_S} seconds, not {seconds!r}")
-        return cls(channels, on_truncated, round(segment * SAMPLE_RATE), round(hop * SAMPLE_RATE))
+        return cls(channels, on_truncated, to_samples(segment), to_samples(hop))
 
 
 WHOLE = Cut()

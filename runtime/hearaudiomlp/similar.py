@@ -21,6 +21,7 @@ from hearaudiomlp.audio.files import AudioStream, OnTruncated
 from hearaudiomlp.embed import Failed, embed_files
 from hearaudiomlp.errors import AudioFileError, OptionError, WeightsMismatchError, warn_once
 from hearaudiomlp.model import Model, load_model
+from hearaudiomlp.signal.windows import to_samples
 from hearaudiomlp.spec import ENCODERS, SAMPLE_RATE
 from hearaudiomlp.storage.remote import is_url
 from hearaudiomlp.table.scenes import SceneTable, TableRow
@@ -313,8 +314,8 @@ def read_part(
         >>> read_part("samples/words.flac", 0.5, 2.0).shape
         (24000,)
     """
-    first = round((start or 0.0) * SAMPLE_RATE)
-    last = sys.maxsize if end is None else round(end * SAMPLE_RATE)
+    first = to_samples(start or 0.0)
+    last = sys.maxsize if end is None else to_samples(end)
     stream = AudioStream(path, channel=channel, on_truncated=on_truncated)
     pieces: list[Floats] = []
     at = 0

@@ -104,7 +104,7 @@ def test_nothing_is_written_where_nothing_could_be_read(checkpoints, tmp_path, c
     arguments = [str(tmp_path / "no.wav"), "--model", str(checkpoints["audiomae"]), "-o", str(out)]
     assert main(["embed", *arguments]) == 1
     assert not out.exists()
-    assert "nothing was written" in capsys.readouterr().err
+    assert f"{out} was not written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

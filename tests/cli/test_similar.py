@@ -122,6 +122,16 @@ def test_the_page_has_names_as_data_only(tmp_path: Path, names: list[str], label
         assert ":" not in one["audio"] or scheme in ("http", "https", "file")
 
 
+def test_paths_that_no_file_can_have(tmp_path: Path) -> None:
+    paths = ["\ud800.wav", "/x/\ud800.wav", "http://x/\ud800.wav", "a.wav"]
+    np.savez(tmp_path / "t.npz", paths=paths, scene_embeddings=np.ones((4, 4), np.float32))
+    out = tmp_path / "p.html"
+    assert main(["similar", "0", str(tmp_path / "t.npz"), "-o", str(out)]) == 0
+    data = out.read_text("utf-8").split('id="data">')[1].split("</script>")[0]
+    links = [one["audio"] for one in json.loads(data)["results"]]
+    assert [bool(link) for link in links] == [False, False, False, True]
+
+
 def test_links_from_the_page_to_the_recordings(table: str, tmp_path: Path) -> None:
     Path("pages").mkdir()
     soundfile.write("in/a #1?%25 'ü'.wav", RNG.uniform(-0.1, 0.1, 9000), 16000)

@@ -1,5 +1,6 @@
 """What is refused of recordings and labels, and how they are read."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearaudiomlp.errors import ExamplesError
-from hearaudiomlp.fitting.examples import find_clips, read_examples, read_label
+from hearaudiomlp.fitting.examples import Clip, find_clips, read_examples, read_label
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
 
@@ -69,6 +70,24 @@ def test_times_that_are_none(tmp_path: Path, times: str) -> None:
     (tmp_path / "list.csv").write_text(f"path,label,start,end\na.wav,a,{times}\n")
     with pytest.raises(ExamplesError, match=r"line 2: .*(second|after)"):
         find_clips(tmp_path / "list.csv")
+
+
+def test_only_an_ordinary_file_is_a_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zeros.csv").symlink_to("/dev/zero")
+    with (tmp_path / "holes.csv").open("wb") as file:
+        file.truncate(1 << 34)
+    for name in ("pipe.csv", "zeros.csv", "holes.csv"):
+        with pytest.raises(ExamplesError, match="can't read"):
+            find_clips(tmp_path / name)
+
+
+def test_times_behind_the_end(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav")
+    [whole] = read_examples([Clip(str(tmp_path / "a.wav"), "a", end=1e308)]).samples
+    assert len(whole) == len(NOISE)
+    with pytest.raises(ExamplesError, match=r"only 0\.00 s"):
+        read_examples([Clip(str(tmp_path / "a.wav"), "a", start=1e308)])
 
 
 def test_too_few_classes_or_recordings(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The file that fit writes, in the runtime and in the reference implementation of ONNX."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from onnx.reference import ReferenceEvaluator
 import hearaudiomlp
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import ExamplesError, ModelFileError, OptionError, OutputExistsError
+from hearaudiomlp.fitting.classifier import Settings
+from hearaudiomlp.fitting.examples import Clip, Examples
+from hearaudiomlp.fitting.report import Facts, write_report
 from hearaudiomlp.fitting.run import Fitted
 from own_sounds import call, write_calls
 
@@ -90,6 +95,24 @@ def test_report_names_what_it_was_fitted_on(fitted: Fitted, calls: Path) -> None
     assert "would help most" in text
 
 
+def test_names_in_the_report_are_no_markup(fitted: Fitted, calls: Path) -> None:
+    name, text = "a](javascript:b)`|<img src=x>", "<script>alert(1)</script>"
+    metadata = hearaudiomlp.load_model().metadata
+    values = {"checkpoint_sha256": text, "licence": text, "hearaudiomlp_version": text}
+    results = replace(
+        fitted.results,
+        labels=(name, name, "other"),
+        recalls=tuple(replace(one, label=name) for one in fitted.results.recalls),
+    )
+    examples = Examples([Clip(name, name)], [], {name: "0" * 64})
+    facts = Facts(name, dict(metadata) | values, b"", examples, Settings("mean", 0.03), {}, 1, 0)
+    report = write_report(results, facts, f"{name}.png").decode()
+    plain = re.sub(r"\\.", "", report)  # what is behind a backslash is no markup
+    assert plain.count("<") == plain.count("<!--") == 1
+    assert plain.count("](") == 1
+    assert "](javascript" not in plain
+
+
 def test_one_word_is_enough_and_seeds_repeat(tmp_path: Path) -> None:
     folder = write_calls(tmp_path / "calls", 3)
     for path in (folder / "fall").iterdir():
@@ -128,6 +151,11 @@ def test_nothing_is_written_when_something_is_wrong(calls: Path, tmp_path: Path)
         hearaudiomlp.fit(calls, tmp_path / "new.onnx")
     with pytest.raises(OptionError):
         hearaudiomlp.fit(calls, tmp_path / "model.pth")
+    with pytest.raises(OptionError):
+        hearaudiomlp.fit(calls, tmp_path / "x.onnx", seed=-1)
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="input"):
+            hearaudiomlp.fit(calls, foreign, model=foreign, overwrite=overwrite)
     with pytest.raises(ModelFileError):
         hearaudiomlp.fit(calls, tmp_path / "x.onnx", model=foreign)
     (tmp_path / "calls" / "a").mkdir(parents=True)

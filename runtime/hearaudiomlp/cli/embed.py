@@ -271,7 +271,7 @@ def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> 
     if failed:
         print_error(f"{failed:,} of {report.files:,} files failed: {options.output}.report.json")
         if not report.embedded:
-            print_error("nothing was written")
+            print_error(f"{options.output} was not written")
     return 1 if failed else 0
 
 

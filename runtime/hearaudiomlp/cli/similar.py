@@ -184,14 +184,17 @@ def _fill(options: argparse.Namespace, table: "SceneTable", found: "Sequence[Sim
 
 
 def _link(path: str) -> str:
-    """Return a link to a recording from a page beside which the path begins."""
+    """Return a link to a recording from a page beside which the path begins; "" if none can be."""
     from urllib.parse import quote
 
-    if path.startswith(("http://", "https://")):
-        return quote(path, safe="/:?&=%+,;@~!$'()*")
-    if os.path.isabs(path):  # noqa: PTH117 - it may be no path of this system
-        return Path(path).as_uri()
-    return quote(path.encode(errors="surrogateescape"))
+    try:
+        if path.startswith(("http://", "https://")):
+            return quote(path, safe="/:?&=%+,;@~!$'()*")
+        if os.path.isabs(path):  # noqa: PTH117 - it may be no path of this system
+            return Path(path).as_uri()
+        return quote(path.encode(errors="surrogateescape"))
+    except UnicodeEncodeError:  # half a character, as no name of a file has it
+        return ""
 
 
 def _page(text: str) -> Path:

@@ -14,9 +14,11 @@ from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import read_audio
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, ExamplesError
 from hearaudiomlp.keywords.hits import QUIET_DB, rms_dbfs
+from hearaudiomlp.signal.windows import to_samples
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.atomic import record_of
 from hearaudiomlp.table.find import ENDINGS
+from hearaudiomlp.weights.locate import read_ordinary
 
 OTHER_FOLDERS = ("other", "_other_", "_background_", "_background_noise_", "_unknown_", "_silence_")
 """Names of folders, and labels in a CSV, whose recordings are examples of everything else."""
@@ -27,6 +29,7 @@ LONGEST_LABEL = 100
 FEWEST = 2
 """Recordings of a class: with one, nothing could be held out."""
 
+_LARGEST_CSV = 1 << 26  # bytes: a million lines
 _MOST_LABELS = 1_000
 _SHORTEST_S = 0.05
 
@@ -150,9 +153,10 @@ def _in_folders(folder: Path) -> Iterator[Clip]:
 
 def _in_csv(path: Path) -> Iterator[Clip]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ExamplesError(f"can't read {path}: {shorten(problem)}") from None
+        text = read_ordinary(str(path), _LARGEST_CSV).decode("utf-8-sig")
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise ExamplesError(f"can't read {path}: {shorten(reason)}") from None
     rows = csv.DictReader(text.splitlines())
     try:
         names = rows.fieldnames or []
@@ -256,8 +260,8 @@ def _sha256(path: str) -> str:
 
 
 def _part(clip: Clip, samples: Floats) -> Floats:
-    stop = None if clip.end is None else round(clip.end * SAMPLE_RATE)
-    part = samples[round(clip.start * SAMPLE_RATE) : stop]
+    stop = None if clip.end is None else to_samples(clip.end)
+    part = samples[to_samples(clip.start) : stop]
     where = clip.path if stop is None and not clip.start else f"{clip.path} from {clip.start:g} s"
     if len(part) < _SHORTEST_S * SAMPLE_RATE:
         raise ExamplesError(f"{where}: only {len(part) / SAMPLE_RATE:.2f} s of sound")

@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from hearaudiomlp._text import printable
 from hearaudiomlp.errors import MissingPackageError
@@ -15,6 +17,8 @@ from hearaudiomlp.fitting.examples import Examples
 from hearaudiomlp.storage.ownership import MARK, figure_metadata
 
 _MOST_FILES = 1_000  # that are listed
+
+_MARKUP = re.compile(r"[][\\`*<>&|]")  # of HTML, links, code and tables
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,14 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
         b'# mine.onnx'
     """
     lines = [
-        f"# {printable(facts.name)}",
+        f"# {_cell(facts.name)}",
         "",
         f"<!-- {MARK} -->",
         "",
         "Figures are of recordings that were held out: each was classified by a fit to the others,",
         "in windows a quarter of a second apart, as `hearaudiomlp keywords` does.",
         "",
-        f"![Confusions, threshold and number of recordings]({picture})",
+        f"![Confusions, threshold and number of recordings]({quote(picture, errors='replace')})",
         "",
         f"By an estimate from the negatives, {results.false_alarms:.0f} windows of other sound",
         f"an hour reach the default threshold of {THRESHOLD} by themselves. Averaging over",
@@ -101,7 +105,7 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
     lines += [f"| {at:.2f} | {share:.0%} | {alarms:.1f} |" for at, share, alarms in results.curve]
     lines += [
         "",
-        f"Ten more recordings of **{printable(results.advice)}** would help most.",
+        f"Ten more recordings of **{_cell(results.advice)}** would help most.",
         "",
         "| class | windows recognized, fitted to half of its recordings | to all |",
         "| --- | ---: | ---: |",
@@ -112,17 +116,17 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
 
 
 def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|")
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def _provenance(facts: Facts) -> list[str]:
     lines = ["## What it was fitted on", "", "| | |", "| --- | --- |"]
     entries = {
         "encoder": facts.metadata["model"],
-        "SHA-256 of its weights": f"`{facts.metadata['checkpoint_sha256']}`",
-        "licence of its weights": printable(facts.metadata["licence"]),
+        "SHA-256 of its weights": _cell(facts.metadata["checkpoint_sha256"]),
+        "licence of its weights": _cell(facts.metadata["licence"]),
         "SHA-256 of this model file": f"`{hashlib.sha256(facts.data).hexdigest()}`",
-        "version": facts.metadata["hearaudiomlp_version"],
+        "version": _cell(facts.metadata["hearaudiomlp_version"]),
         "windows": f"{facts.windows:,}, negatives included",
         "seed": str(facts.seed),
     }

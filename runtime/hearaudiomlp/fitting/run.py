@@ -114,18 +114,21 @@ def fit(
     path = Path(output)
     if path.suffix.lower() != ".onnx":
         raise OptionError(f"the output has to end in .onnx, and {path} doesn't")
+    if seed < 0:
+        raise OptionError(f"a seed is a whole number from 0, not {seed}")
     say = progress or (lambda _: None)
     classifier.import_sklearn()
     clips = find_clips(recordings)
     report, picture = path.with_suffix(".report.md"), path.with_suffix(".report.png")
-    inputs = [clip.path for clip in clips]
+    weights = locate(model, name)
+    inputs = [*(clip.path for clip in clips), weights.path]
     checks = {
         target: partial(check_output, target, overwrite=overwrite, inputs=inputs)
         for target in (picture, report, path)
     }
     for check in checks.values():
         check()
-    source = read_model_file(locate(model, name).read(), name)
+    source = read_model_file(weights.read(), name)
     examples = read_examples(clips)
     labels = (*(label for label in examples.labels), OTHER)
     say(f"{len(clips)} recordings, {len(labels) - 1} classes; computing their embeddings")

@@ -1,5 +1,6 @@
 """Cut sounds into windows of one second, and stitch the frames of windows together."""
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -13,6 +14,16 @@ FRAMES_PER_WINDOW = FRAMES + 2
 
 _PIECE = 8 * WINDOW  # samples that are taken at a time, so that memory is bounded
 _SHORTEST_HOP_S = 0.01
+
+
+def to_samples(seconds: float) -> int:
+    """Return a time as a number of samples; one longer than any sound stays a number.
+
+    Examples:
+        >>> to_samples(0.5), to_samples(1e308) == sys.maxsize
+        (8000, True)
+    """
+    return round(min(seconds * SAMPLE_RATE, sys.maxsize))
 
 
 def count_windows(n_samples: int) -> int:
