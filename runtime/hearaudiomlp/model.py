@@ -73,6 +73,7 @@ class Model:
         threads: int | None = None,
         tf32: bool = False,
         cuda_graphs: bool = False,
+        kernels: bool | None = None,
     ) -> None:
         """Open a session; see :func:`load_model` for the options."""
         if threads is not None and (
@@ -85,6 +86,7 @@ class Model:
             "providers": providers,
             "tf32": tf32,
             "cuda_graphs": cuda_graphs,
+            "kernels": kernels,
         }
         self._threads = threads
         self._session, self._pid = self._open(), os.getpid()
@@ -148,6 +150,18 @@ class Model:
             ('CPUExecutionProvider',)
         """
         return self._session.providers
+
+    @property
+    def kernels(self) -> str | None:
+        """Instruction set of the kernels that compute the blocks: ``avx512``, ``avx2``, ``neon``.
+
+        None where ONNX Runtime's own operators compute everything.
+
+        Examples:
+            >>> hearaudiomlp.load_model(kernels=False).kernels is None
+            True
+        """
+        return self._session.kernels
 
     @property
     def threads(self) -> int:
@@ -397,6 +411,7 @@ def load_model(
     threads: int | None = None,
     tf32: bool = False,
     cuda_graphs: bool = False,
+    kernels: bool | None = None,
 ) -> Model:
     """Load an encoder.
 
@@ -417,6 +432,8 @@ def load_model(
             faster, but less exact than the tolerances of the published system allow.
         cuda_graphs: with ``device="cuda"``, record the GPU's work as CUDA graphs, which is faster
             for few windows at a time. The results are the same.
+        kernels: on the CPU, compute the encoder's blocks by the kernels of the extra ``fast``, or
+            never (False). By default they are used where they are installed and fit the processor.
 
     Returns:
         The model.
@@ -426,9 +443,10 @@ def load_model(
         ModelFileError: the file isn't a model of this package, or is damaged; in particular
             CheckpointMismatchError for another architecture and UnsafeCheckpointError for a
             checkpoint that asks to run code.
-        DeviceError: the device or a provider can't be used.
+        DeviceError: the device, a provider or the kernels can't be used.
         OptionError: an option has an invalid value.
-        MissingPackageError: ONNX Runtime isn't installed, or two builds of it are.
+        MissingPackageError: ONNX Runtime isn't installed, or two builds of it are; or ``kernels``
+            is True and they aren't.
 
     Examples:
         >>> import hearaudiomlp
@@ -449,6 +467,7 @@ def load_model(
             threads=threads,
             tf32=tf32,
             cuda_graphs=cuda_graphs,
+            kernels=kernels,
         )
     except ModelFileError as problem:
         problem.args = (f"{weights.path}: {problem}",)

@@ -85,6 +85,9 @@ class Finding:
     milliseconds: float
     """For one window on one thread, the best of five times."""
 
+    kernels: str | None = None
+    """Instruction set of the kernels that computed the blocks, if they did."""
+
     @property
     def passed(self) -> bool:
         """Whether the error is within the tolerance; NaN isn't."""
@@ -119,4 +122,4 @@ def check(name: str, *, device: str = "auto", providers: list[Provider] | None =
         times.append(1000 * (time.perf_counter() - start))
     expected = np.array(json.loads(FIGURES.read_bytes())[name])
     error = np.abs(sample(outputs) - expected).max() / max(1.0, np.abs(expected).max())
-    return Finding(name, float(error), min(times))
+    return Finding(name, float(error), min(times), model.kernels)

@@ -32,11 +32,18 @@ _EXTRAS = {
     "live": ("sounddevice", "soxr"),
     "plot": ("matplotlib", "sklearn"),
     "torch": ("torch",),
+    "fast": ("hearaudiomlp_kernels",),
 }
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "hearaudiomlp_kernels": "hearaudiomlp-kernels"}
 """Packages that are installed under another name than they are imported by."""
 
-_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HEARAUDIOMLP_CACHE", "OMP_NUM_THREADS", "TMPDIR")
+_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "HEARAUDIOMLP_CACHE",
+    "HEARAUDIOMLP_KERNELS",
+    "OMP_NUM_THREADS",
+    "TMPDIR",
+)
 
 
 class _Fact(NamedTuple):
@@ -108,6 +115,20 @@ def _threads() -> Iterator[_Fact]:
         yield _Fact("environment", " ".join(found))
 
 
+def _kernels() -> Iterator[_Fact]:
+    from hearaudiomlp.errors import DeviceError, MissingPackageError
+    from hearaudiomlp.inference.kernels import find_kernels
+
+    try:
+        found = find_kernels()
+    except MissingPackageError:
+        return  # as the extras say
+    except DeviceError as problem:
+        yield _Fact("kernels", f"not used: {problem}")
+    else:
+        yield _Fact("kernels", f"{found.isa}, in {found.library}")
+
+
 def _providers() -> Iterator[_Fact]:
     """Run both encoders on each provider that ONNX Runtime has; compare with stored figures."""
     from hearaudiomlp import selftest
@@ -135,7 +156,8 @@ def _providers() -> Iterator[_Fact]:
             yield _Fact(
                 name,
                 f"{found.encoder} {'ok' if found.passed else 'WRONG'}: error {found.error:.0e} "
-                f"(limit {selftest.TOLERANCE:.0e}), {found.milliseconds:.1f} ms per window",
+                f"(limit {selftest.TOLERANCE:.0e}), {found.milliseconds:.1f} ms per window"
+                + (f", {found.kernels} kernels" if found.kernels else ""),
                 ok=found.passed,
             )
 
@@ -196,6 +218,7 @@ def _examine() -> Iterator[_Fact]:
     """Find the facts, one by one."""
     yield from _versions()
     yield from _threads()
+    yield from _kernels()
     yield from _providers()
     yield from _weights()
 

@@ -71,7 +71,8 @@ def _describe(weights: "Weights", model: "Model") -> dict[str, str]:
         "licence": card["licence"],
         "graph by": f"hearaudiomlp {card['hearaudiomlp_version']}",
         "runs on": f"{model.device} ({', '.join(model.providers)}), "
-        f"{model.threads} thread{'s' if model.threads > 1 else ''}",
+        f"{model.threads} thread{'s' if model.threads > 1 else ''}"
+        + (f", blocks by the {model.kernels} kernels" if model.kernels else ""),
     }
 
 

@@ -1,12 +1,12 @@
 """An ONNX Runtime session, with errors that say what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import DeviceError, ModelFileError, OptionError
+from hearaudiomlp.errors import DeviceError, MissingPackageError, ModelFileError, OptionError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.inference.providers import (
     ADVICE,
@@ -53,6 +53,7 @@ class Session:
         providers: Sequence[Provider] | None = None,
         tf32: bool = False,
         cuda_graphs: bool = False,
+        kernels: bool | None = None,
     ) -> None:
         """Load the graph.
 
@@ -64,9 +65,12 @@ class Session:
                 preference; takes the place of ``device``.
             tf32: on CUDA, let matrix products round their factors to TF32.
             cuda_graphs: on CUDA, record the kernels of a run and launch them together.
+            kernels: on the CPU, compute the blocks by :mod:`hearaudiomlp.inference.kernels`; None
+                does so where they can be used.
 
         Raises:
-            DeviceError: the device or a provider can't be used.
+            DeviceError: the device, a provider or the kernels can't be used.
+            MissingPackageError: the kernels were asked for, but aren't installed.
             ModelFileError: ONNX Runtime can't load the graph.
             OptionError: the device is invalid, both device and providers were given, or an option
                 of CUDA was given for another device.
@@ -83,6 +87,10 @@ class Session:
         if cuda_graphs:
             self._cuda_options["enable_cuda_graph"] = 1
         self._bound: BoundRuns | None = None
+        self._wants_kernels = kernels
+        self.kernels: str | None = None
+        """The instruction set of the kernels that compute the blocks, if they do."""
+
         if providers is not None:
             if kind != "auto":
                 raise OptionError("give either device or providers, not both")
@@ -104,6 +112,11 @@ class Session:
         self.outputs: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
         """Names of the graph's outputs."""
 
+        if kernels and self.kernels is None:
+            raise DeviceError(
+                "the kernels compute an encoder's blocks on the CPU; this graph has others, or "
+                f"runs on {self.device}"
+            )
         del self._graph, self._weights  # ONNX Runtime has its own copies now
 
     def _open_auto(self) -> Any:
@@ -197,14 +210,19 @@ class Session:
         values = [self._ort.OrtValue.ortvalue_from_numpy(array) for array in self._weights.values()]
         if values:
             options.add_external_initializers(list(self._weights), values)
-        try:
+
+        def create(graph: bytes) -> Any:
             with native_call:
                 return self._ort.InferenceSession(
-                    self._graph,
-                    options,
-                    providers=providers,
-                    enable_fallback=0,
+                    graph, options, providers=providers, enable_fallback=0
                 )
+
+        if names == [CPU] and self._wants_kernels is not False:
+            session = self._open_with_kernels(options, create)
+            if session is not None:
+                return session
+        try:
+            return create(self._graph)
         except Exception as problem:  # ONNX Runtime's exceptions have no public base class
             if names != [CPU] and self._loads_on_cpu():
                 advice = ADVICE.get(names[0], "")
@@ -212,6 +230,26 @@ class Session:
                     f"{names[0]} can't be used on this machine{advice} ({problem})"
                 ) from problem
             raise ModelFileError(f"ONNX Runtime can't load the model: {problem}") from problem
+
+    def _open_with_kernels(self, options: Any, create: Callable[[bytes], Any]) -> Any:
+        """Return a session whose blocks are computed by the kernels; None, if they can't be."""
+        from hearaudiomlp.inference import kernels
+
+        try:
+            found = kernels.find_kernels()
+            if (fused := kernels.fuse_blocks(self._graph)) is None:
+                return None
+            try:
+                options.register_custom_ops_library(found.library)
+                session = create(fused)
+            except Exception as problem:  # as above
+                raise DeviceError(f"the kernels can't be used: {problem}") from problem
+        except (DeviceError, MissingPackageError):
+            if self._wants_kernels:
+                raise
+            return None
+        self.kernels = found.isa
+        return session
 
     def _loads_on_cpu(self) -> bool:
         try:
