@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from hearaudiomlp import load_model
 from hearaudiomlp.errors import ModelFileError
 from hearaudiomlp.weights.model_file import read_model_file
+from hearaudiomlp.weights.onnx_file import summarize
 from hearaudiomlp.weights.onnx_shapes import OPERATORS
 from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS
 from paths import ROOT
@@ -115,6 +119,90 @@ def test_external_data_is_refused_wherever_it_is() -> None:
     inner = helper.make_graph([], "i", [], [value_info("W", [1])], [external(WEIGHTS)])
     branch = node("If", "c", "z", then_branch=inner, else_branch=inner)
     refused(handmade([branch, FIRST, LAST], (tensor("c", np.array(True)),)), "no encoder has")
+
+
+def varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def field(key: int, wire: int, value: bytes) -> bytes:
+    """A field of a protocol buffer; the value stands for itself, but for wire type 2."""
+    return varint(key << 3 | wire) + (varint(len(value)) if wire == 2 else b"") + value
+
+
+def with_fields(where: str, extra: bytes) -> bytes:
+    """The exporter's audiomae with more fields at the end of one of its messages."""
+    model = exported()
+    graph, ends = model.graph, dict.fromkeys(("node", "tensor", "graph", "model"), b"")
+    ends[where] = extra
+    last = node("Identity", "frame_embeddings", "z").SerializeToString() + ends["node"]
+    one = tensor("shape", np.array([1])).SerializeToString() + ends["tensor"]
+    body = graph.SerializeToString() + field(1, 2, last) + field(5, 2, one) + ends["graph"]
+    model.ClearField("graph")
+    return model.SerializeToString() + field(7, 2, body) + ends["model"]
+
+
+@pytest.mark.parametrize(
+    ("where", "extra"),
+    [
+        ("node", field(4, 1, b"Identity")),  # behind another operator, it would hide that
+        ("node", field(4, 5, b"Sqrt")),
+        ("node", field(7, 0, b"\0")),
+        ("tensor", field(9, 1, bytes(8))),
+        ("tensor", field(1, 1, b"\1" * 8)),
+        ("graph", field(1 + (1 << 29), 2, node("Tanh", "y", "q").SerializeToString())),
+        ("graph", field(15 + (1 << 29), 2, b"")),
+        ("model", field(7 + (1 << 29), 2, b"")),
+        ("model", field(25 + (1 << 29), 2, b"")),
+        ("model", field(0, 2, b"")),
+    ],
+)
+def test_fields_that_readers_understand_differently_are_refused(where: str, extra: bytes) -> None:
+    read_model_file(with_fields(where, b""))
+    refused(with_fields(where, extra), "not an ONNX file|no encoder has")
+
+
+def test_attributes_that_readers_understand_differently_are_refused() -> None:
+    model = handmade([FIRST, node("Transpose", "y", "z", perm=[0, 1]), LAST])
+    read_model_file(model.SerializeToString())
+    model.graph.node[1].attribute[0].i = 1
+    refused(model, "an integer and a list")
+    model = handmade([FIRST, node("Transpose", "y", "z", perm=[0, 1]), LAST])
+    model.graph.node[1].attribute.append(model.graph.node[1].attribute[0])
+    refused(model, "two attributes")
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(["node", "tensor", "graph", "model"]),
+    st.integers(1, 30),
+    st.sampled_from([0, 1, 2, 5]),
+    st.binary(min_size=8, max_size=8) | st.just(b"Identity"),
+)
+def test_what_is_accepted_is_what_other_readers_see(
+    where: str, key: int, wire: int, value: bytes
+) -> None:
+    value = value[: {0: 1, 1: 8, 2: 8, 5: 4}[wire]]
+    data = with_fields(where, field(key, wire, bytes([value[0] & 127]) if wire == 0 else value))
+    try:
+        read_model_file(data)
+        theirs = onnx.load_model_from_string(data).graph
+    except (ModelFileError, DecodeError):
+        return
+    ours = summarize(data)
+    assert [bytes(one) for one in ours.nodes] == [one.SerializeToString() for one in theirs.node]
+    tensors = {
+        one.name: (tuple(one.dims), one.data_type, one.raw_data) for one in theirs.initializer
+    }
+    assert tensors == {
+        name: (one.dims, one.data_type, bytes(one.data)) for name, one in ours.tensors.items()
+    }
+    assert {one.op_type for one in theirs.node} <= OPERATORS
+    assert not any(one.domain for one in theirs.node)
 
 
 @pytest.mark.parametrize("location", [2, 1 << 31, (1 << 32) + 1, (1 << 64) - 1])

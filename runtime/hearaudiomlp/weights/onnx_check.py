@@ -39,7 +39,8 @@ def _is_packaged(summary: OnnxSummary, packaged: OnnxSummary) -> bool:
         same = tensor.dims == other.dims and tensor.data_type == other.data_type
         if not same or (name not in packaged.external and bytes(tensor.data) != bytes(other.data)):
             return False
-    return b"".join(summary.nodes) == b"".join(packaged.nodes)
+    nodes = list(map(bytes, summary.nodes)) == list(map(bytes, packaged.nodes))
+    return nodes and summary.opset == packaged.opset
 
 
 def find_implausible(weights: Mapping[str, npt.NDArray[Any]]) -> str | None:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import ModelFileError
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES, _FIXED32 = 0, 2, 5
 _INSIDE, _EXTERNAL = 0, 1  # TensorProto.DataLocation
 
 # Fields that a model file of this package has no use for, and what they hold.
 _FOREIGN_IN_MODEL = {20: "training information", 25: "local functions", 26: "device configurations"}
 _FOREIGN_IN_GRAPH = {14: "quantization annotations", 15: "sparse tensors"}
 
+_MAX_NUMBER = 1 << 29  # of a field
 _MAX_FIELDS = 100_000  # of one message; a graph has some hundred
 _MAX_INTEGERS = 1_000  # of one list; shapes have a few
 
@@ -90,11 +91,15 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than ten bytes")
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview, *, float_field: int = 0) -> Iterator[tuple[int, int | memoryview]]:
     r"""Read a message; give the number and the value of each of its fields.
 
+    Args:
+        data: the message.
+        float_field: the only one that may be a float.
+
     Raises:
-        ValueError: it is no message.
+        ValueError: it is no message, or one that ONNX Runtime may read otherwise.
         IndexError: it was cut off.
 
     Example:
@@ -112,6 +117,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         if key >= 0x80:
             key, at = _varint(data, at - 1)
         number, wire = key >> 3, key & 7
+        if not 0 < number < _MAX_NUMBER:  # others cut it to 32 bits, and read another field
+            raise ValueError(f"a field of number {number}")
         if wire in (_VARINT, _BYTES):
             size = data[at]  # most numbers have one byte, and a call for each takes long
             at += 1
@@ -120,9 +127,9 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             if wire == _VARINT:
                 yield number, size
                 continue
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
+        elif wire == _FIXED32 and number == float_field:
+            size = 4
+        else:  # where bytes belong, others pass over numbers of fixed width
             raise ValueError(f"wire type {wire}")
         if at + size > end:
             raise ValueError("a field that ends behind its message")
@@ -154,7 +161,9 @@ def text(message: Message, number: int) -> str:
         'hi'
     """
     value = _last(message, number)
-    return "" if value is None or isinstance(value, int) else bytes(value).decode()
+    if isinstance(value, int):
+        raise ValueError("a number instead of text")
+    return "" if value is None else bytes(value).decode()
 
 
 def _type(value_info: Message) -> tuple[int, tuple[int | str, ...]]:

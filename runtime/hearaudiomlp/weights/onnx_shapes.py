@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, fields, integers, message_of, text
+from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, fields, integers, text
 
 _MAX_NODES = 1_000  # those of the largest export are 301
 
@@ -50,12 +50,16 @@ class _Node(NamedTuple):
 
 def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
     values: tuple[int, ...] = ()
-    attribute = message_of(data)
+    if isinstance(data, int):
+        raise ValueError("a number instead of an attribute")
+    attribute = list(fields(data, float_field=2))
     for number, value in attribute:
         if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
             values += integers(value)
         elif number not in (1, 2, 4, 7, 13, 20):  # name, float, text, floats, comment, type
             raise ValueError("an attribute that holds a tensor or a graph, or a long list")
+    if {3, 8} <= {number for number, _ in attribute}:
+        raise ValueError("an attribute that is an integer and a list")
     return text(attribute, 1), values
 
 
@@ -67,6 +71,8 @@ def _node(data: memoryview) -> _Node:
     for number, value in fields(data):
         if number == 5:
             name, values = _attribute(value)
+            if name in attributes:
+                raise ValueError("two attributes of one name")
             attributes[name] = values
         elif isinstance(value, int) or number not in (1, 2, 3, 4, 6, 7, 9):
             raise ValueError("a node with an unknown part")
