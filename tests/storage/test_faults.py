@@ -88,3 +88,10 @@ def test_few_descriptors(count, embed, tmp_path) -> None:
     done = embed(tmp_path / "t.npz", (resource.RLIMIT_NOFILE, count))
     assert done.returncode == 0 or not (tmp_path / "t.npz").exists()
     assert embed(tmp_path / "t.npz").returncode == 0
+
+
+@pytest.mark.parametrize("megabytes", [150, 300, 600])
+def test_little_memory(megabytes, embed, tmp_path) -> None:
+    done = embed(tmp_path / "t.npz", (resource.RLIMIT_AS, megabytes << 20))
+    assert done.returncode == 0 or not (tmp_path / "t.npz").exists()
+    assert embed(tmp_path / "t.npz").returncode == 0

@@ -1,13 +1,15 @@
 """Pictures, maps and model files: what may be replaced, and what may not."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OutputExistsError
-from hearaudiomlp.storage.ownership import check_output, seal, unseal
+from hearaudiomlp.storage.ownership import check_output, read_sealed, seal, unseal
+from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.cli import main as export
 from paths import ROOT
 
@@ -22,6 +24,27 @@ def picture(request, recordings, checkpoints, tmp_path):
         return main(["plot", str(recordings / "b.wav"), "-o", str(out), *model, *more])
 
     return out, plot
+
+
+def test_reading_takes_the_memory_of_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_bytes(seal({"files": 3}))
+    tracemalloc.start()
+    try:
+        with (tmp_path / "report.json").open("rb") as file:
+            assert read_sealed(file) == {"files": 3}
+        assert len(read_ordinary(str(tmp_path / "report.json"), 1 << 30)) < 1000
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_command_without_memory_ends_in_words(tmp_path: Path, capsys, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("hearaudiomlp.weights.locate.read_ordinary", fail)
+    assert main(["info"]) == 1
+    assert capsys.readouterr().err == "hearaudiomlp: there is not enough memory\n"
 
 
 def test_a_picture_is_replaced_if_it_is_ours(picture, capsys) -> None:

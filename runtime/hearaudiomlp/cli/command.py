@@ -44,6 +44,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except (HearAudioMLPError, OSError) as problem:
         print_error(problem)
         return 1
+    except MemoryError:
+        print_error("there is not enough memory")
+        return 1
     return status
 
 

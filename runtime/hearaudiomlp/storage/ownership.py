@@ -92,8 +92,9 @@ def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
         >>> read_sealed(io.BytesIO(seal({"files": 3})))
         {'files': 3}
     """
-    data = file.read(_LARGEST + 1)
-    return None if len(data) > _LARGEST else unseal(data)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return None if size > _LARGEST else unseal(file.read(size))
 
 
 def has_mark(file: IO[bytes]) -> bool:

@@ -57,10 +57,13 @@ def read_ordinary(path: str, largest: int) -> bytes:
     # A pipe that has taken the file's place since then would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     with open(descriptor, "rb") as file:
-        _check_ordinary(os.fstat(descriptor), largest)
-        data = file.read(largest + 1)  # some files in /proc have no size
-    if len(data) > largest:
-        raise OSError(errno.EFBIG, f"larger than {largest:,} bytes")
+        status = os.fstat(descriptor)
+        _check_ordinary(status, largest)
+        # Python sets aside as much as it is asked for. Some files in /proc have no size.
+        expected = status.st_size or largest
+        data = file.read(expected + 1)
+    if len(data) > expected:
+        raise OSError(errno.EFBIG, f"larger than {expected:,} bytes")
     return data
 
 
