@@ -350,7 +350,8 @@ def test_heareval_keeps_away_from_tasks(place, embed, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../../out.wav", "/tmp/out.wav", "a/../../b.wav", "", ".",
-                                  "./a.wav", "a//b.wav", "x\0.wav", "..", "a\\..\\b"])  # fmt: skip
+                                  "./a.wav", "a//b.wav", "x\0.wav", "..", "a\\..\\b",
+                                  "\ud800.wav"])  # fmt: skip
 @pytest.mark.parametrize("what", ["file", "split"])
 def test_names_in_a_task_stay_inside(name, what, embed, tmp_path, capsys) -> None:
     task = make_task(tmp_path / "tasks", "scene", 1, whistle)

@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import random
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -205,13 +206,16 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
+_NOT_IN_NAMES = re.compile("[\0\\\\\ud800-\udfff]")  # half characters, too
+
+
 def _checked_name(name: Any, most: int | None = None) -> str:
     """Return a name that stays inside any folder that it is put in.
 
     Raises:
         ValueError: it is absolute, goes up, or could be written in another way.
     """
-    if isinstance(name, str) and name not in {"", "."} and not set(name) & {"\0", "\\"}:
+    if isinstance(name, str) and name not in {"", "."} and not _NOT_IN_NAMES.search(name):
         path = PurePosixPath(name)
         plain = not path.is_absolute() and ".." not in path.parts and str(path) == name
         if plain and not path.parts[0].startswith(".") and len(path.parts) <= (most or 100):
