@@ -73,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
         help="kwmlp: weights to start from instead of random ones",
     )
     parsing.add_argument(
+        "--refine",
+        action="store_true",
+        help="kwmlp: a short second run at a low learning rate, from the weights (--start) of a "
+        "run with --recordings; it hears more of the synthetic voices, in more rooms and noise",
+    )
+    parsing.add_argument(
         "--words",
         metavar="LIST",
         help="kwmlp: a model of words and short phrases of your own, from synthetic speech and, "
@@ -177,9 +183,13 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _recipe(options: argparse.Namespace, heard: _Heard | None) -> "Recipe":
-    from hearaudiomlp_export.train.recipe import RECIPES, RECORDED_RECIPES
+    from hearaudiomlp_export.train.recipe import RECIPES, RECORDED_RECIPES, REFINING
 
     recipe = (RECIPES if heard is None else RECORDED_RECIPES)[options.name]
+    if options.refine:
+        if options.name != "kwmlp" or heard is None or options.start is None:
+            raise TrainingOptionError("--refine is for kwmlp, with --recordings and --start")
+        recipe = REFINING
     recipe = replace(recipe, seed=options.seed, steps=options.steps or recipe.steps)
     if heard is not None:
         recipe = replace(recipe, recordings=heard.fingerprint)
@@ -259,6 +269,8 @@ def _train_phrases(options: argparse.Namespace) -> Path:
         raise TrainingOptionError(f"--words is for kwmlp; {options.name} has no keyword head")
     if options.folder is not None:
         raise TrainingOptionError("--words has no state to resume: leave --folder out")
+    if options.refine:
+        raise TrainingOptionError("--refine is for the 35 keywords: leave --words out")
     for name in ("onnx", "onnxscript", "librosa"):
         if importlib.util.find_spec(name) is None:
             raise TrainingExtraMissingError(

@@ -84,3 +84,17 @@ RECORDED_RECIPES = {
     "audiomae": replace(RECIPES["audiomae"], mix=Mix(negatives=0.1, sounds=0.4, running=0.25)),
 }
 """The same, with ``--recordings``."""
+
+REFINING = replace(
+    RECORDED_RECIPES["kwmlp"],
+    steps=2000,
+    learning_rate=5e-4,
+    level=0.0,
+    warm_up=100,
+    mix=Mix(negatives=0.08, sounds=0.04, running=0.16),
+    real=Real(share=0.7),
+    shares=(0.5, 0.15, 0.2, 0.15),
+    strength=Strength(room=0.6, noise=0.75),
+)
+"""A short second run from the first one's weights (``--refine``). The first run forgets some of
+eSpeak's voices, above all in rooms and noise; this one hears more of them and of running speech."""

@@ -184,6 +184,7 @@ def test_the_command_writes_a_model_that_runs(
     [
         (["audiomae", "--words", "joke"], "--words is for kwmlp"),
         (["kwmlp", "--words", "joke", "--folder", "state"], "--folder"),
+        (["kwmlp", "--words", "joke", "--refine"], "--refine"),
         (["kwmlp", "--words", "joke,joke"], "twice"),
     ],
 )

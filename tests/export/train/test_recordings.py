@@ -395,3 +395,13 @@ def test_the_command_trains_on_recordings(tmp_path: Path, monkeypatch: pytest.Mo
     assert "clip 1" not in (tmp_path / "own.clips.csv").read_text()  # validation
     assert cli.main(arguments) == 0
     assert cli.main([*arguments, "--start", str(output)]) == 1
+    assert cli.main([*arguments, "--refine"]) == 1  # from nothing
+    refined = tmp_path / "refined.pth"
+    arguments += ["--refine", "--start", str(output), "-o", str(refined)]
+    assert cli.main([*arguments, "--folder", str(tmp_path / "second")]) == 0
+    first, second = (
+        json.loads((tmp_path / folder / "recipe.json").read_text()) for folder in ("run", "second")
+    )
+    assert second["learning_rate"] < first["learning_rate"]
+    assert second["start"] == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert refined.read_bytes() != output.read_bytes()

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hearaudiomlp.fitting.alarms import SURE
 from hearaudiomlp.fitting.negatives import Projection
 from hearaudiomlp.keywords import HOP_S
-from hearaudiomlp.keywords import THRESHOLD as SURE
 
 Array = npt.NDArray[np.float32]
 
