@@ -1,7 +1,7 @@
 """Keywords in a ten-minute recording: hits, misses and false alarms of some checkpoints.
 
     python benchmarks/live/spotting.py NAME=CHECKPOINT [NAME=CHECKPOINT ...]
-        [--thresholds 0.65 0.7 0.8] [--pico] [--json OUT.json] [--plot OUT.png]
+        [--thresholds 0.6 0.7 0.8] [--pico] [--json OUT.json] [--plot OUT.png]
 
 The recording is that of ``recording.py``. Words are spotted live, by ``hearaudiomlp.spotter``
 at four windows a second, and checked against the same windows computed offline. A word is hit when
@@ -89,7 +89,7 @@ def main() -> None:
     """Spot, score and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoints", nargs="+", metavar="NAME=CHECKPOINT")
-    parser.add_argument("--thresholds", nargs="+", type=float, default=[0.65, 0.7, 0.8])
+    parser.add_argument("--thresholds", nargs="+", type=float, default=[0.6, 0.7, 0.8])
     parser.add_argument("--pico", action="store_true", help="spoken by SVOX Pico")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)

@@ -1,8 +1,10 @@
 """Accuracy over 35 words on voices and an engine that training never heard.
 
-    python benchmarks/quality/accuracy.py CHECKPOINT... [--corpus training/corpus] [--json FILE]
+    python benchmarks/quality/accuracy.py CHECKPOINT... [--corpus training/corpus] [--draws 4]
+        [--json FILE]
 
-Prints a Markdown table: a row per held-out part and condition, a column per checkpoint.
+Prints a Markdown table: a row per held-out part and condition, a column per checkpoint. Rooms,
+noises and lines are drawn anew ``--draws`` times, because one draw decides a point or two.
 Needs Debian's espeak-ng, festival with festvox-kdlpc16k, and libttspico-utils (non-free section).
 """
 
@@ -31,25 +33,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", nargs="+", type=Path)
     parser.add_argument("--corpus", type=Path, default=Path("training/corpus"))
+    parser.add_argument("--draws", type=int, default=4, help="of each disturbance (default 4)")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     options = parser.parse_args()
     prepare_corpus(options.corpus, HELD_OUT)
     parts = {name: load_part(options.corpus, name, Plan()) for name in HELD_OUT}
-    backgrounds = Backgrounds(list(parts.values()), _SEED)
+    talkers = list(parts.values())
+    backgrounds = [Backgrounds(talkers, _SEED + draw) for draw in range(options.draws)]
     models = {str(path): load_model(path, device="cpu") for path in options.checkpoints}
     figures: dict[str, dict[str, float]] = {}
     print("| words of | condition | windows | " + " | ".join(models) + " |")
     print("| --- | --- | ---: |" + " ---: |" * len(models))
     for name, part in parts.items():
-        for condition in CONDITIONS:
-            windows, labels = windows_of(part, condition, backgrounds)
-            shares = {}
-            for path, model in models.items():
-                named = model.keyword_logits(windows).argmax(-1)
-                shares[path] = float(np.mean(named == labels))
+        for condition, strength in CONDITIONS.items():
+            draws = backgrounds if strength is not None else backgrounds[:1]
+            right: dict[str, list[float]] = {path: [] for path in models}
+            for draw, drawn in enumerate(draws):
+                windows, labels = windows_of(part, condition, drawn, seed=1 + draw)
+                for path, model in models.items():
+                    named = model.keyword_logits(windows).argmax(-1)
+                    right[path].append(float(np.mean(named == labels)))
+            shares = {path: float(np.mean(found)) for path, found in right.items()}
             figures[f"{name}, {condition}"] = shares
             cells = " | ".join(f"{100 * share:.1f} %" for share in shares.values())
-            print(f"| {NAMES[name]} | {condition} | {len(labels)} | {cells} |", flush=True)
+            count = len(part) * len(draws)
+            print(f"| {NAMES[name]} | {condition} | {count} | {cells} |", flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """Linear probes on scene embeddings, for two tasks that neither encoder was trained for.
 
-    python benchmarks/quality/probe.py NAME=MODEL... [--corpus training/corpus] [--json FILE]
+    python benchmarks/quality/probe.py NAME=MODEL... [--json FILE]
 
 Tasks, one second each: which of 16 voices says a word (training and test words differ), and which
 of 16 instruments of a General MIDI sound font plays a note (training and test pitches differ).

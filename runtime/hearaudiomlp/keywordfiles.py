@@ -105,7 +105,7 @@ def spot_files(
         model: kwmlp.
         hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
         threshold: minimum averaged probability of a word, over 0 and at most 1; the model file's,
-            or 0.65, if None.
+            or 0.6, if None.
         smoothing: seconds over which probabilities are averaged.
         quiet: level of a window, in dB below full scale (RMS), under which it counts as silence.
         channel: the channel to take, from 1; None for the average of all.

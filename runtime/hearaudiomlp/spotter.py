@@ -56,12 +56,12 @@ def check_keyword_options(model: Model, quiet: float) -> None:
 
 
 def keyword_threshold(model: Model, threshold: float | None = None) -> float:
-    """Return a threshold; by default that of the model file, or 0.65 if it has none.
+    """Return a threshold; by default that of the model file, or 0.6 if it has none.
 
     Examples:
         >>> import hearaudiomlp
         >>> keyword_threshold(hearaudiomlp.load_model())
-        0.65
+        0.6
     """
     if threshold is not None:
         return threshold
@@ -194,7 +194,7 @@ class Spotter:
             mode: ``words``, ``all``, ``best`` or ``vote``.
             hop: seconds from one window to the next, from 0.01 to 1, rounded to whole samples.
             threshold: minimum probability of a word, over 0 and at most 1; the model file's, or
-                0.65, if None.
+                0.6, if None.
             smoothing: seconds over which ``words`` averages.
             refractory: seconds after a word in which ``words`` doesn't report it again.
             quiet: level of a window, in dB below full scale (RMS), under which it counts as

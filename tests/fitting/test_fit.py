@@ -78,11 +78,13 @@ def test_everything_else_is_no_word(model: hearaudiomlp.Model, mode: str) -> Non
 
 def test_threshold_is_the_files_unless_given(model: hearaudiomlp.Model, tmp_path: Path) -> None:
     assert model.keyword_threshold == float(model.metadata["keyword_threshold"])
-    soundfile.write(tmp_path / "rise.wav", call(True, 70), 16_000)
-    [by_default] = hearaudiomlp.spot_files([tmp_path / "rise.wav"], model)
+    # Both at once, so that neither is certain.
+    soundfile.write(tmp_path / "both.wav", (call(True, 72) + call(False, 73)) / 2, 16_000)
+    [by_default] = hearaudiomlp.spot_files([tmp_path / "both.wav"], model)
     [hit] = by_default.hits
-    above = {"threshold": min(1.0, hit.probability + 1e-3)}
-    [strict] = hearaudiomlp.spot_files([tmp_path / "rise.wav"], model, **above)
+    assert hit.probability < 0.99
+    above = hit.probability + 1e-3
+    [strict] = hearaudiomlp.spot_files([tmp_path / "both.wav"], model, threshold=above)
     assert strict.hits == ()
     assert hearaudiomlp.load_model(device="cpu").keyword_threshold is None
 

@@ -24,7 +24,7 @@ from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 HOP_S = 0.25
 """Seconds from one window to the next, by default."""
 
-THRESHOLD = 0.65
+THRESHOLD = 0.6
 """Averaged probability from which a word counts as spoken."""
 
 SMOOTHING_S = 0.5
