@@ -48,6 +48,13 @@ def test_lines_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert not {"\x1b", "\x9b", "\r", "\u202e", "\u2028"} & {*out, *err}
 
 
+def test_a_list_of_one_long_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "list.txt").write_text("x" * 1_000_000)
+    assert main(["embed", str(tmp_path / "list.txt"), "-o", str(tmp_path / "t.npz")]) == 1
+    assert "1,000,0" in (err := capsys.readouterr().err)
+    assert len(err) < 30_000
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

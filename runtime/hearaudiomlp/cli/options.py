@@ -6,22 +6,25 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from hearaudiomlp._text import printable
+from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.spec import ENCODERS
 
 if TYPE_CHECKING:
     from hearaudiomlp import Model
 
+_LONGEST = 10_000  # characters of a message
+
 
 def print_error(message: object) -> None:
     """Print one line to standard error, after the command's name.
 
-    What a terminal would act upon, a name of a file with an escape sequence say, is escaped.
+    What a terminal would act upon, a name of a file with an escape sequence say, is escaped, and
+    what would fill it, a list's line of megabytes say, is cut.
 
     Examples:
         >>> print_error("no audio files were found")
     """
-    print(f"hearaudiomlp: {printable(message)}", file=sys.stderr)
+    print(f"hearaudiomlp: {shorten(message, _LONGEST)}", file=sys.stderr)
 
 
 def print_line(message: str) -> None:
