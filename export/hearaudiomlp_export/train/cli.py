@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.ownership import check_output
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parsing.add_argument(
         "--threads", type=int, help="of torch (default: all usable CPUs); part of 'one machine'"
+    )
+    parsing.add_argument(
+        "--overwrite", action="store_true", help="replace a file that is there already"
     )
     return parsing
 
@@ -224,6 +229,9 @@ def train(options: argparse.Namespace) -> Path:
     from hearaudiomlp_export.train.loop import Batches, Run
     from hearaudiomlp_export.train.plot import plot_log
 
+    inputs = [] if options.start is None else [options.start]
+    check = partial(check_output, _output(options), overwrite=options.overwrite, inputs=inputs)
+    check()
     heard = _prepare_recordings(options)
     recipe = _recipe(options, heard)
     folder = options.folder or Path(f"training/{options.name}-{options.seed}")
@@ -257,7 +265,7 @@ def train(options: argparse.Namespace) -> Path:
 
         run.run(show)
         bar.update(recipe.steps - bar.n)
-    with replacing(_output(options)) as file:
+    with replacing(_output(options), check=check) as file:
         torch.save({"model_state_dict": run.average.checkpoint()}, file)
     plot_log(folder / "log.jsonl", folder / "log.png", options.name)
     (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1) + "\n")

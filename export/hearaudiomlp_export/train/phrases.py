@@ -9,10 +9,11 @@ import io
 import json
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -234,8 +235,12 @@ def train_phrases(options: argparse.Namespace) -> Path:
     output: Path = options.output or Path("words.onnx")
     output = output.with_suffix(".onnx")
     start: Path = options.start or Path(bundled("kwmlp"))
-    for ending in (".onnx", ".pth", ".report.md"):
-        check_output(output.with_suffix(ending), inputs=[start])
+    checks: dict[Path, Callable[[], None]] = {
+        path: partial(check_output, path, overwrite=options.overwrite, inputs=[start])
+        for path in map(output.with_suffix, (".pth", ".report.md", ".onnx"))
+    }
+    for check in checks.values():
+        check()
     checkpoint = load_checkpoint(start, None, None)
     engines, missing = installed_engines()
     for each in missing:
@@ -250,12 +255,12 @@ def train_phrases(options: argparse.Namespace) -> Path:
     steps = options.steps or _STEPS
     with tqdm(total=FOLDS * steps, desc="network", unit=" steps", leave=False) as bar:
         heads = fit_heads(examples, projection, len(phrases) + 1, options.seed, steps, bar.update)
-    _write(output, source, checkpoint, heads, (*phrases, OTHER_LABEL))
+    _write(checks, source, checkpoint, heads, (*phrases, OTHER_LABEL))
     return output
 
 
 def _write(
-    output: Path,
+    checks: dict[Path, Callable[[], None]],
     source: ModelFile,
     checkpoint: Checkpoint,
     heads: PhraseHeads,
@@ -295,10 +300,6 @@ def _write(
     }
     torch.save(content, saved)
     data = graph.SerializeToString(deterministic=True)
-    for path, body in (
-        (output.with_suffix(".pth"), saved.getvalue()),
-        (output.with_suffix(".report.md"), page),
-        (output, data),
-    ):
-        with replacing(path) as file:
+    for (path, check), body in zip(checks.items(), (saved.getvalue(), page, data), strict=True):
+        with replacing(path, check=check) as file:
             file.write(body)

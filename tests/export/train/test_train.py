@@ -337,6 +337,21 @@ def test_a_missing_synthesizer_is_named(
     assert not list(tmp_path.rglob("*.pth"))
 
 
+@pytest.mark.parametrize("words", [[], ["--words", "hey archie"]])
+def test_a_file_of_somebody_else_is_no_output(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = tmp_path / "x.pth"
+    foreign.write_bytes(b"somebody's")
+    command = ["kwmlp", "--corpus", str(tmp_path / "c"), "-o", str(foreign), *words]
+    assert cli.main(command) == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert cli.main([*command, "--start", str(foreign), "--overwrite"]) == 1
+    assert "is an input" in capsys.readouterr().err
+    assert foreign.read_bytes() == b"somebody's"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
+
+
 def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     """Missing, and cut short."""
     plan = Plan()
