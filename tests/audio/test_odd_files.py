@@ -335,3 +335,35 @@ def test_what_is_no_sound_is_refused_without_a_word_of_the_decoder(
     with pytest.raises(AudioFileError, match=r"a\.mp3"):
         read_audio(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["aac.ts", "ac3.ts", "ac3.m2ts"])
+def test_transport_streams(tmp_path, sound, name) -> None:
+    pytest.importorskip("av")
+    options = ["-c:a", name.partition(".")[0], "-f", "mpegts"]
+    if name.endswith(".m2ts"):
+        options += ["-mpegts_m2ts_mode", "1"]
+    path = encode(tmp_path / name, *options, sound=sound, rate=RATE)
+    data, step = path.read_bytes(), 192 if name.endswith(".m2ts") else 188
+    expected = len(read_audio(path).samples)
+    assert expected == pytest.approx(16000 * SECONDS, abs=1000)
+    middle = len(data) // 2 // step * step
+    for whole in (data + bytes(1000), data + b"TAG" + bytes(125),
+                  data[:middle] + bytes(1000) + data[middle:]):  # fmt: skip
+        path.write_bytes(whole)
+        assert len(read_audio(path).samples) == expected
+    reasons = {
+        len(data) - 3: "its last packet has",
+        middle: "bytes of its sound|packets are damaged",
+    }
+    for cut, reason in reasons.items():
+        path.write_bytes(data[:cut])
+        with pytest.raises(AudioFileTruncatedError, match=reason):
+            read_audio(path)
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "wmav2", "pcm_s64le"])
+def test_other_codecs_in_a_wav_that_was_written_to_a_pipe(tmp_path, sound, codec) -> None:
+    pytest.importorskip("av")
+    path = encode(tmp_path / "a.wav", "-c:a", codec, "-f", "wav", "-", sound=sound, rate=RATE)
+    assert read_audio(path).duration == pytest.approx(SECONDS, abs=0.1)

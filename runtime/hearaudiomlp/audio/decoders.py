@@ -16,6 +16,10 @@ WAV, RF64, W64, AIFF, AU, CAF  libsndfile
   or wrapped round at 4 GiB    header says
 - with other codecs in it      FFmpeg: libsndfile refuses AAC, ALAC and WMA, reads a part of
                                MP3 of variable bit rate, and distorts GSM 6.10
+- of integers of 64 bits       FFmpeg: libsndfile refuses them
+- RIFX                         libsndfile alone: FFmpeg takes it for little-endian
+- W64                          libsndfile, past the header: it takes float in an extensible one
+                               for integers
 FLAC                           libsndfile
 - of unknown length            FFmpeg: libsndfile refuses it
 - longer than its header says  FFmpeg: libsndfile stops where it expects the end
@@ -44,7 +48,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import numpy.typing as npt
 
-from hearaudiomlp.audio.containers import boxes, chunks, frames, lossless, mpeg, ogg
+from hearaudiomlp.audio.containers import boxes, chunks, frames, lossless, mpeg, ogg, transport
 from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
@@ -137,7 +141,7 @@ class _Behind:
         return self._file.seek(place, whence) - self._start
 
 
-def _container(  # noqa: C901, PLR0911 - a kind a return
+def _container(  # noqa: C901, PLR0911, PLR0912 - a kind a return
     file: BinaryIO, head: bytes
 ) -> Structure | None:
     """Look at a file that has a table of contents; None for others."""
@@ -166,6 +170,8 @@ def _container(  # noqa: C901, PLR0911 - a kind a return
             return mpeg.amr(file)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return boxes.mp4(file)
+    if (step := transport.packet_step(read_at(file, 0, 1024))) is not None:
+        return transport.transport(file, step)
     return None
 
 
@@ -253,6 +259,8 @@ def open_decoder(path: str, structure: Structure) -> Decoder:
                 return decoder
         except ValueError as problem:
             refused = str(problem) or "libsndfile refuses it"
+    if structure.kind == "RIFX":
+        raise ValueError(refused)
     try:
         return FfmpegDecoder(path, structure)
     except MissingPackageError as problem:

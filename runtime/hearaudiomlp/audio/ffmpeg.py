@@ -29,6 +29,9 @@ _PROMISED = ("mov", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak")
 _SLACK_S = 0.1
 """Seconds that may lack of that: WMA and AAC count their own delay differently."""
 
+_ZEROS = 1000
+"""Places with zeros instead of packets that are passed over in MPEG-TS, each of up to 64 KB."""
+
 _HOLE_S = 0.1
 """Seconds by which time stamps may jump: live recordings have them by the clock."""
 
@@ -55,7 +58,10 @@ def _load_av() -> ModuleType:
 
 def _floats(frame: Any, channels: int) -> Floats:
     """Return a frame's samples in [-1, 1] [shape=(n, channels)]."""
-    values = frame.to_ndarray()
+    if frame.format.name == "s64":  # PyAV has no array of it
+        values = np.frombuffer(frame.planes[0], np.int64)[: frame.samples * channels]
+    else:
+        values = frame.to_ndarray()
     values = values.T if frame.format.is_planar else values.reshape(-1, channels)
     if values.dtype == np.uint8:
         return np.asarray((values - np.float32(128)) / np.float32(128), np.float32)
@@ -171,21 +177,24 @@ class FfmpegDecoder:
     def _decoded_frames(self) -> Iterator[Any]:  # noqa: C901 - a case each
         """Decode packet by packet; those that can't be decoded are counted."""
         packets = self._container.demux(self._stream)
+        zeros = 0
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except self._av.FFmpegError as problem:
-                if problem.errno == errno.EAGAIN:  # zeros are behind the last packet
-                    return
+                if problem.errno == errno.EAGAIN and zeros < _ZEROS:
+                    zeros += 1
+                    packets = self._container.demux(self._stream)
+                    continue
                 self._broken = f"FFmpeg can't read any further ({self._reason(problem)})"
                 return
             if packet.dts is None and not packet.size:
                 pass  # what the decoder still has comes at the end
             else:
                 self._packets += 1
-                self._bad += packet.is_corrupt
+                self._bad += packet.is_corrupt and not self._structure.open_end
             try:
                 frames = packet.decode()
             except self._av.EOFError:

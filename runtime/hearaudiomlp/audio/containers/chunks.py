@@ -8,6 +8,7 @@ sizes at their word. Sources: RIFF (Multimedia Programming Interface 1.0, 1991),
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.pcm_layout import (
@@ -149,10 +150,16 @@ def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a
     layout = in_wav(form, order)
     media = bool(form) and wav_codec(form, order) not in _LIBSNDFILE
     whole = Structure("WAV", media=media)
+    if order == ">" and form:
+        if layout is None:
+            return Structure("RIFX")
+        whole = Structure("WAV", raw=layout.within(start, size))  # for extensible headers
     if size > left:
         if size >= _UNKNOWN and long_size is None:
             # libsndfile takes such sizes for that of the rest, but not in RF64, RIFX or over 2 GiB.
-            if layout is None or (left < _UNKNOWN and head[:4] == b"RIFF"):
+            if layout is None:
+                return replace(whole, open_end=True)
+            if left < _UNKNOWN and head[:4] == b"RIFF":
                 return whole
             return Structure("WAV", raw=layout.within(start, left))
         if size - left <= start and riff_end in (length, length - 1):
@@ -222,8 +229,9 @@ def _one_chunk(  # noqa: PLR0911 - a case a return
         if 0 < place < length and read_at(file, place, 4) == magic:
             return Structure(kind, missing=another(length - place))
     behind = length - end
-    # libsndfile takes what is behind the samples of a Wave64 for more of them.
-    exact = layout.within(start, size) if layout and behind and kind == "Wave64" else None
+    # Of a Wave64, libsndfile takes float in an extensible header for integers, and what is behind
+    # the samples for more of them.
+    exact = layout.within(start, size) if layout and kind == "Wave64" else None
     order = "<" if kind == "Wave64" else ">"
     if _ends_with_chunks(file, end, length, order) or _is_wave64_chunk(file, end + -end % 8):
         return Structure(kind, raw=exact)

@@ -150,7 +150,10 @@ def in_wav(form: bytes, order: str = "<") -> PcmLayout | None:
     if len(form) < 16:
         return None
     _, channels, rate, _, frame, bits = struct.unpack(f"{order}HHIIHH", form[:16])
-    subtype = _WAV.get((wav_codec(form, order), bits))
+    codec = wav_codec(form, order)
+    if codec == WAV_PCM and channels and 0 < bits <= 8 * (frame // channels):
+        bits = 8 * (frame // channels)  # 12, 20 or 24 bits are the upper ones of 16, 24 or 32
+    subtype = _WAV.get((codec, bits))
     if frame != channels * bits // 8:
         return None
     return _layout(subtype, channels, rate, big_endian=order == ">")

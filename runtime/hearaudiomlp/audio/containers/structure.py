@@ -65,6 +65,9 @@ class Structure:
     start: int = 0
     """Where it begins: behind a tag in front of it."""
 
+    open_end: bool = False
+    """Whether its header leaves its length open, so that FFmpeg takes its last packets for cut."""
+
     exact: bool = True
     """Whether libsndfile knows the number of samples exactly."""
 
