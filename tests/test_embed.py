@@ -23,7 +23,7 @@ def test_long_files_are_kept_on_disk_and_give_the_same(model, tmp_path, monkeypa
     soundfile.write(tmp_path / "long.wav", samples, 16000, subtype="FLOAT")
     [expected] = embed.embed_files([tmp_path / "long.wav"], model)
     monkeypatch.setattr(frames, "IN_MEMORY", 1000)
-    monkeypatch.setattr(frames, "CHUNK_ROWS", 77)
+    monkeypatch.setattr(frames, "CHUNK_BYTES", 77 * 256)
     [found] = embed.embed_files([tmp_path / "long.wav"], model)
     np.testing.assert_array_equal(found.timestamp_embeddings, expected.timestamp_embeddings)
     np.testing.assert_array_equal(found.scene_embedding, expected.scene_embedding)

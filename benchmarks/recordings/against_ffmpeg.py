@@ -16,6 +16,7 @@ cut off, damaged, with a piece missing, with tags and put together. Each file fa
 import argparse
 import json
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,9 @@ FORMATS = {
 }
 """Options of ffmpeg, and samples in a frame, by the name of a file."""
 
+STEREO_AT_MOST = ("ima.wav", "a.wma", "a.spx")
+"""Formats of which ffmpeg's encoders refuse more channels; others mix them to two."""
+
 SHAPES = [
     (32000, 1),
     (16000, 1),
@@ -93,6 +97,8 @@ SHAPES = [
     (44100, 2),
     (48000, 1),
     (48000, 2),
+    (44100, 6),
+    (48000, 6),
 ]
 LENGTHS = (1.3, 2.9, 0.4, 5.1)
 CHANGES = (
@@ -138,14 +144,23 @@ def changed(  # noqa: PLR0911 - a change a return
     return 2 * data if change == "twice" else data
 
 
-def by_ffmpeg(path: Path, rate: int, channels: int) -> tuple[np.ndarray, str]:
+def encode(source: Path, path: Path, coding: list[str]) -> None:
+    """Encode with the command."""
+    rate = ["-ar", "48000"] if path.suffix in (".opus", ".webm") else []
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", source, *coding, *rate, path]
+    subprocess.run([str(part) for part in command], check=True)
+
+
+def by_ffmpeg(path: Path, rate: int) -> tuple[np.ndarray, str]:
     """Decode with the command; return the average of the channels, and what it printed."""
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-vn", "-f", "f32le"]
-    command += ["-ar", str(rate), "-ac", str(channels), "-"]
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-vn", "-ar", str(rate)]
+    command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    count = len(done.stdout) // (4 * channels)
-    samples = np.frombuffer(done.stdout, "<f4", count * channels).reshape(-1, channels)
-    return samples.mean(axis=1), done.stderr.decode(errors="replace").strip()
+    start, _, _, _, channels = struct.unpack(">5I", (done.stdout[4:24] or bytes(20)))
+    count = (len(done.stdout) - start) // (4 * channels) * channels if channels else 0
+    samples = np.frombuffer(done.stdout, ">f4", count, start).astype(np.float32)
+    printed = done.stderr.decode(errors="replace").strip()
+    return samples.reshape(-1, channels or 1).mean(axis=1), printed
 
 
 def alike(found: np.ndarray, expected: np.ndarray) -> float:
@@ -161,10 +176,10 @@ def classify(  # noqa: PLR0911 - a class a return
     path: Path, change: str, shape: tuple[int, int], frame: int, seconds: float
 ) -> tuple[str, str]:
     """Return the class of a file, and a description."""
-    rate, channels = shape
+    rate, _ = shape
     native = 48000 if path.suffix in (".opus", ".webm") else rate
     native = 16000 if path.suffix == ".spx" else native
-    expected, printed = by_ffmpeg(path, native, channels)
+    expected, printed = by_ffmpeg(path, native)
     tolerance = max(0.011, 2 * frame / native)
     theirs = len(expected) / native
     lost = theirs < seconds - tolerance or printed or change.startswith(("cut", "damaged", "piece"))
@@ -207,21 +222,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             soundfile.write(folder / "source.wav", sound, rate, subtype="PCM_16")
-            command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", folder / "source.wav"]
-            for one in FORMATS:
-                command += [
-                    *FORMATS[one][0],
-                    *(["-ar", "48000"] if "opus" in one or "webm" in one else []),
-                    folder / one,
-                ]
-            subprocess.run([str(part) for part in command], check=True)
-            for one in FORMATS:
+            for one, (coding, samples) in FORMATS.items():
+                if channels > 2 and one in STEREO_AT_MOST:
+                    continue
+                encode(folder / "source.wav", folder / one, coding)
                 data = (folder / one).read_bytes()
                 for change in CHANGES:
                     path = folder / f"changed-{one}"
                     path.write_bytes(changed(data, change, random.Random(f"{one}{change}{number}")))
                     twice = 2 if change == "twice" else 1
-                    frame, shape = FORMATS[one][1] * twice, (rate, channels)
+                    frame, shape = samples * twice, (rate, channels)
                     found = classify(path, change, shape, frame, seconds * twice)
                     results.append((one, rate, channels, seconds, change, *found))
                     path.unlink()

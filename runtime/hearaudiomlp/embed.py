@@ -6,6 +6,7 @@ compute.
 """
 
 import os
+from array import array
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class _File:
     def __init__(self, recording: CutRecording, model: Model, *, segments: bool) -> None:
         self.recording, self._model, self._segments = recording, model, segments
         self._scenes = FrameStore(model.scene_embedding_size)
-        self._facts: list[tuple[int | None, int, int]] = []  # channel, start and samples
+        self._facts = array("q")  # of each sound: channel or 0, start, samples
         self._frames: list[FrameStore] = []
 
     def owners(self) -> Iterator["_Part | _File"]:
@@ -164,7 +165,7 @@ class _File:
         sound = part.sound
         if self.recording.problem is None:
             self._scenes.append(_scene(part.frames, self._model.scene_steps))
-            self._facts.append((sound.channel, sound.start, sound.n_samples))
+            self._facts.extend((sound.channel or 0, sound.start, sound.n_samples))
         if self._segments or self.recording.problem is not None:
             part.frames.close()
         else:
@@ -182,8 +183,8 @@ class _File:
         recording = self.recording
         no_frames = partial(FrameStore, self._model.timestamp_embedding_size)
         scenes = (row for chunk in self._scenes.chunks(0, len(self._scenes)) for row in chunk)
-        for number, (fact, values) in enumerate(zip(self._facts, scenes, strict=True)):
-            channel, start, count = fact
+        for number, values in enumerate(scenes):
+            channel, start, count = self._facts[3 * number : 3 * number + 3]
             seconds = count / SAMPLE_RATE
             yield Embedded(
                 path=recording.path,
@@ -194,7 +195,7 @@ class _File:
                 n_timestamps=0 if self._segments else windows.count_timestamps(count),
                 _frames=no_frames() if self._segments else self._frames[number],
                 truncated=recording.truncated,
-                channel=channel,
+                channel=channel or None,
                 start=start / SAMPLE_RATE,
                 end=start / SAMPLE_RATE + seconds if self._segments else None,
             )

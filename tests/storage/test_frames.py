@@ -20,7 +20,7 @@ def test_any_rows_come_back(lengths, in_memory, chunk, data) -> None:
     stop = data.draw(st.integers(start, len(rows)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frames, "IN_MEMORY", in_memory)
-        patch.setattr(frames, "CHUNK_ROWS", chunk)
+        patch.setattr(frames, "CHUNK_BYTES", 5 * chunk)
         store = frames.FrameStore(3)
         for piece in np.split(rows, np.cumsum(lengths)[:-1]) if lengths else []:
             store.append(piece)

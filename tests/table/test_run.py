@@ -21,7 +21,7 @@ from hearaudiomlp.errors import AudioFileNotFoundError, MissingPackageError, Run
 from hearaudiomlp.storage.store import LocalStore
 from hearaudiomlp.table import job
 from hearaudiomlp.table.find import Skipped, find
-from hearaudiomlp.table.formats import FORMATS, find_format
+from hearaudiomlp.table.formats import FORMATS, find_format, parquet
 from hearaudiomlp.table.formats.base import RawShardWriter
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, this_machine
@@ -462,11 +462,31 @@ def test_options_that_exclude_each_other(arguments, message, run_it, capsys) -> 
     assert message in capsys.readouterr().err
 
 
-def test_accounts_that_are_too_many_for_memory_give_the_same(run_it, tmp_path, monkeypatch) -> None:
-    assert run_it("t.npz", "--shard-files", "2") == 0
+@pytest.mark.parametrize("ending", ["npz", "npy", "jsonl"])
+def test_rows_that_are_too_many_for_memory_give_the_same(
+    run_it, tmp_path, monkeypatch, ending
+) -> None:
+    options = ["--shard-files", "2", "--segment", "0.3", "--kind", "scene"]
+    assert run_it(f"t.{ending}", *options) == 0
     monkeypatch.setattr(job, "FEW_ROWS", 3)
-    assert run_it("u.npz", "--shard-files", "2") == 0
-    assert (tmp_path / "t.npz").read_bytes() == (tmp_path / "u.npz").read_bytes()
+    assert run_it(f"u.{ending}", *options) == 0
+    assert (tmp_path / f"t.{ending}").read_bytes() == (tmp_path / f"u.{ending}").read_bytes()
+
+
+def test_a_parquet_shard_of_many_segments_has_row_groups(run_it, tmp_path, monkeypatch) -> None:
+    parquet_file = pytest.importorskip("pyarrow.parquet")
+    options = ["--segment", "0.3", "--kind", "scene"]
+    assert run_it("t.parquet", *options) == 0
+    monkeypatch.setattr(parquet, "FILES_PER_GROUP", 4)
+    assert run_it("u.parquet", *options) == 0
+    whole, grouped = (
+        parquet_file.ParquetFile(tmp_path / name / "part-00000.parquet")
+        for name in ("t.parquet", "u.parquet")
+    )
+    sizes = [grouped.metadata.row_group(n).num_rows for n in range(grouped.num_row_groups)]
+    assert len(sizes) > 1
+    assert set(sizes[:-1]) == {4}
+    assert whole.read().equals(grouped.read())
 
 
 @pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", 'a"b.wav', "a,b.wav", "a\r\n.wav"])

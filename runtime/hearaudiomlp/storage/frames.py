@@ -10,8 +10,8 @@ from hearaudiomlp._types import Floats
 IN_MEMORY = 4 << 20
 """Bytes of a file's frames that are kept in memory; more of them are in a temporary file."""
 
-CHUNK_ROWS = 1 << 12
-"""Frames that are read back at a time."""
+CHUNK_BYTES = 1 << 20
+"""Bytes that are read back at a time."""
 
 
 class FrameStore:
@@ -52,9 +52,10 @@ class FrameStore:
 
     def _read(self, start: int, stop: int) -> Iterator[Floats]:
         row = self.size * np.dtype(np.float32).itemsize
-        for first in range(start, stop, CHUNK_ROWS):
+        most = max(1, CHUNK_BYTES // row)
+        for first in range(start, stop, most):
             self._file.seek(first * row)
-            data = self._file.read(min(CHUNK_ROWS, stop - first) * row)
+            data = self._file.read(min(most, stop - first) * row)
             yield np.frombuffer(data, np.float32).reshape(-1, self.size)
 
     def close(self) -> None:

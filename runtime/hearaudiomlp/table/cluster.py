@@ -10,12 +10,13 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
-from hearaudiomlp.table.job import OnFile, ShardManifest
+from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shard
 
@@ -99,7 +100,7 @@ def cluster(
         >>> from hearaudiomlp.table.cluster import cluster, on_cluster
         >>> with cluster(model, workers=8) as client:  # doctest: +SKIP
         ...     for shard, manifest in run.work(on_cluster(client)):
-        ...         print(f"shard {shard.index}: {len(manifest.rows)} rows")
+        ...         print(f"shard {shard.index}: {manifest.embedded} files")
     """
     local = None
     try:
@@ -134,33 +135,35 @@ def on_cluster(client: Any) -> Workers:
 
     def task(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
         waiting = iter(shards)
-        indices: dict[Any, int] = {}
+        tasks: dict[Any, ShardTask] = {}
         results = distributed.as_completed()
 
         def hand_out() -> None:
             allowed = _AHEAD * max(1, sum(client.nthreads().values()))
-            while len(indices) < allowed:
+            while len(tasks) < allowed:
                 shard = next(waiting, None)
                 if shard is None:
                     return
                 future = client.submit(_do_on_worker, shard, pure=False, retries=_RETRIES)
-                indices[future] = shard.index
+                tasks[future] = shard
                 results.add(future)
 
         hand_out()
         for future in results:
-            index = indices.pop(future)
+            shard = tasks.pop(future)
             try:
                 manifest = future.result()
             except HearAudioMLPError:
                 raise
             except distributed.KilledWorker as problem:
                 raise ClusterError(
-                    f"shard {index} was given up, because the workers that had it died: {problem}"
+                    f"shard {shard.index} was given up, because the workers that had it died: "
+                    f"{problem}"
                 ) from problem
-            for result in (*manifest.rows, *manifest.failed):
+            rows = chain.from_iterable(read_rows(shard.store, shard.spec, shard.index))
+            for result in chain(rows, manifest.failed):
                 on_file(result)
-            yield index, manifest
+            yield shard.index, manifest
             hand_out()
 
     return task

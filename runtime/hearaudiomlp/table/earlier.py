@@ -92,8 +92,7 @@ class EarlierRun:
         try:
             with self._store.reading(self._spec.manifest_name(shard.index)) as file:
                 manifest = ShardManifest.from_json(read_sealed(file))
-            files = {row.file for row in manifest.rows} | {one.file for one in manifest.failed}
-            if len(files) != shard.count:
+            if manifest.embedded + len(manifest.failed) != shard.count:
                 return False
             return all(self._is_part_whole(*part, places) for part in manifest.files.items())
         except (OSError, ValueError):

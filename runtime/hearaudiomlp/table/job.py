@@ -1,8 +1,10 @@
 """What a run makes: the facts that its shards share, and the record of each."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from hearaudiomlp.segments import WHOLE, Cut
@@ -14,7 +16,7 @@ KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""
 
 _PART = re.compile(
-    r"(?:run|outputs)\.json|files\.jsonl|\d{5,}\.(?:json|jsonl|scenes|frames)"
+    r"(?:run|outputs)\.json|files\.jsonl|\d{5,}\.(?:json|rows|jsonl|scenes|frames)"
     r"|(?:files|timestamps)/(?:part-\d{5,}\.parquet|\.hearaudiomlp\.json)|task/.+",
     re.ASCII,
 )
@@ -31,7 +33,7 @@ def is_part(name: str) -> bool:
 
 
 class Row(NamedTuple):
-    """A file that was embedded, as the tables have it.
+    """A file that was embedded (or a segment of it), as the tables have it.
 
     Examples:
         >>> Row(0, "one.wav", 0.5, 16_000, 1, 50).n_timestamps
@@ -85,32 +87,34 @@ class ShardManifest:
 
     Examples:
         >>> import json
-        >>> manifest = ShardManifest([Row(0, "one.wav", 0.5, 16_000, 1, 50)], [])
+        >>> manifest = ShardManifest(embedded=1)
         >>> ShardManifest.from_json(json.loads(manifest.to_json())) == manifest
         True
     """
 
-    rows: list[Row]
-    failed: list[Failure]
+    embedded: int = 0
+    """Files that were embedded. Their rows are in a file of the shard: there may be many."""
+
+    failed: list[Failure] = field(default_factory=list)
     files: dict[str, FileRecord] = field(default_factory=dict)
     """Sizes and digests of the shard's files, by their names in the parts folder."""
 
     def to_json(self) -> bytes:
         """Return it as bytes."""
-        return seal({"rows": self.rows, "failed": self.failed, "files": self.files})
+        return seal({"embedded": self.embedded, "failed": self.failed, "files": self.files})
 
     @classmethod
     def from_json(cls, read: dict[str, Any] | None) -> "ShardManifest":
         """Take what :meth:`to_json` wrote.
 
         Raises:
-            ValueError: it was damaged or edited.
+            ValueError: it was damaged or edited, or an earlier version wrote it.
         """
-        if read is None:
+        if read is None or "embedded" not in read:
             raise ValueError("damaged")
-        rows = [Row(*row) for row in read["rows"]]
         failed = [Failure(*failure) for failure in read["failed"]]
-        return cls(rows, failed, {name: tuple(file) for name, file in read["files"].items()})
+        files = {name: tuple(file) for name, file in read["files"].items()}
+        return cls(read["embedded"], failed, files)
 
 
 @dataclass(frozen=True)
@@ -187,12 +191,29 @@ class TableSpec:
         return f"{self.parts}/{shard:05}.{ending}"
 
 
-FEW_ROWS = 50_000
-"""Rows whose manifests are kept in memory."""
+FEW_ROWS = 1 << 13
+"""Rows that are read at a time, and stay in memory if there are no more."""
+
+
+def read_rows(store: Store, spec: TableSpec, shard: int) -> Iterator[list[Row]]:
+    """Yield the rows of a shard, some thousand at a time.
+
+    Examples:
+        >>> from hearaudiomlp.storage.store import open_store
+        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
+        >>> next(read_rows(open_store("t.npz")[0], spec, 0))
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: ...
+    """
+    with store.reading(spec.part_name(shard, "rows")) as file:
+        lines = iter(file)
+        while rows := [Row(*json.loads(line)) for line in islice(lines, FEW_ROWS)]:
+            yield rows
 
 
 class CompletedShards:
-    """All shards of a complete run, for a format to lay out. Large ones are read each time.
+    """All shards of a complete run, for a format to lay out, in pieces of limited size.
 
     Examples:
         >>> from hearaudiomlp.storage.store import open_store
@@ -202,7 +223,7 @@ class CompletedShards:
     """
 
     def __init__(self, spec: TableSpec, store: Store, shards: int) -> None:
-        """Read the manifests once, for the totals.
+        """Read all rows once, for the totals.
 
         Args:
             spec: the table.
@@ -210,35 +231,35 @@ class CompletedShards:
             shards: how many there are.
         """
         self.spec, self._store, self.shards = spec, store, shards
-        self.embedded = self.failed = self.timestamps = 0
+        self.embedded = self.timestamps = 0
         self.seconds = 0.0
         self.longest_path = 1
-        self._kept: list[ShardManifest] | None = None
-        few: list[ShardManifest] = []
-        for manifest in self.manifests():
-            self.embedded += len(manifest.rows)
-            if self.embedded + self.failed <= FEW_ROWS:
-                few.append(manifest)
-            self.failed += len(manifest.failed)
-            for row in manifest.rows:
+        self._few: list[list[Row]] | None = None
+        """All rows, if they are few: formats ask for them once for each column."""
+        pieces: list[list[Row]] = []
+        for rows in self.rows():
+            self.embedded += len(rows)
+            if self.embedded <= FEW_ROWS:
+                pieces.append(rows)
+            for row in rows:
                 self.timestamps += row.n_timestamps
                 self.seconds += row.duration
                 self.longest_path = max(self.longest_path, len(row.path))
-        if len(few) == shards:
-            self._kept = few
+        if self.embedded <= FEW_ROWS:
+            self._few = pieces
 
     def manifests(self) -> Iterator[ShardManifest]:
         """Yield the manifests of all shards, in order."""
-        if self._kept is not None:
-            yield from self._kept
-            return
         for shard in range(self.shards):
             with self._store.reading(self.spec.manifest_name(shard)) as file:
                 yield ShardManifest.from_json(read_sealed(file))
 
     def rows(self) -> Iterator[list[Row]]:
-        """Return an iterator over the rows, shard by shard."""
-        return (manifest.rows for manifest in self.manifests())
+        """Return an iterator over the rows, some thousand at a time."""
+        if self._few is not None:
+            return iter(self._few)
+        shards = (read_rows(self._store, self.spec, shard) for shard in range(self.shards))
+        return chain.from_iterable(shards)
 
     def records(self, folder: str) -> dict[str, FileRecord]:
         """Return sizes and digests of the files that the shards have in a folder of the parts."""

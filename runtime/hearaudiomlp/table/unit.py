@@ -1,6 +1,7 @@
 """Shards of files, embedded and written: the same work on this machine and on a cluster."""
 
 import itertools
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -93,8 +94,10 @@ def _embed(
     task: ShardTask, results: Iterator[_Result], stack: ExitStack, on_file: OnFile
 ) -> ShardManifest:
     """Write the embeddings of a shard's files; what was opened for them is closed by the stack."""
-    manifest = ShardManifest([], [])
-    sink = task.format.sink(task.spec, _Files(task, manifest.files, stack))
+    embedded = 0
+    failed: list[Failure] = []
+    files = _Files(task, {}, stack)
+    rows, sink = files.open("rows"), task.format.sink(task.spec, files)
     own = zip(task.sources, itertools.islice(results, len(task.sources)), strict=True)
     for number, (source, found) in enumerate(own, task.first):
         result = _checked(found, source)
@@ -103,16 +106,17 @@ def _embed(
             if task.stop_at_failure:
                 raise result.problem
             failure = Failure(number, path, type(result.problem).__name__, str(result.problem))
-            manifest.failed.append(failure)
+            failed.append(failure)
             on_file(failure)
             continue
-        for embedded in result:
-            row = _row(number, path, embedded)
-            sink.add(row, embedded)
-            embedded.close()
-            manifest.rows.append(row)
+        embedded += 1
+        for one in result:
+            row = _row(number, path, one)
+            sink.add(row, one)
+            one.close()
+            rows.write(json.dumps(row).encode() + b"\n")
             on_file(row)
-    return manifest
+    return ShardManifest(embedded, failed, files.records)
 
 
 def _row(number: int, path: str, embedded: Embedded) -> Row:
@@ -196,7 +200,7 @@ def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest
         >>> Path("t.npz.parts").mkdir()
         >>> manifest = embed_shard(task, hearaudiomlp.load_model(), on_file=lambda result: None)
         >>> sorted(manifest.files)
-        ['00000.frames', '00000.scenes']
+        ['00000.frames', '00000.rows', '00000.scenes']
     """
     [(_, manifest)] = embed_shards([task], model, on_file)
     return manifest

@@ -18,6 +18,9 @@ from hearaudiomlp.table.outputs import Outputs
 ROWS_PER_GROUP = 1 << 14
 """Timestamps in a row group."""
 
+FILES_PER_GROUP = 1 << 8
+"""Files or segments in a row group: 1 MB of scene embeddings."""
+
 _FACTS = (
     "version",
     "model",
@@ -119,6 +122,8 @@ class _ParquetSink:
             files.stack.callback(self._write_frames)
 
     def add(self, row: Row, file: Embedded) -> None:
+        if len(self._rows) == FILES_PER_GROUP:
+            self._write_files()
         self._rows.append(row)
         if self._job.scenes:
             self._scenes.append(file.scene_embedding)
@@ -149,6 +154,7 @@ class _ParquetSink:
             nothing = np.zeros(0, np.float32)
             columns["scene_embedding"] = np.concatenate([nothing, *self._scenes])
         self._files.write(columns)
+        self._rows, self._scenes = [], []
 
     def _write_frames(self) -> None:
         if not self._pending:
