@@ -353,6 +353,51 @@ def test_graphs_that_would_take_memory_or_time(nodes, tensors, match: str) -> No
     refused(handmade(nodes, tensors), match)
 
 
+def convolved(**options: object) -> onnx.ModelProto:
+    groups = int(str(options.get("group", 1)))
+    kernel = tensor("K", np.zeros((SIZE, SIZE // groups, 3), np.float32))
+    nodes = [
+        FIRST,
+        node("Reshape", "y SHAPE", "x"),
+        node("Transpose", "x", "t", perm=[0, 2, 1]),
+        node("Conv", "t K", "c", **options),
+        node("Transpose", "c", "frame_embeddings", perm=[0, 2, 1]),
+    ]
+    return handmade(nodes, (kernel,))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pads": [1, 1]},
+        {"pads": [0, 2], "group": 2},
+        {"pads": [3, 3], "dilations": [3]},
+        {"pads": [50, 49], "strides": [2]},
+    ],
+)
+def test_convolutions_over_time_are_accepted(options: dict[str, object]) -> None:
+    """With the shape that ONNX's own inference finds."""
+    model = convolved(**options)
+    onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    read_model_file(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "another shape than it declares"),
+        ({"pads": [1, 1], "strides": [2]}, "another shape than it declares"),
+        ({"auto_pad": "SAME_UPPER"}, "isn't stated"),
+        ({"pads": [-1, 3]}, "don't fit"),
+        ({"pads": [1, 1], "strides": [0]}, "don't fit"),
+        ({"dilations": [60]}, "don't fit"),
+        ({"pads": [1 << 40, 1]}, "far more to compute"),
+    ],
+)
+def test_convolutions_that_are_refused(options: dict[str, object], match: str) -> None:
+    refused(convolved(**options), match)
+
+
 @pytest.mark.parametrize(
     "nodes",
     [

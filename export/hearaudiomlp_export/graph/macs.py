@@ -61,8 +61,8 @@ def _shapes_for_one_window(model: onnx.ModelProto) -> dict[str, list[int]]:
 def count_macs(model: onnx.ModelProto, outputs: Iterable[str] = ()) -> int:
     """Count the multiply-accumulates that a graph spends on one window.
 
-    Those of matrix products (MatMul, Gemm) that depend on the window. Products of weights with
-    weights don't count: they are computed once, when a session is opened.
+    Those of matrix products and convolutions (MatMul, Gemm, Conv) that depend on the window.
+    Products of weights with weights don't count: they are computed once, when a session is opened.
 
     Args:
         model: the graph.
@@ -83,6 +83,8 @@ def count_macs(model: onnx.ModelProto, outputs: Iterable[str] = ()) -> int:
             transposed = any(a.name == "transA" and a.i for a in node.attribute)
             inner = shapes[node.input[0]][-2 if transposed else -1]
             macs += int(np.prod(shapes[node.output[0]])) * inner
-        elif node.op_type in ("Conv", "ConvTranspose", "Einsum"):
+        elif node.op_type == "Conv":
+            macs += int(np.prod(shapes[node.output[0]]) * np.prod(shapes[node.input[1]][1:]))
+        elif node.op_type in ("ConvTranspose", "Einsum"):
             raise NotImplementedError(f"multiply-accumulates of {node.op_type}")
     return macs

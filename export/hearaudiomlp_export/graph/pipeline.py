@@ -29,7 +29,8 @@ BLOCK = 8
 _AROUND = (
     "Cast Constant Div Expand Gather GreaterOrEqual Identity Loop Min Pad Range Shape Squeeze Sub"
 )
-PIPELINE_OPERATORS = ALLOWED_OPERATORS | frozenset(_AROUND.split())
+_PHRASES = "BatchNormalization Clip Conv LogSoftmax Relu"
+PIPELINE_OPERATORS = ALLOWED_OPERATORS | frozenset(f"{_AROUND} {_PHRASES}".split())
 """Operators that this graph may use: none is outside the standard, and Loop is the only control."""
 
 _LENGTHS = f"""

@@ -1,7 +1,8 @@
 """``train kwmlp --words``: a model of a user's phrases, from synthetic speech.
 
-The encoder stays as it is: it has heard real people, and the embeddings of what has to be doubted,
-bundled with the package, are of its making. A small network on its frames is trained.
+The encoder stays as it is. A network that has heard real people turns sound into phonemes, and a
+small network on these is trained, against synthetic speech and what that network heard in running
+speech of real people, which comes with the package.
 """
 
 import argparse
@@ -12,18 +13,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from hearaudiomlp.fitting.negatives import Negatives, Projection, bundled_negatives
 from hearaudiomlp.fitting.placing import cut_window, place
-from hearaudiomlp.fitting.taps import Taps, tap_encoder
+from hearaudiomlp.fitting.taps import tap_encoder
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.spec import WINDOW
 from hearaudiomlp.storage.atomic import replacing
@@ -33,6 +31,7 @@ from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
 from hearaudiomlp_export.graph.phrases import phrase_graph
 from hearaudiomlp_export.networks.checkpoints import Checkpoint, load_checkpoint
+from hearaudiomlp_export.networks.phonemes import Listener, load_phoneme_network
 from hearaudiomlp_export.train.data import layouts, recordings
 from hearaudiomlp_export.train.data.augment import NOT_A_KEYWORD, Augmenter, Mix
 from hearaudiomlp_export.train.data.backgrounds import Backgrounds
@@ -40,6 +39,7 @@ from hearaudiomlp_export.train.data.corpus import Part, has_part, load_part, mak
 from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.data.phrases import PhrasePlan, check_phrases, installed_engines
 from hearaudiomlp_export.train.data.recordings import Recordings
+from hearaudiomlp_export.train.data.running import RunningSpeech, load_running_speech, respoken
 from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
@@ -47,7 +47,6 @@ from hearaudiomlp_export.train.tasks.phrases import (
     THRESHOLD,
     Examples,
     PhraseHeads,
-    align,
     concatenate,
     fit_heads,
 )
@@ -61,6 +60,7 @@ _LIKE = Mix(negatives=0.9, sounds=0.1)
 _RUN = Mix(0.0, 0.0, running=1.0)
 _SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07}
 _CUT = 0.3
+_RESPOKEN = 0.8
 _OF_A_PHRASE = 3000
 _LEAST_OF_A_CLIP = 4
 
@@ -120,13 +120,11 @@ def _recordings(options: argparse.Namespace, phrases: tuple[str, ...]) -> Record
 
 
 def _synthetic(
-    plan: PhrasePlan, folder: Path, noise: Part, seed: int, taps: Taps
-) -> tuple[Examples, npt.NDArray[np.bool_]]:
-    """Return disturbed windows of phrases, of what is like them and of sentences.
-
-    Returns:
-        The windows, and which of them are of sentences [shape=(n,)].
-    """
+    plan: PhrasePlan, folder: Path, noise: Part, seed: int, speech: RunningSpeech
+) -> Examples:
+    """Return disturbed windows of phrases, of what is like them and of sentences."""
+    listener, people = Listener(), speech.phonemes()
+    rng = np.random.default_rng([seed, 24])
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
     sentences = [part for name, part in made.items() if name.startswith("sentences")]
     parts = [part for name, part in made.items() if name.startswith("phrases") and len(part)]
@@ -148,20 +146,15 @@ def _synthetic(
         windows, labels, possible = (t.numpy() for t in augmenter.batch(number, _BLOCK, mix))
         kept = (labels != NOT_A_KEYWORD) | ~possible.any(axis=1)
         labels = np.where(labels == NOT_A_KEYWORD, len(plan.phrases), labels)[kept]
-        running = np.full(len(labels), mix == _RUN)
-        groups = np.arange(len(labels))
-        synthetic = np.zeros(len(labels), bool)
-        means = taps.summarize(windows[kept])
-        found.append((Examples(means, labels, groups, synthetic), running))
-    examples, of_sentences = zip(*found, strict=True)
-    return concatenate(examples), np.concatenate(of_sentences)
+        none_real = np.zeros(len(labels), bool)
+        heard = respoken(listener.hear(windows[kept]), people, _RESPOKEN, rng)
+        found.append(Examples(heard, labels, np.arange(len(labels)), none_real))
+    return concatenate(found)
 
 
-def _real(
-    phrases: tuple[str, ...], recorded: Recordings, seed: int, taps: Taps
-) -> Iterator[Examples]:
+def _real(phrases: tuple[str, ...], recorded: Recordings, seed: int) -> Iterator[Examples]:
     """Yield windows of the user's recordings: phrases, other words, and running speech."""
-    rng = np.random.default_rng([seed, 23])
+    listener, rng = Listener(), np.random.default_rng([seed, 23])
     speakers = sorted({*recorded.words.voices, *recorded.others.voices, *recorded.running.voices})
     for part in (recorded.words, recorded.others, recorded.running):
         for number, (text, voice) in enumerate(zip(part.words, part.voices, strict=True)):
@@ -181,44 +174,28 @@ def _real(
             labels = np.full(len(windows), label)
             groups = np.full(len(windows), speakers.index(voice) if voice else number)
             real = np.full(len(windows), running)
-            yield Examples(taps.summarize(windows), labels, groups, real)
+            yield Examples(listener.hear(windows), labels, groups, real)
 
 
-def _bundled(phrases: tuple[str, ...], negatives: Negatives) -> Examples:
-    """Return the bundled negatives, except windows of words that are to be named."""
-    names = sorted(set(negatives.groups))
-    groups = np.array([names.index(name) for name in negatives.groups])
-    said = np.array([name.partition("word ")[2] in phrases for name in negatives.groups])
-    labels = np.full(int((~said).sum()), len(phrases))
-    return Examples(negatives.components[~said], labels, groups[~said], negatives.speech[~said])
+def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Examples]:
+    """Yield windows of the bundled running speech, but of sentences with one of the phrases."""
+    readers = sorted(set(speech.readers))
+    for reader, text, heard in speech.sentences():
+        if not any(f" {phrase} " in f" {text} " for phrase in phrases):
+            count = len(heard)
+            labels = np.full(count, len(phrases))
+            groups = np.full(count, readers.index(reader))
+            yield Examples(heard, labels, groups, np.ones(count, bool))
 
 
-def _examples(
-    options: argparse.Namespace, plan: PhrasePlan, source: ModelFile, threads: int
-) -> tuple[Projection, Examples]:
-    """Return all windows, as components of what the encoder makes of them."""
+def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Examples:
+    """Return all windows, as the network of phonemes hears them."""
     recorded = _recordings(options, plan.phrases)
     prepare_parts(options.corpus, plan, threads)
-    taps = Taps(source, threads)
-    made, sentences = _synthetic(plan, options.corpus, recorded.noise, options.seed, taps)
-    known = bundled_negatives(source.metadata["checkpoint_sha256"])
-    projection, negatives = known or (Projection.of(made.components), None)
-    made = replace(made, components=projection(made.components))
-    people = [
-        replace(each, components=projection(each.components))
-        for each in _real(plan.phrases, recorded, options.seed, taps)
-    ]
-    if negatives is not None:
-        people.append(_bundled(plan.phrases, negatives))
-    if people:
-        real = concatenate(people)
-        if real.real.any():
-            spoken = (made.components[sentences], real.components[real.real])
-            made = replace(made, components=align(made.components, *spoken))
-        made = concatenate([made, real])
-    if not made.real.any():
-        _note("warning: no running speech of real people for these weights: expect false alarms")
-    return projection, made
+    speech = load_running_speech()
+    made = _synthetic(plan, options.corpus, recorded.noise, options.seed, speech)
+    people = _real(plan.phrases, recorded, options.seed)
+    return concatenate([made, *people, *_bundled(plan.phrases, speech)])
 
 
 def train_phrases(options: argparse.Namespace) -> Path:
@@ -251,10 +228,12 @@ def train_phrases(options: argparse.Namespace) -> Path:
     torch.set_num_threads(threads)
     plan = PhrasePlan(phrases, engines, seed=options.seed)
     source = read_model_file(start.read_bytes(), "kwmlp")
-    projection, examples = _examples(options, plan, source, threads)
+    examples = _examples(options, plan, threads)
     steps = options.steps or _STEPS
     with tqdm(total=FOLDS * steps, desc="network", unit=" steps", leave=False) as bar:
-        heads = fit_heads(examples, projection, len(phrases) + 1, options.seed, steps, bar.update)
+        heads = fit_heads(
+            examples, load_phoneme_network(), len(phrases) + 1, options.seed, steps, bar.update
+        )
     _write(checks, source, checkpoint, heads, (*phrases, OTHER_LABEL))
     return output
 
@@ -271,7 +250,7 @@ def _write(
     Raises:
         VerificationError: the graph computes something else than the network.
     """
-    graph = phrase_graph(tap_encoder(source), heads, len(heads.mean))
+    graph = phrase_graph(tap_encoder(source), heads)
     card = describe(graph) | {
         "keyword_labels": json.dumps(labels, ensure_ascii=False),
         "labels_kind": "own",

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from hearaudiomlp.fitting.taps import BLOCKS, STRETCHES
 from hearaudiomlp_export.networks.encoders import KWMLP, WIDTH
 from hearaudiomlp_export.networks.frontend import front_end
 
@@ -15,11 +14,11 @@ Array = npt.NDArray[np.float64]
 
 
 class PhraseNetwork:
-    """KW-MLP whose logits come from means of what its blocks put out.
+    """KW-MLP with logits of its own, computed from the MFCCs.
 
     Examples:
         >>> from hearaudiomlp_export.networks.checkpoints import random_checkpoint
-        >>> heads = nn.Sequential(nn.Flatten(), nn.Linear(7 * 424, 3))
+        >>> heads = nn.Sequential(nn.Flatten(), nn.Linear(98 * 40, 3))
         >>> network = PhraseNetwork(random_checkpoint("kwmlp").weights, heads)
         >>> outputs = network.outputs(np.zeros(16_000, np.float32), torch.float32)
         >>> [values.shape for values in outputs]
@@ -33,7 +32,7 @@ class PhraseNetwork:
 
         Args:
             weights: of the encoder.
-            heads: maps the means [shape=(n, 7, 424)] to logits.
+            heads: maps MFCCs [shape=(n, 98, 40)] to logits.
         """
         self._features = front_end("kwmlp")
         self._network = KWMLP().eval()
@@ -44,18 +43,7 @@ class PhraseNetwork:
     def outputs(self, samples: npt.NDArray[np.float32], dtype: torch.dtype) -> tuple[Array, ...]:
         """Return frame embeddings and logits of a window [shape=(16000,)]."""
         features = self._features(torch.from_numpy(samples[None]).to(dtype))
-        x = self._network.to(dtype).to_patch_embed(features)
-        layers = self._network.layers
-        means = []
-        for number, layer in enumerate(layers, 1):
-            x = layer(x)
-            if number % (len(layers) // BLOCKS) == 0:
-                means.append(_means(x))
-        means.append(_means(features))
-        logits = self._heads.to(dtype)(torch.cat(means, dim=2))
+        logits = self._heads.to(dtype)(features)
+        x = self._network.to(dtype).encode(features)
         embeddings = nn.functional.layer_norm(x, (WIDTH,))
         return embeddings[0].double().numpy(), logits[0].double().numpy()
-
-
-def _means(frames: Tensor) -> Tensor:
-    return frames.reshape(len(frames), STRETCHES, -1, frames.shape[2]).mean(dim=2)

@@ -28,7 +28,7 @@ _MAX_CONSTANTS = 8 << 20
 """Numbers that nodes make of weights alone."""
 
 _MAX_MULTIPLICATIONS = 1 << 29
-"""In the matrix products for one window; kwmlp has 29 million."""
+"""In the matrix products and convolutions for one window; kwmlp has 29 million."""
 
 INT64 = 7
 """As TensorProto.DataType numbers it."""
@@ -166,6 +166,20 @@ class _Inference:
         total = sum(shape[axis] for shape in inputs)
         return [(*inputs[0][:axis], total, *inputs[0][axis + 1 :])]
 
+    def _conv(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        data, weights = inputs[:2]
+        if len(data) != 3 or len(weights) != 3 or "auto_pad" in node.attributes:
+            raise ValueError("Conv over anything but time, or with padding that isn't stated")
+        groups, stride = node.integer("group", 1), node.integer("strides", 1)
+        pads = node.attributes.get("pads", (0, 0))
+        length = data[2] + sum(pads) - node.integer("dilations", 1) * (weights[2] - 1) - 1
+        fits = groups > 0 and data[1] == weights[1] * groups and weights[0] % groups == 0
+        if not fits or min(pads) < 0 or stride < 1 or length < 0:
+            raise ValueError("Conv of shapes that don't fit each other")
+        result = (data[0], weights[0], length // stride + 1)
+        self._multiplications += _product(result) * _product(weights[1:])
+        return [result]
+
     def _flatten(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         axis = node.integer("axis", 1)
         if not 0 <= axis <= len(inputs[0]):
@@ -254,9 +268,12 @@ class _Inference:
 _Rule = Callable[[_Inference, _Node, list[Shape]], list[Shape]]
 
 _RULES: dict[_Rule, str] = {
-    _Inference._same: "Cast Gelu Identity LayerNormalization Log Sqrt",
+    _Inference._same: (
+        "BatchNormalization Cast Clip Gelu Identity LayerNormalization Log LogSoftmax Relu Sqrt"
+    ),
     _Inference._elementwise: "Add Div Max Min Mul Sub",
     _Inference._concat: "Concat",
+    _Inference._conv: "Conv",
     _Inference._flatten: "Flatten",
     _Inference._gemm: "Gemm",
     _Inference._matmul: "MatMul",

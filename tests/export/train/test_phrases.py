@@ -4,16 +4,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import hearaudiomlp
-from hearaudiomlp.fitting.negatives import Projection
+from hearaudiomlp_export.networks.phonemes import PHONEMES, STEPS, PhonemeNetwork
 from hearaudiomlp_export.train import cli, phrases
 from hearaudiomlp_export.train.data import phrases as spoken
+from hearaudiomlp_export.train.data import running
 from hearaudiomlp_export.train.data.layouts import list_clips
+from hearaudiomlp_export.train.data.running import RunningSpeech, respoken
 from hearaudiomlp_export.train.errors import PhraseError, SynthesizerMissingError
 from hearaudiomlp_export.train.speech.phrases import (
     alike,
@@ -132,28 +135,76 @@ def test_a_phrase_that_nobody_says_is_refused(monkeypatch: pytest.MonkeyPatch) -
         spoken.check_phrases(("hm ah",), ("espeak",))
 
 
-def _examples() -> Examples:
-    """Return two "phrases" that are directions of noise, and noise without them."""
-    rng = np.random.default_rng(0)
-    components = rng.standard_normal((900, 7, 6)).astype(np.float32)
-    labels = np.arange(900) % 3
-    components[labels == 0, 2:5, 0] += 6
-    components[labels == 1, 2:5, 1] += 6
-    return Examples(components, labels, np.arange(900) // 30, labels == 2)
+def _said(rng: np.random.Generator, count: int, *phonemes: str) -> npt.NDArray[np.float32]:
+    """Return windows of silence with the phonemes somewhere in them, 80 ms each [(n, 49, 40)]."""
+    heard = np.full((count, STEPS, len(PHONEMES)), -1, np.float32)
+    heard[:, :, 0] = 0
+    for window in heard:
+        start = int(rng.integers(10, 20))
+        for phoneme in phonemes:
+            window[start : start + 4, 0] = -1
+            window[start : start + 4, PHONEMES.index(phoneme)] = 0
+            start += 4
+    return heard + rng.normal(0, 0.02, heard.shape).astype(np.float32)
 
 
 def test_heads_name_phrases_and_doubt_the_rest() -> None:
-    """On noise that they haven't heard."""
-    examples = _examples()
-    projection = Projection(np.zeros(6, np.float32), np.eye(6, dtype=np.float32))
-    heads = fit_heads(examples, projection, 3, 0, 80).eval()
-    rng = np.random.default_rng(1)
-    fresh = rng.standard_normal((3000, 7, 6)).astype(np.float32)
-    fresh[:100, 2:5, 0] += 6
+    """On windows that they haven't heard; the same phonemes in another order are no phrase."""
+    rng = np.random.default_rng(0)
+    kinds = [("G", "OW", "T"), ("M", "IY", "N"), ("T", "OW", "G")]
+    heard = np.concatenate([_said(rng, 300, *kind) for kind in kinds])
+    labels = np.repeat(np.arange(3), 300)
+    examples = Examples(heard, labels, np.arange(900) // 30, labels == 2)
+    heads = fit_heads(examples, PhonemeNetwork(8), 3, 0, 40).eval()
+    heads.phonemes = torch.nn.Identity()
     with torch.inference_mode():
-        sure = heads(torch.from_numpy(fresh)).softmax(dim=1).numpy()
-    assert np.mean(sure[:100, 0] > 0.65) > 0.9
-    assert np.mean(sure[100:, :2] > 0.65) < 0.002
+        sure = [heads(torch.from_numpy(_said(rng, 60, *kind))).softmax(dim=1) for kind in kinds]
+    assert (sure[0][:, 0] > 0.65).float().mean() > 0.9
+    assert (sure[1][:, 1] > 0.65).float().mean() > 0.9
+    assert (sure[2][:, :2] > 0.65).float().mean() < 0.05
+
+
+def test_a_head_takes_a_phrase_anywhere() -> None:
+    """The order of sounds counts, and where in the window it is nearly doesn't."""
+    torch.manual_seed(0)
+    head = PhraseHead(3).eval()
+    early, late, backwards = torch.zeros(3, STEPS, len(PHONEMES))
+    sound = torch.randn(8, len(PHONEMES))
+    early[16:24] = late[24:32] = sound
+    backwards[16:24] = sound.flip(0)
+    first, second, third = head(torch.stack([early, late, backwards])).detach()
+    assert (first - second).abs().max() < (first - third).abs().max()
+
+
+def test_phrases_are_said_again_by_people() -> None:
+    """Each stretch takes what is heard of its own phoneme; phonemes that nobody says stay."""
+    rng = np.random.default_rng(0)
+    window = np.full((1, STEPS, len(PHONEMES)), -1, np.float32)
+    window[0, :20, 3] = window[0, 20:, 5] = 0
+    people: list[list[npt.NDArray[np.float32]]] = [[] for _ in PHONEMES]
+    people[3] = [np.full((7, len(PHONEMES)), -0.5, np.float32)]
+    again = respoken(window, people, 1.0, rng)
+    assert (again[0, :20] == -0.5).all()
+    np.testing.assert_array_equal(again[0, 20:], window[0, 20:])
+    np.testing.assert_array_equal(respoken(window, people, 0.0, rng), window)
+
+
+def test_the_bundled_running_speech_is_what_was_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for rounding to a thirtieth; texts and phonemes belong to their sentences."""
+    rng = np.random.default_rng(0)
+    heard = [-rng.random((n, len(PHONEMES))).astype(np.float32) for n in (70, 55)]
+    spoken = [rng.integers(0, len(PHONEMES), len(each)).astype(np.uint8) for each in heard]
+    speech = RunningSpeech(heard, spoken, ["so it was", "and so on"], ["anna", "ben"])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "running_speech.npz").write_bytes(speech.pack())
+    monkeypatch.setattr(running, "files", lambda _: tmp_path)
+    again = running.load_running_speech()
+    for one, other in zip(again.heard, heard, strict=True):
+        np.testing.assert_allclose(one, other, atol=1 / 30 + 1e-6)
+    np.testing.assert_array_equal(np.concatenate(again.spoken), np.concatenate(spoken))
+    assert (list(again.texts), list(again.readers)) == (list(speech.texts), list(speech.readers))
 
 
 def test_the_command_writes_a_model_that_runs(
@@ -205,15 +256,3 @@ def test_folders_of_phrases_are_read(tmp_path: Path) -> None:
     assert {(clip.kind, clip.text) for clip in clips} == {
         ("word", "hey archie"), ("word", "joke"), ("other", "water"),
     }  # fmt: skip
-
-
-def test_a_head_takes_a_phrase_anywhere() -> None:
-    """The order of sounds counts, and where in the window they are nearly doesn't."""
-    torch.manual_seed(0)
-    head = PhraseHead(4, 3).eval()
-    early, late, backwards = torch.zeros(3, 7, 4)
-    sound = torch.randn(2, 4)
-    early[2:4] = late[3:5] = sound
-    backwards[2:4] = sound.flip(0)
-    first, second, third = head(torch.stack([early, late, backwards])).detach()
-    assert (first - second).abs().max() < (first - third).abs().max()

@@ -1,4 +1,4 @@
-"""A small network on what a frozen encoder computes that names a user's phrases."""
+"""A small network on the phonemes of a window that names a user's phrases."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from hearaudiomlp.fitting.alarms import SURE
-from hearaudiomlp.fitting.negatives import Projection
 from hearaudiomlp.keywords import HOP_S
+from hearaudiomlp_export.networks.phonemes import PHONEMES, PhonemeNetwork
 
 Array = npt.NDArray[np.float32]
 
-_WIDTH = 128
-_CONTEXTS = (3, 2)
-_DROPOUT = 0.4
+_WIDTHS = (len(PHONEMES), 32, 64, 64)
+_CONTEXTS = (5, 5, 7)
+_STRIDES = (2, 1, 2)
+_DROPOUT = 0.2
 FOLDS = 3
 """Heads, each trained without a third of the examples."""
 
@@ -29,7 +30,7 @@ _SHARPNESS = 1.5
 _ALARMS_PER_HOUR = 1.0
 """What the limits aim at, on running speech that a head hasn't heard."""
 
-THRESHOLD = 0.55
+THRESHOLD = 0.5
 """Averaged probability from which a phrase counts as spoken: the threshold in the files' metadata.
 
 Lower than what single windows have to reach, because averaging over neighbours removes most of
@@ -40,59 +41,49 @@ _TAIL = 0.05
 
 
 class PhraseHead(nn.Module):
-    """Two layers over neighbouring stretches, then what is highest and what is common.
+    """Three convolutions over time, then what is highest and what is common.
 
     The order of sounds within a phrase matters, where in the window it is doesn't.
     """
 
-    def __init__(self, size: int, labels: int) -> None:
-        """Build an untrained network.
-
-        Args:
-            size: of the components.
-            labels: their number, that of everything else included.
-        """
+    def __init__(self, labels: int) -> None:
+        """Build an untrained network for so many labels, that of everything else included."""
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Linear(width * context, _WIDTH)
-            for width, context in zip((size, _WIDTH), _CONTEXTS, strict=True)
+            nn.Conv1d(_WIDTHS[number], _WIDTHS[number + 1], context, stride, context // 2)
+            for number, (context, stride) in enumerate(zip(_CONTEXTS, _STRIDES, strict=True))
         )
+        self.norm = nn.BatchNorm1d(_WIDTHS[0])
         self.dropout = nn.Dropout(_DROPOUT)
-        self.logits = nn.Linear(2 * _WIDTH, labels)
+        self.logits = nn.Linear(2 * _WIDTHS[-1], labels)
 
-    def forward(self, components: Tensor) -> Tensor:
-        """Map components of stretches [shape=(n, 7, size)] to logits [shape=(n, labels)]."""
-        x = components
-        for layer, context in zip(self.layers, _CONTEXTS, strict=True):
-            x = self.dropout(x)
-            count = x.shape[1] - context + 1
-            x = torch.cat([x[:, first : first + count] for first in range(context)], dim=2)
-            x = nn.functional.gelu(layer(x))
-        both = torch.cat([x.amax(dim=1), x.mean(dim=1)], dim=1)
+    def forward(self, phonemes: Tensor) -> Tensor:
+        """Map phonemes [shape=(n, 49, 40)] to logits [shape=(n, labels)]."""
+        x = self.norm(phonemes.transpose(1, 2))
+        for number, layer in enumerate(self.layers):
+            x = nn.functional.gelu(layer(self.dropout(x) if number else x))
+        both = torch.cat([x.amax(dim=2), x.mean(dim=2)], dim=1)
         return cast(Tensor, self.logits(self.dropout(both)))
 
 
 class PhraseHeads(nn.Module):
-    """The average of several heads, from the means of stretches to logits."""
+    """The average of several heads, from MFCCs to logits."""
 
-    mean: Tensor
-    basis: Tensor
     offset: Tensor
 
-    def __init__(self, projection: Projection, heads: Sequence[PhraseHead]) -> None:
-        """Put a projection before heads that were trained behind it."""
+    def __init__(self, phonemes: PhonemeNetwork, heads: Sequence[PhraseHead]) -> None:
+        """Put the network of phonemes before heads that were trained behind it."""
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(projection.mean))
-        self.register_buffer("basis", torch.from_numpy(projection.basis))
+        self.phonemes = phonemes
         self.register_buffer("offset", torch.zeros(heads[0].logits.out_features))
         self.heads = nn.ModuleList(heads)
 
-    def forward(self, means: Tensor) -> Tensor:
-        """Map means [shape=(n, 7, size)] to logits [shape=(n, labels)]."""
-        components = (means - self.mean) @ self.basis
-        logits = self.heads[0](components)
+    def forward(self, mfcc: Tensor) -> Tensor:
+        """Map MFCCs [shape=(n, 98, 40)] to logits [shape=(n, labels)]."""
+        phonemes = self.phonemes(mfcc)
+        logits = self.heads[0](phonemes)
         for head in list(self.heads)[1:]:
-            logits = logits + head(components)
+            logits = logits + head(phonemes)
         return cast(Tensor, logits * (_SHARPNESS / len(self.heads)) + self.offset)
 
 
@@ -100,8 +91,8 @@ class PhraseHeads(nn.Module):
 class Examples:
     """Windows to learn from."""
 
-    components: Array
-    """Of what the encoder makes of the windows [shape=(n, 7, size)]."""
+    phonemes: Array
+    """What :class:`PhonemeNetwork` hears in the windows [shape=(n, 49, 40)]."""
 
     labels: npt.NDArray[np.int64]
     """The number of the phrase in each, or that of everything else [shape=(n,)]."""
@@ -116,44 +107,16 @@ class Examples:
 def concatenate(parts: Sequence[Examples]) -> Examples:
     """Return several sets of examples as one."""
     return Examples(
-        np.concatenate([part.components for part in parts]),
+        np.concatenate([part.phonemes for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.groups for part in parts]),
         np.concatenate([part.real for part in parts]),
     )
 
 
-def align(components: Array, synthetic: Array, real: Array) -> Array:
-    """Give synthetic speech the mean and covariance of real speech.
-
-    Without it a network learns to doubt whatever real people say, because it knows them from what
-    is to be doubted alone. CORAL: Sun, Feng and Saenko 2016 (arXiv 1511.05547).
-
-    Args:
-        components: what is changed [shape=(n, 7, size)].
-        synthetic: running speech of synthesizers [shape=(n, 7, size)].
-        real: running speech of people [shape=(n, 7, size)].
-    """
-    size = components.shape[2]
-    source, target = synthetic.reshape(-1, size), real.reshape(-1, size)
-    root = _power(_covariance(source), -0.5) @ _power(_covariance(target), 0.5)
-    aligned = (components - source.mean(axis=0)) @ root + target.mean(axis=0)
-    return np.asarray(aligned, np.float32)
-
-
-def _covariance(rows: Array) -> npt.NDArray[np.float64]:
-    covariance = np.cov(rows.astype(np.float64).T)
-    return covariance + 0.05 * np.diag(np.diag(covariance))
-
-
-def _power(matrix: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
-    values, vectors = np.linalg.eigh(matrix)
-    return np.asarray(vectors * np.maximum(values, 1e-6) ** exponent @ vectors.T)
-
-
 def fit_heads(  # noqa: PLR0917 - of train_phrases alone
     examples: Examples,
-    projection: Projection,
+    network: PhonemeNetwork,
     labels: int,
     seed: int,
     steps: int,
@@ -163,25 +126,25 @@ def fit_heads(  # noqa: PLR0917 - of train_phrases alone
 
     Args:
         examples: of all labels.
-        projection: that their components come from.
+        network: which heard them.
         labels: their number; the last one stands for everything else.
         seed: of the weights and batches.
         steps: of each head.
         shown: called after each step with 1.
     """
-    components = torch.from_numpy(examples.components)
+    phonemes = torch.from_numpy(examples.phonemes)
     heads, margins = [], []
     for fold in range(FOLDS):
         held_out = examples.groups % FOLDS == fold
         torch.manual_seed(seed * FOLDS + fold)
-        head = PhraseHead(components.shape[2], labels)
+        head = PhraseHead(labels)
         rng = np.random.default_rng([seed, 22, fold])
-        _train(head, components, examples, ~held_out, rng, steps, shown)
+        _train(head, phonemes, examples, ~held_out, rng, steps, shown)
         heads.append(head.eval())
         with torch.inference_mode():
-            logits = head(components[torch.from_numpy(held_out & examples.real)])
+            logits = head(phonemes[torch.from_numpy(held_out & examples.real)])
         margins.append(_margins(logits))
-    together = PhraseHeads(projection, heads)
+    together = PhraseHeads(network, heads)
     if any(len(each) for each in margins):
         limits = _limits(torch.cat(margins).numpy())
         together.offset[:-1] = torch.from_numpy(-_SHARPNESS * limits)
@@ -190,7 +153,7 @@ def fit_heads(  # noqa: PLR0917 - of train_phrases alone
 
 def _train(  # noqa: PLR0917 - of fit_heads alone
     head: PhraseHead,
-    components: Tensor,
+    phonemes: Tensor,
     examples: Examples,
     used: npt.NDArray[np.bool_],
     rng: np.random.Generator,
@@ -222,7 +185,7 @@ def _train(  # noqa: PLR0917 - of fit_heads alone
             )
         )
         loss = nn.functional.cross_entropy(
-            head(components[chosen]), labels[chosen], label_smoothing=0.1
+            head(phonemes[chosen]), labels[chosen], label_smoothing=0.1
         )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
