@@ -1,6 +1,7 @@
 """What the bytes of a sound file say about it before anything is decoded."""
 
 import io
+import sys
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -89,6 +90,8 @@ def read_at(file: BinaryIO, offset: int, count: int) -> bytes:
         >>> read_at(io.BytesIO(b"RIFF....WAVE"), 8, 4)
         b'WAVE'
     """
+    if offset > sys.maxsize:  # a header may promise more than any file has
+        return b""
     file.seek(offset)
     return file.read(count)
 
