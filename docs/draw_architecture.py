@@ -28,6 +28,7 @@ STEPS = {
     "keywords": "probabilities to words",
     "table": "archives of files",
     "figures": "pictures",
+    "fitting": "own words and sounds",
     "storage": "atomic files, URLs",
     "cli": "one module a command",
     "torch": "nn.Module classes",

@@ -15,6 +15,8 @@ Examples:
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _PACKAGE = os.path.dirname(__file__)
 
@@ -333,6 +335,34 @@ class ClusterError(HearAudioMLPError, RuntimeError):
         >>> issubclass(ClusterError, RuntimeError)
         True
     """
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Turn a failed import within the block into an error that names the extra to install.
+
+    Args:
+        extra: its name, as in ``hearaudiomlp[extra]``.
+        what: what needs which packages.
+
+    Raises:
+        MissingPackageError: an import failed. A package whose own library is missing (libsndfile,
+            PortAudio) raises OSError, and counts as missing.
+
+    Examples:
+        >>> with needs_extra("plot", "pictures need matplotlib"):
+        ...     import a_package_that_is_missing
+        Traceback (most recent call last):
+            ...
+        hearaudiomlp.errors.MissingPackageError: pictures need matplotlib (No module named
+        'a_package_that_is_missing'): pip install 'hearaudiomlp[plot]'
+    """
+    try:
+        yield
+    except (ImportError, OSError) as problem:
+        raise MissingPackageError(
+            f"{what} ({problem}): pip install 'hearaudiomlp[{extra}]'"
+        ) from problem
 
 
 def warn_once(topic: str, message: str, category: type[Warning]) -> None:

@@ -18,18 +18,13 @@ import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Failed, embed_files
-from hearaudiomlp.errors import AudioTypeError, AudioValueError, MissingPackageError, OptionError
+from hearaudiomlp.errors import AudioTypeError, AudioValueError, OptionError, needs_extra
 from hearaudiomlp.model import Model, load_model
 from hearaudiomlp.spec import HOP
 
-try:
+with needs_extra("sklearn", "hearaudiomlp.sklearn needs scikit-learn 1.6 or later"):
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-except ImportError as problem:
-    raise MissingPackageError(
-        f"hearaudiomlp.sklearn needs scikit-learn 1.6 or later ({problem}): "
-        "pip install 'hearaudiomlp[sklearn]'"
-    ) from problem
 
 POOLINGS = ("scene", "mean")
 """What one embedding of a sound can be: see :class:`Embedder`."""

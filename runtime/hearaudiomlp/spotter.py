@@ -4,7 +4,7 @@ Windows of one second overlap, a quarter of a second apart unless set otherwise,
 computed as soon as its last sample is there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,13 @@ from hearaudiomlp.spec import SAMPLE_RATE
 
 Windows = tuple[npt.NDArray[np.float64], Floats]
 
-MODES = ("words", "all", "best", "vote")
+_TRIGGERS: Mapping[str, Callable[[Sequence[str], float], Trigger]] = {
+    "all": EveryWindowMode,
+    "best": BestWindowMode,
+    "vote": VoteMode,
+}
+
+MODES = ("words", *_TRIGGERS)
 """How windows become words; see :class:`Spotter`."""
 
 
@@ -207,12 +213,8 @@ class Spotter:
         threshold = keyword_threshold(model, threshold)
         if mode == "words":
             self._trigger = OnsetMode(model.labels, threshold, smoothing, refractory)
-        elif mode == "all":
-            self._trigger = EveryWindowMode(model.labels, threshold)
-        elif mode == "best":
-            self._trigger = BestWindowMode(model.labels, threshold)
-        elif mode == "vote":
-            self._trigger = VoteMode(model.labels, threshold)
+        elif mode in _TRIGGERS:
+            self._trigger = _TRIGGERS[mode](model.labels, threshold)
         else:
             raise OptionError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         self._windows = KeywordWindows(model, hop, quiet)

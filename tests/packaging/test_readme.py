@@ -60,3 +60,10 @@ def test_the_files_that_contributors_are_sent_to_exist() -> None:
         and not any(any(root.rglob(name)) for root in roots[1:])
     ]
     assert missing == []
+
+
+def test_the_picture_of_the_architecture_has_all_steps() -> None:
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    package = ROOT / "runtime" / "hearaudiomlp"
+    steps = {init.parent.name for init in package.glob("*/__init__.py")}
+    assert set(re.findall(r">(\w+)/<", picture)) == steps

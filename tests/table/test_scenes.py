@@ -10,9 +10,10 @@ import pytest
 import hearaudiomlp
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
+from hearaudiomlp.table import formats
 from hearaudiomlp.table.scenes import SceneTable, read_embeddings
 
-ENDINGS = ("npz", "npy", "parquet", "hdf5", "h5", "jsonl")
+ENDINGS = tuple(ending.removeprefix(".") for ending in formats.ENDINGS)
 RNG = np.random.default_rng(0)
 
 

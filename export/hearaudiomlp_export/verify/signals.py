@@ -32,7 +32,7 @@ def reference_signals() -> dict[str, Floats]:
     noise = rng.standard_normal(WINDOW)
     seconds = np.arange(WINDOW) / SAMPLE_RATE
     impulse = np.zeros(WINDOW)
-    impulse[8000] = 1.0
+    impulse[WINDOW // 2] = 1.0
     signals = {
         "noise": 0.1 * noise,
         "speech": _speech(),

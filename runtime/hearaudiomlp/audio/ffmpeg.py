@@ -11,7 +11,7 @@ import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.containers.structure import Structure
-from hearaudiomlp.errors import AudioFormatChangedError, MissingPackageError
+from hearaudiomlp.errors import AudioFormatChangedError, needs_extra
 
 _FORMATS = (
     "3g2,3gp,aac,aax,ac3,ac4,adx,aiff,amr,amrnb,amrwb,ape,asf,ast,au,avi,avr,caf,dsf,dss,dts,"
@@ -46,12 +46,8 @@ def _load_av() -> ModuleType:
     Raises:
         MissingPackageError: the extra ``[media]`` isn't installed.
     """
-    try:
+    with needs_extra("media", "this needs PyAV"):
         import av
-    except (ImportError, OSError) as problem:
-        raise MissingPackageError(
-            f"this needs PyAV ({problem}): pip install 'hearaudiomlp[media]'"
-        ) from problem
     module: ModuleType = av  # of any type where PyAV isn't installed
     return module
 

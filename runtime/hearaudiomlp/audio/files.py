@@ -22,8 +22,8 @@ from hearaudiomlp.errors import (
     AudioFileTruncatedError,
     AudioFormatChangedError,
     MissingDecoderError,
-    MissingPackageError,
     OptionError,
+    needs_extra,
     warn_once,
 )
 from hearaudiomlp.signal.arrays import peak, warn_if_loud
@@ -75,13 +75,8 @@ class Recording:
 
 
 def _load_soxr() -> ModuleType:
-    try:
+    with needs_extra("audio", "reading audio files needs soundfile and soxr"):
         import soxr
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"reading audio files needs soundfile and soxr ({problem}): "
-            "pip install 'hearaudiomlp[audio]'"
-        ) from problem
     return soxr  # type: ignore[no-any-return]
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hearaudiomlp.audio.chatter import quiet_libraries
 from hearaudiomlp.audio.containers.structure import RawPcm, Structure
-from hearaudiomlp.errors import AudioFormatChangedError, MissingPackageError
+from hearaudiomlp.errors import AudioFormatChangedError, needs_extra
 
 _PIECE = 256
 """Samples that are decoded at a time before a damaged place."""
@@ -31,13 +31,8 @@ def load_soundfile() -> ModuleType:
         >>> load_soundfile().info("samples/words.flac").samplerate
         44100
     """
-    try:
+    with needs_extra("audio", "reading audio files needs soundfile and soxr"):
         import soundfile
-    except (ImportError, OSError) as problem:  # soundfile raises OSError without libsndfile
-        raise MissingPackageError(
-            f"reading audio files needs soundfile and soxr ({problem}): "
-            "pip install 'hearaudiomlp[audio]'"
-        ) from problem
     return soundfile  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hearaudiomlp.spotter import Spotter
 
 NAME = "listen"
-HELP = "Print keywords as they are spoken, into the microphone or as raw PCM on standard input."
+HELP = "Print keywords as they are spoken, into the microphone or on standard input."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -37,5 +37,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_picture(draw_map(points, options.title), options, check)
     files = "1 file" if len(points.paths) == 1 else f"{len(points.paths)} files"
-    print_line(f"{options.output}: {files}, {len(points.order())} folders, {points.method}")
+    folders = "1 folder" if len(points.order()) == 1 else f"{len(points.order())} folders"
+    print_line(f"{options.output}: {files}, {folders}, {points.method}")
     return 0

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import MissingPackageError, OptionError
+from hearaudiomlp.errors import MissingPackageError, OptionError, needs_extra
 from hearaudiomlp.figures.pages import fill_page
 
 __all__ = [
@@ -105,12 +105,8 @@ def _alike(parents: Sequence[Path]) -> bool:
 
 
 def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
-    try:
+    with needs_extra("plot", "a map needs scikit-learn"):
         from sklearn.decomposition import PCA
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"a map needs scikit-learn ({problem}): pip install 'hearaudiomlp[plot]'"
-        ) from problem
     positions = np.zeros((len(scenes), 2))
     shares = [0.0, 0.0]
     if len(scenes) > 1:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import AudioValueError, MissingPackageError
+from hearaudiomlp.errors import AudioValueError, needs_extra
 from hearaudiomlp.keywords.hits import Hit, find_hits
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
@@ -138,12 +138,8 @@ def figure_module() -> ModuleType:
     Examples:
         >>> figure_module().Figure(figsize=(3, 2)).savefig("empty.png")
     """
-    try:
+    with needs_extra("plot", "pictures need matplotlib"):
         from matplotlib import figure
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"pictures need matplotlib ({problem}): pip install 'hearaudiomlp[plot]'"
-        ) from problem
     return figure
 
 

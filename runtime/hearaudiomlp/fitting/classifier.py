@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.fitting.alarms import alarm_margins, margins
 from hearaudiomlp.fitting.taps import STRETCHES
 
@@ -42,13 +42,9 @@ def import_sklearn() -> Any:
         >>> import_sklearn().__name__
         'sklearn'
     """
-    try:
+    with needs_extra("fit", "fit uses scikit-learn"):
         import sklearn.linear_model
         import sklearn.model_selection
-    except ImportError as problem:
-        raise MissingPackageError(
-            "fit uses scikit-learn: pip install 'hearaudiomlp[fit]'"
-        ) from problem
     return sklearn
 
 

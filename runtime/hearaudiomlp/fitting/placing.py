@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 CUT = 0.2
@@ -98,10 +98,8 @@ def make_noise(rng: np.random.Generator, count: int, samples: int = WINDOW) -> F
 
 
 def _at_speed(samples: Floats, factor: float) -> Floats:
-    try:
+    with needs_extra("fit", "fit uses soxr"):
         import soxr
-    except ImportError as problem:
-        raise MissingPackageError("fit uses soxr: pip install 'hearaudiomlp[fit]'") from problem
     return np.asarray(soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, "HQ"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hearaudiomlp._text import printable
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.classifier import Settings
 from hearaudiomlp.fitting.evaluation import Results
@@ -158,12 +158,8 @@ def draw_report(results: Results, title: str) -> bytes:
         >>> draw_report(results, "mine")[:4]
         b'\x89PNG'
     """
-    try:
+    with needs_extra("fit", "fit draws its report with matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as problem:
-        raise MissingPackageError(
-            "fit draws its report with matplotlib: pip install 'hearaudiomlp[fit]'"
-        ) from problem
     figure = Figure(figsize=(13, 4.5), layout="constrained")
     figure.suptitle(_plain(title))
     confusions, curve, learning = figure.subplots(1, 3)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import MissingPackageError, ModelFileError
+from hearaudiomlp.errors import ModelFileError, needs_extra
 from hearaudiomlp.inference.session import Session
 from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, usable_cpus
 from hearaudiomlp.spec import ENCODERS, FRAMES
@@ -42,12 +42,8 @@ def import_onnx() -> Any:
         >>> import_onnx().__name__
         'onnx'
     """
-    try:
+    with needs_extra("fit", "fit writes ONNX files with the package onnx"):
         import onnx
-    except ImportError as problem:
-        raise MissingPackageError(
-            "fit writes ONNX files with the package onnx: pip install 'hearaudiomlp[fit]'"
-        ) from problem
     return onnx
 
 

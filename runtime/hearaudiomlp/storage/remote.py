@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.errors import MissingPackageError, OptionError
+from hearaudiomlp.errors import MissingPackageError, OptionError, needs_extra
 from hearaudiomlp.storage.stopping import noted
 
 _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
@@ -46,12 +46,8 @@ def local_path(path: str) -> str:
 
 @cache
 def _filesystem(protocol: str) -> Any:
-    try:
+    with needs_extra("remote", f"{protocol}:// needs fsspec"):
         import fsspec
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"{protocol}:// needs fsspec ({problem}): pip install 'hearaudiomlp[remote]'"
-        ) from problem
     try:
         return fsspec.filesystem(protocol)
     except ImportError as problem:  # s3fs, gcsfs ...: it says which

@@ -13,19 +13,20 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from hearaudiomlp.errors import ClusterError, DeviceError, HearAudioMLPError, MissingPackageError
+from hearaudiomlp.errors import (
+    ClusterError,
+    DeviceError,
+    HearAudioMLPError,
+    needs_extra,
+)
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shard
 
-try:
+with needs_extra("dask", "a cluster needs Dask's distributed"):
     import distributed
-except ImportError as problem:
-    raise MissingPackageError(
-        f"a cluster needs Dask's distributed ({problem}): pip install 'hearaudiomlp[dask]'"
-    ) from problem
 
 _PLUGIN = "hearaudiomlp"
 _AHEAD = 2

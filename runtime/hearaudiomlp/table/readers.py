@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.ownership import read_sealed
 from hearaudiomlp.table.formats import ENDINGS
 
@@ -165,12 +165,8 @@ def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
 
 
 def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-    try:
+    with needs_extra("hdf5", "HDF5 needs h5py"):
         import h5py
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"HDF5 needs h5py ({problem}): pip install 'hearaudiomlp[hdf5]'"
-        ) from problem
     with h5py.File(_ordinary(path), "r") as table:
         sets = {name: table[name] for name in NAMES if name in table}
         sets["path"], scenes = table["paths"], table["scene_embeddings"]
@@ -212,12 +208,8 @@ def _read_line(line: bytes) -> dict[str, Any]:
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-    try:
+    with needs_extra("parquet", "Parquet needs pyarrow"):
         from pyarrow import ArrowException, parquet
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"reading Parquet needs pyarrow ({problem}): pip install 'hearaudiomlp[parquet]'"
-        ) from problem
     try:
         for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
             with parquet.ParquetFile(_ordinary(file)) as opened:

@@ -5,11 +5,7 @@ The official HEAR tools (hear-validator, heareval) are such. :mod:`hearaudiomlp.
 the tensors.
 """
 
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 
-try:
+with needs_extra("torch", "torch can't be imported"):
     import torch as _torch  # noqa: F401
-except ImportError as problem:
-    raise MissingPackageError(
-        f"torch can't be imported ({problem}): pip install 'hearaudiomlp[torch]'"
-    ) from problem

@@ -19,8 +19,8 @@ from hearaudiomlp.errors import (
     CacheError,
     DownloadError,
     DownloadTimeoutError,
-    MissingPackageError,
     WrongDownloadError,
+    needs_extra,
 )
 from hearaudiomlp.storage.atomic import replacing, temporary_name
 from hearaudiomlp.weights.locate import cache_folder
@@ -117,13 +117,9 @@ def _is_there(target: Path, checkpoint: PublishedCheckpoint, pooch: ModuleType) 
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:
-    try:
+    with needs_extra("pull", "downloading needs pooch"):
         import pooch
         import requests
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"downloading needs pooch ({problem}): pip install 'hearaudiomlp[pull]'"
-        ) from problem
     return pooch, requests
 
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats import arrays
@@ -14,12 +14,8 @@ from hearaudiomlp.table.outputs import Outputs
 
 
 def _h5py() -> ModuleType:
-    try:
+    with needs_extra("hdf5", "HDF5 needs h5py"):
         import h5py
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"HDF5 needs h5py ({problem}): pip install 'hearaudiomlp[hdf5]'"
-        ) from problem
     return h5py  # type: ignore[no-any-return]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
-from hearaudiomlp.errors import MissingPackageError
+from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.formats.base import ShardFiles, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
@@ -33,13 +33,9 @@ _FACTS = (
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
+    with needs_extra("parquet", "Parquet needs pyarrow"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as problem:
-        raise MissingPackageError(
-            f"Parquet needs pyarrow ({problem}): pip install 'hearaudiomlp[parquet]'"
-        ) from problem
     return pa, pq
 
 
