@@ -369,7 +369,7 @@ def test_validation_figures() -> None:
 
 
 def test_the_command_trains_on_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log, picture, early weights, manifest and checkpoint; the same command again is done."""
+    """Log, picture, early weights, manifest, checkpoint; again, the command has nothing to do."""
     rows = [("yes", "word", "training", "a"), ("no", "word", "validation", "b")]
     rows.append(("tap", "noise", "training", ""))
     _packed(tmp_path / "real", rows)
@@ -393,11 +393,14 @@ def test_the_command_trains_on_recordings(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "run" / "log.png").stat().st_size > 10_000
     assert "clip 0" in (tmp_path / "own.clips.csv").read_text()
     assert "clip 1" not in (tmp_path / "own.clips.csv").read_text()  # validation
-    assert cli.main(arguments) == 0
-    assert cli.main([*arguments, "--start", str(output)]) == 1
-    assert cli.main([*arguments, "--refine"]) == 1  # from nothing
+    assert cli.main(arguments) == 1  # the output is there
+    assert cli.main([*arguments, "--overwrite"]) == 0
     refined = tmp_path / "refined.pth"
-    arguments += ["--refine", "--start", str(output), "-o", str(refined)]
+    arguments += ["-o", str(refined)]
+    assert cli.main([*arguments, "--start", str(output)]) == 1  # the folder holds another run
+    assert cli.main([*arguments, "--refine"]) == 1  # from nothing
+    assert not refined.exists()
+    arguments += ["--refine", "--start", str(output)]
     assert cli.main([*arguments, "--folder", str(tmp_path / "second")]) == 0
     first, second = (
         json.loads((tmp_path / folder / "recipe.json").read_text()) for folder in ("run", "second")
