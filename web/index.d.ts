@@ -88,10 +88,11 @@ export class HearModel {
    */
   embed(audio: Float32Array | Float64Array | number[], options?: EmbedOptions): Promise<Embedding>;
   /**
-   * Run the encoder on bare windows of 16,000 samples each, one after the other, unchecked.
+   * Run the encoder on bare windows of 16,000 samples each, one after the other.
    *
    * @returns frame embeddings `[n, 98, size]`, keyword logits `[n, labels]`, and levels of the 40 mel
    *   bands `[n, 98, 40]` in half dB above -100
+   * @throws HearAudioMLPError `audio`, `model` (it was closed) or `runtime`
    */
   encode(windows: Float32Array): Promise<{ frames: Float32Array; logits: Float32Array; levels: Uint8Array }>;
   /** Release its memory. */

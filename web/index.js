@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { HearAudioMLPError } from "./page/lib/errors.js";
 import { HearModel } from "./page/lib/model.js";
+import { checkOptions } from "./page/lib/options.js";
 import { readWav } from "./page/lib/wav.js";
 
 export { HearAudioMLPError } from "./page/lib/errors.js";
@@ -23,7 +24,7 @@ async function findRuntime(wanted) {
   const problems = [];
   for (const name of wanted === undefined ? RUNTIMES : [wanted]) {
     if (!RUNTIMES.includes(name)) {
-      throw new HearAudioMLPError("runtime", `runtime is ${RUNTIMES.join(" or ")}, not ${name}`);
+      throw new HearAudioMLPError("runtime", `runtime is ${RUNTIMES.join(" or ")}, not ${String(name)}`);
     }
     try {
       const module = await import(name);
@@ -60,12 +61,13 @@ async function withFile(file, what, task) {
  * @returns {Promise<HearModel>}
  * @throws {HearAudioMLPError} `file`, `model`, `runtime` or `option`
  */
-export async function loadModel(file, { runtime, threads = 1 } = {}) {
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new HearAudioMLPError("option", `threads has to be a whole number from 1 up, not ${String(threads)}`);
-  }
+export async function loadModel(file, options) {
+  checkOptions(options, ["runtime", "threads"]);
+  const { runtime, threads = 1 } = options ?? {};
   const ort = await findRuntime(runtime);
-  const bytes = file instanceof Uint8Array ? file : await withFile(file, "the model", readFile);
+  // Memory that threads share can't be decoded as text.
+  const own = (bytes) => (bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());
+  const bytes = file instanceof Uint8Array ? own(file) : await withFile(file, "the model", readFile);
   // The web assembly takes threads from its environment, and reads it when it starts.
   if (ort.env.wasm) ort.env.wasm.numThreads = threads;
   return HearModel.create(ort, bytes, { intraOpNumThreads: threads });
@@ -77,15 +79,17 @@ export async function loadModel(file, { runtime, threads = 1 } = {}) {
  * @param {Float32Array} audio mono at 16 kHz in [-1, 1]
  * @param {object} options `model`: a HearModel, or a file for this one call
  */
-export async function embed(audio, { model, runtime, threads, ...options } = {}) {
+export async function embed(audio, settings) {
+  checkOptions(settings, ["model", "runtime", "threads", "hop", "threshold", "hits", "warn", "progress", "signal"]);
+  const { model, runtime, threads, ...options } = settings ?? {};
   if (model === undefined) {
     throw new HearAudioMLPError("model", "embed needs a model: { model: 'kwmlp-pipeline.onnx' }");
   }
-  const warn = options.warn ?? ((message) => process.emitWarning(message, "HearAudioMLPWarning"));
-  if (model instanceof HearModel) return model.embed(audio, { warn, ...options });
+  options.warn ??= (message) => process.emitWarning(message, "HearAudioMLPWarning");
+  if (model instanceof HearModel) return model.embed(audio, options);
   const loaded = await loadModel(model, { runtime, threads });
   try {
-    return await loaded.embed(audio, { warn, ...options });
+    return await loaded.embed(audio, options);
   } finally {
     await loaded.close();
   }
@@ -102,7 +106,7 @@ export async function embed(audio, { model, runtime, threads, ...options } = {})
 export async function readAudio(file) {
   const read = async (from, size, name) => {
     const found = await readWav(from, size, name);
-    if (found !== null) return found;
+    if (found !== null) return { ...found, samples: found.samples.subarray().slice() };
     throw new HearAudioMLPError("file", `${name}: not a WAV file with plain samples; convert it, with FFmpeg for instance`);
   };
   if (file instanceof Uint8Array) {

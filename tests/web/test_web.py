@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +239,94 @@ def test_wav_files_give_the_numbers_of_the_python_package(tmp_path: Path) -> Non
         }, file.name
         samples = np.fromfile(f"{file}.f32", "<f4")
         np.testing.assert_allclose(samples, expected.samples, atol=1e-5, err_msg=file.name)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a RIFF file."""
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def riff(*chunks: bytes) -> bytes:
+    """A WAV file of these chunks."""
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def form(code: int, bits: int, *, guid: bytes | None = None) -> bytes:
+    """The chunk with the format, of one channel at 16 kHz; ``guid``: in the extensible form."""
+    step = (bits + 7) // 8
+    plain = struct.pack("<HHIIHH", code, 1, 16_000, 16_000 * step, step, bits)
+    if guid is None:
+        return chunk(b"fmt ", plain)
+    return chunk(b"fmt ", plain + struct.pack("<HHI", 22, bits, 4) + guid)
+
+
+def structures() -> dict[str, bytes]:
+    """WAV files whose chunks are odd, by what is odd about them."""
+    rng = np.random.default_rng(8)
+    samples = rng.integers(-9_000, 9_000, 9_001).astype("<i2").tobytes()
+    pcm, guid = form(1, 16), struct.pack("<H", 1) + bytes.fromhex("000000001000800000aa00389b71")
+    data = chunk(b"data", samples)
+    whole = riff(pcm, data)
+    of_zero = whole[:40] + bytes(4) + whole[44:]
+    unknown = b"\xff" * 4
+
+    def rf64(size: int, name: bytes = b"RF64") -> bytes:
+        long = chunk(b"ds64", struct.pack("<QQQI", len(samples) + 100, size, 9_001, 0))
+        return name + unknown + b"WAVE" + long + pcm + b"data" + unknown + samples
+
+    return {
+        **{
+            f"{n} bytes before": riff(chunk(b"JUNK", bytes(n)), pcm, data) for n in (1, 7, 8, 4_097)
+        },
+        "samples before their format": riff(data, pcm),
+        "two formats": riff(pcm, form(6, 8), data),
+        "two chunks of samples": riff(pcm, data, data),
+        "a list behind": riff(pcm, data, chunk(b"LIST", b"INFO")),
+        "half a sample more": riff(pcm, chunk(b"data", samples + b"\1")),
+        "no byte after an odd size": riff(form(1, 8), chunk(b"data", samples[:9_001])[:-1]),
+        "extensible": riff(form(0xFFFE, 16, guid=guid), data),
+        "extensible, unknown": riff(form(0xFFFE, 16, guid=guid[:9] + bytes(7)), data),
+        "20 bits in three bytes": riff(form(1, 20), chunk(b"data", samples[:9_000])),
+        "12 bits in two bytes": riff(form(1, 12), data),
+        "no samples": riff(pcm, chunk(b"data", b"")),
+        "no chunk of samples": riff(pcm),
+        "a size of zero": of_zero,
+        "sizes of zero": of_zero[:4] + bytes(4) + of_zero[8:],
+        "from a pipe": whole[:4] + unknown + whole[8:40] + unknown + whole[44:],
+        "a size that counts the header": whole[:40] + whole[4:8] + whole[44:],
+        "a size of a first piece": whole[:40] + struct.pack("<I", 4_000) + whole[44:],
+        "noise behind": whole + rng.bytes(5_000),
+        "zeros behind": whole + bytes(1_000),
+        "a tag behind": whole + b"ID3\3" + bytes(500),
+        "text behind": whole + b"end",
+        "another file behind": whole + whole,
+        "RF64": rf64(len(samples)),
+        "BW64": rf64(len(samples), b"BW64"),
+        "RF64, never finished": rf64(0),
+        "RF64 of unknown size": rf64(2**64 - 1),
+        "RF64 that was cut off": rf64(len(samples))[:-1_000],
+        "RF64 that promises a terabyte": rf64(2**40),
+        **{f"cut off at {n}": whole[:n] for n in (0, 11, 20, 36, 44, 45, len(whole) - 1)},
+        "text before": b"text" + whole,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*are no sound and were left out")
+def test_odd_wav_files_are_read_or_refused_as_by_the_python_package(tmp_path: Path) -> None:
+    files = []
+    for name, content in structures().items():
+        files.append(tmp_path / f"{name}.wav")
+        files[-1].write_bytes(content)
+    for file, found in zip(files, read_in_node(*files), strict=True):
+        try:
+            expected = read_audio(file)
+        except AudioFileError:
+            assert (found.get("name"), found.get("code")) == ("HearAudioMLPError", "file"), file
+            continue
+        assert found.get("duration") == expected.duration, (file, found)
+        samples = np.fromfile(f"{file}.f32", "<f4")
+        np.testing.assert_allclose(samples, expected.samples, atol=1e-6, err_msg=file.name)
 
 
 def test_wav_files_that_the_python_package_refuses(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ test("what isn't an ONNX file is refused", () => {
 });
 
 test("an .npz has the bytes of zip and npy", async () => {
-  const blob = npz({ a: { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 2] } });
+  const blob = await npz({ a: { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 2] } });
   const file = new Uint8Array(await blob.arrayBuffer());
   const text = Buffer.from(file).toString("latin1");
   assert.ok(text.startsWith("PK\x03\x04"));

@@ -71,7 +71,7 @@ test("what can't be live audio is refused", () => {
     assert.throws(() => spotter.push(samples), { name: "HearAudioMLPError", code: "audio" });
   }
   for (const options of [{ threshold: 0 }, { threshold: "high" }, { hits: 1.5 }]) {
-    assert.throws(() => new Spotter({ labels: ["yes"] }, options), { code: "option" });
+    assert.throws(() => new Spotter({ labels: ["yes"], encode: assert.fail }, options), { code: "option" });
   }
 });
 

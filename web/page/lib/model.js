@@ -5,9 +5,11 @@
 
 import { HearAudioMLPError } from "./errors.js";
 import { encoderOf, readMetadata } from "./onnxfile.js";
+import { checkOptions } from "./options.js";
 import { SAMPLE_RATE } from "./resample.js";
 import { sceneEmbedding } from "./scene.js";
-import { checkWordOptions, findWords, HITS } from "./words.js";
+import { Spool } from "./spool.js";
+import { findWords, HITS } from "./words.js";
 
 const WINDOW = 16_000; // samples
 const HOP = 160; // samples from frame to frame
@@ -28,18 +30,21 @@ const BLOCK = 8;
 /** Loudest sample that is taken without a word: float audio is in [-1, 1]. */
 const LOUD = 100;
 
+/** Samples that are checked at a time. */
+const PIECE = 1 << 20;
+
 /**
  * Take audio as float32.
  *
- * @returns {{samples: Float32Array, peak: number}}
+ * @returns {Float32Array}
  * @throws {HearAudioMLPError} `audio`
  */
-export function checkAudio(samples) {
+function takeAudio(samples) {
   if (Array.isArray(samples) || samples instanceof Float64Array) {
     if (!samples.every((sample) => typeof sample === "number")) {
       throw new HearAudioMLPError("audio", "audio has to be a list of numbers, mono, in [-1, 1]");
     }
-    samples = Float32Array.from(samples);
+    return Float32Array.from(samples);
   }
   if (!(samples instanceof Float32Array)) {
     throw new HearAudioMLPError(
@@ -47,39 +52,39 @@ export function checkAudio(samples) {
       "audio has to be a Float32Array of mono samples in [-1, 1]; divide 16-bit samples by 32768",
     );
   }
-  let peak = 0;
-  for (let i = 0; i < samples.length; i++) {
-    const size = Math.abs(samples[i]);
-    if (!(size < Infinity)) {
-      throw new HearAudioMLPError("audio", "audio has NaN or infinite samples; repair or drop them");
-    }
-    if (size > peak) peak = size;
-  }
-  return { samples, peak };
+  return samples;
 }
 
-/** Repeat the first and the last frame of each window, and drop the very first and the very last. */
-class Stitcher {
-  #size;
-  #at = -1; // the row at which the next window begins
-
-  constructor(windows, size) {
-    this.#size = size;
-    this.rows = new Float32Array((FRAMES * windows - 2) * size);
-  }
-
-  /** @param {Float32Array} frames of whole windows, `[n, 98, size]` */
-  add(frames) {
-    const [size, rows] = [this.#size, this.rows];
-    for (let begin = 0; begin < frames.length; begin += WHOLE * size) {
-      const end = begin + WHOLE * size;
-      if (this.#at >= 0) rows.set(frames.subarray(begin, begin + size), this.#at * size);
-      rows.set(frames.subarray(begin, end), (this.#at + 1) * size);
-      const last = (this.#at + FRAMES - 1) * size;
-      if (last < rows.length) rows.set(frames.subarray(end - size, end), last);
-      this.#at += FRAMES;
+/**
+ * The loudest of the samples.
+ *
+ * @throws {HearAudioMLPError} `audio`, if one of them is NaN or infinite
+ */
+function peakOf(samples) {
+  let peak = 0;
+  for (let begin = 0; begin < samples.length; begin += PIECE) {
+    for (const sample of samples.subarray(begin, begin + PIECE)) {
+      const size = Math.abs(sample);
+      if (!(size < Infinity)) {
+        throw new HearAudioMLPError("audio", "audio has NaN or infinite samples; repair or drop them");
+      }
+      if (size > peak) peak = size;
     }
   }
+  return peak;
+}
+
+/** Rows of windows, `[n, 98, size]`, with the first and the last one of each repeated: `[n, 100, size]`. */
+function repeatEdges(rows, size) {
+  const whole = WHOLE * size;
+  const repeated = new rows.constructor((rows.length / whole) * FRAMES * size);
+  for (let begin = 0, at = 0; begin < rows.length; begin += whole, at += FRAMES * size) {
+    const window = rows.subarray(begin, begin + whole);
+    repeated.set(window.subarray(0, size), at);
+    repeated.set(window, at + size);
+    repeated.set(window.subarray(-size), at + size + whole);
+  }
+  return repeated;
 }
 
 /** Power in dB above the quietest that the front end distinguishes from silence, as bytes of 0.5 dB. */
@@ -88,6 +93,9 @@ function toLevels(power) {
   for (let i = 0; i < power.length; i++) levels[i] = 200 + 20 * Math.log10(power[i]);
   return new Uint8Array(levels.buffer);
 }
+
+/** Windows that a sound of `length` samples takes. */
+const windowsOf = (length) => Math.max(1, Math.ceil((length + PADDING) / WINDOW));
 
 function checkNames(metadata) {
   let labels;
@@ -157,20 +165,32 @@ export class HearModel {
 
   /** Release the memory of the session. */
   async close() {
-    await this.#session.release();
+    const session = this.#session;
+    this.#session = null;
+    await session?.release();
   }
 
   /**
-   * Run the encoder on bare windows, without any check of them.
+   * Run the encoder on bare windows; what is in them isn't checked.
    *
    * @param {Float32Array} windows of 16,000 samples each, one after the other
    * @returns {Promise<{frames: Float32Array, logits: Float32Array, levels: Uint8Array}>} frame
    *   embeddings `[n, 98, size]`, keyword logits `[n, labels]`, and the levels of the mel bands
    *   `[n, 98, 40]` in half dB above -100; empty where the file doesn't compute them
+   * @throws {HearAudioMLPError} `audio`, if they aren't whole windows; `model`, if it was closed; `runtime`
    */
   async encode(windows) {
+    if (!(windows instanceof Float32Array) || windows.length === 0 || windows.length % WINDOW !== 0) {
+      throw new HearAudioMLPError("audio", "windows have to be a Float32Array of 16,000 samples each, one at least");
+    }
+    if (this.#session === null) throw new HearAudioMLPError("model", "this model was closed; load it again");
     const shape = [windows.length / WINDOW, WINDOW];
-    const output = await this.#session.run({ windows: new this.#runtime.Tensor("float32", windows, shape) });
+    let output;
+    try {
+      output = await this.#session.run({ windows: new this.#runtime.Tensor("float32", windows, shape) });
+    } catch (problem) {
+      throw new HearAudioMLPError("runtime", `ONNX Runtime failed: ${problem.message}`, { cause: problem });
+    }
     const logits = output.keyword_logits ?? output.window_logits;
     return {
       frames: output.frame_embeddings.data,
@@ -207,19 +227,37 @@ export class HearModel {
    * @returns {Promise<object>} see index.d.ts
    * @throws {HearAudioMLPError} `audio` or `option`
    */
-  async embed(audio, { hop = 0.25, threshold, hits, warn, progress, signal } = {}) {
-    const { samples, peak } = checkAudio(audio);
-    const shifts = Math.round(1 / hop);
-    if (typeof hop !== "number" || !(hop > 0 && hop <= 1) || Math.abs(shifts * hop - 1) > 1e-9 || WINDOW % shifts !== 0) {
-      throw new HearAudioMLPError("option", `hop has to be 1, 0.5, 0.25, 0.2 ... s, not ${hop}`);
-    }
-    const settings = { threshold, hits: hits ?? (hop <= 0.25 ? HITS : 1), ignore: this.otherLabel };
-    checkWordOptions(settings);
+  async embed(audio, options) {
+    const samples = takeAudio(audio);
+    const size = this.timestampEmbeddingSize;
+    const rows = new Spool(Float32Array, { capacity: size * FRAMES * windowsOf(samples.length) });
+    const { count, ...result } = await this.embedInto(rows, samples, options);
+    return {
+      embeddings: rows.subarray(0, count * size).slice(),
+      timestamps: Float32Array.from({ length: count }, (_, i) => 10 * (i + 1)),
+      ...result,
+    };
+  }
+
+  /**
+   * What {@link embed} does, for sounds that needn't be in memory.
+   *
+   * @param {Spool} rows gets the timestamp embeddings, and up to a second of rows after them
+   * @param {{length: number, subarray: (begin: number, end: number) => Float32Array}} samples
+   * @param {object} [options] as for `embed`
+   * @returns {Promise<object>} `count` of the timestamps, and what `embed` gives but for them and their embeddings
+   */
+  async embedInto(rows, samples, options) {
+    checkOptions(options, ["hop", "threshold", "hits", "warn", "progress", "signal"]);
+    const { hop = 0.25, threshold, warn, progress, signal } = options ?? {};
+    const { hits = hop <= 0.25 ? HITS : 1 } = options ?? {};
+    const settings = { threshold, hits, ignore: this.otherLabel };
+    const peak = peakOf(samples);
     if (peak > LOUD) {
       warn?.(`the loudest sample is ${peak}: 16-bit audio has to be divided by 32768`);
     }
-    const windows = Math.max(1, Math.ceil((samples.length + PADDING) / WINDOW));
-    const times = this.#windowTimes(samples.length / WINDOW, hop, shifts);
+    const windows = windowsOf(samples.length);
+    const times = this.#windowTimes(samples.length / WINDOW, hop);
     let done = 0;
     const step = async (count) => {
       signal?.throwIfAborted();
@@ -227,7 +265,7 @@ export class HearModel {
       await progress?.(done / (windows + times.length));
       signal?.throwIfAborted();
     };
-    const main = await this.#frames(samples, windows, step);
+    const main = await this.#frames(rows, samples, windows, step);
     const logits = new Float32Array(times.length * this.labels.length);
     let at = 0;
     for await (const block of this.#encodeAll(samples, times.length, (i) => Math.round(times[i] * WINDOW))) {
@@ -238,45 +276,30 @@ export class HearModel {
     return { ...main, logits, logitTimes: times, keywords: findWords(logits, times, this.labels, settings) };
   }
 
-  /** Timestamp and scene embeddings, and the levels that the encoder saw. */
-  async #frames(samples, windows, step) {
+  /** Timestamp embeddings into `rows`; the scene embedding, and the levels that the encoder saw. */
+  async #frames(rows, samples, windows, step) {
     const size = this.timestampEmbeddingSize;
     const count = Math.floor(samples.length / HOP);
-    const all = new Stitcher(windows, size);
-    const levels = [];
+    const levels = new Spool(Uint8Array, { capacity: BANDS * FRAMES * windows });
+    let dropped = 1; // the very first row
     for await (const block of this.#encodeAll(samples, windows, (i) => i * WINDOW - PAD_LEFT)) {
-      all.add(block.frames);
-      for (let at = 0; at < block.levels.length; at += WHOLE * BANDS) {
-        const window = block.levels.subarray(at, at + WHOLE * BANDS);
-        levels.push(window.subarray(0, BANDS), window, window.subarray(-BANDS));
-      }
+      await rows.append(repeatEdges(block.frames, size).subarray(dropped * size));
+      await levels.append(repeatEdges(block.levels, BANDS).subarray(dropped * BANDS));
+      dropped = 0;
       await step(block.frames.length / (WHOLE * size));
     }
     return {
-      embeddings: all.rows.slice(0, count * size),
-      timestamps: Float32Array.from({ length: count }, (_, i) => 10 * (i + 1)),
-      scene: sceneEmbedding(all.rows, size, this.sceneEmbeddingSize / size),
-      levels: joinLevels(levels, count),
+      count,
+      scene: sceneEmbedding(rows, FRAMES * windows - 2, size, this.sceneEmbeddingSize / size),
+      levels: levels.subarray(0, count * BANDS).slice(),
     };
   }
 
   /** When keyword windows begin: from half a second before the sound to half a second before its end. */
-  #windowTimes(seconds, hop, shifts) {
-    const before = Math.floor(shifts / 2);
+  #windowTimes(seconds, hop) {
+    const before = Math.floor(Math.round(1 / hop) / 2);
     const inside = Math.floor(Math.max(0, seconds - 0.5) / hop) + 1;
     const count = this.labels.length > 0 ? before + inside : 0;
     return Float32Array.from({ length: count }, (_, i) => (i - before) * hop);
   }
-}
-
-/** Rows of levels like those of the embeddings: the very first one dropped, `count` of them. */
-function joinLevels(pieces, count) {
-  const levels = new Uint8Array(pieces.length > 0 ? count * BANDS : 0);
-  let at = -BANDS;
-  for (const piece of pieces) {
-    const end = Math.min(piece.length, levels.length - at);
-    if (at >= 0 && end > 0) levels.set(piece.subarray(0, end), at);
-    at += piece.length;
-  }
-  return levels;
 }

@@ -58,6 +58,9 @@ const SHAPES = {
 /** For all other ratios: nothing above the lower rate's half is less than 125 dB down. */
 const OTHER = { reach: 97, beta: 13.04 };
 
+/** Taps that are held at most, 256 MB of them: rates with a common divisor need far fewer. */
+const MOST_TAPS = 1 << 26;
+
 function besselI0(x) {
   let term = 1;
   let sum = 1;
@@ -112,6 +115,9 @@ function design(step, phases) {
   const shape = SHAPES[`${step}:${phases}`] ?? OTHER;
   const beside = shape.second === undefined ? 0 : shape.second.reach / shape.second.rate;
   const half = Math.ceil((shape.reach + beside) / scale);
+  if (phases * 2 * half > MOST_TAPS) {
+    throw new HearAudioMLPError("audio", "these two sample rates have too small a common divisor; resample in two steps");
+  }
   const taps = new Float32Array(phases * 2 * half);
   const row = new Float64Array(2 * half);
   const at = response(shape);
@@ -142,12 +148,12 @@ export class Resampler {
   /**
    * @param {number} from samples per second of the input, a whole number
    * @param {number} [to] samples per second of the output, a whole number
-   * @throws {HearAudioMLPError} `audio`, if a rate is no positive whole number
+   * @throws {HearAudioMLPError} `audio`, if a rate is no positive whole number, or their common divisor is too small
    */
   constructor(from, to = SAMPLE_RATE) {
     for (const rate of [from, to]) {
       if (!Number.isInteger(rate) || rate < 1) {
-        throw new HearAudioMLPError("audio", `${rate} is no sample rate; give whole Hz`);
+        throw new HearAudioMLPError("audio", `${String(rate)} is no sample rate; give whole Hz`);
       }
     }
     const divisor = commonDivisor(from, to);
@@ -176,8 +182,12 @@ export class Resampler {
    *
    * @param {Float32Array} samples any number of them
    * @returns {Float32Array} the output samples that all their input is known of
+   * @throws {HearAudioMLPError} `audio`
    */
   process(samples) {
+    if (!(samples instanceof Float32Array)) {
+      throw new HearAudioMLPError("audio", "a Resampler takes Float32Arrays of mono samples");
+    }
     if (this.half === 0) return samples.slice();
     this.#append(samples);
     this.#received += samples.length;
@@ -235,9 +245,6 @@ export class Resampler {
  * @throws {HearAudioMLPError} `audio`
  */
 export function resample(samples, from, to = SAMPLE_RATE) {
-  if (!(samples instanceof Float32Array)) {
-    throw new HearAudioMLPError("audio", "resample takes a Float32Array of mono samples");
-  }
   const resampler = new Resampler(from, to);
   const body = resampler.process(samples);
   const rest = resampler.flush();

@@ -1,4 +1,5 @@
 import { HearAudioMLPError } from "./errors.js";
+import { checkOptions } from "./options.js";
 import { softmax, WordFinder } from "./words.js";
 
 const WINDOW = 16_000;
@@ -37,10 +38,15 @@ export class Spotter {
    *   unhandled rejection otherwise
    * @throws {HearAudioMLPError} `option`
    */
-  constructor(model, { threshold, hits } = {}, listeners = {}) {
+  constructor(model, settings, listeners) {
+    if (typeof model?.encode !== "function") {
+      throw new HearAudioMLPError("option", "a Spotter needs a model: await loadModel(...)");
+    }
+    checkOptions(settings, ["threshold", "hits"]);
+    checkOptions(listeners, ["word", "window", "problem"]);
     this.#model = model;
-    this.finder = new WordFinder(model.labels, { threshold, hits, ignore: model.otherLabel });
-    this.#listeners = listeners;
+    this.finder = new WordFinder(model.labels, { ...settings, ignore: model.otherLabel });
+    this.#listeners = listeners ?? {};
   }
 
   /** Seconds of audio so far. */
@@ -55,6 +61,9 @@ export class Spotter {
   push(samples) {
     if (!(samples instanceof Float32Array) || samples.length > WINDOW) {
       throw new HearAudioMLPError("audio", "live audio comes as Float32Arrays of at most 16,000 samples at 16 kHz");
+    }
+    if (!samples.every(Number.isFinite)) {
+      throw new HearAudioMLPError("audio", "audio has NaN or infinite samples; repair or drop them");
     }
     const at = this.#length % KEPT;
     const room = KEPT - at;

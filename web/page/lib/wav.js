@@ -6,9 +6,8 @@
 
 import { HearAudioMLPError } from "./errors.js";
 import { Resampler, SAMPLE_RATE } from "./resample.js";
-
-/** Sizes from here on stand for "unknown" in files that were written to a pipe. */
-const UNKNOWN = 0x7ffff000;
+import { Spool } from "./spool.js";
+import { sizeOfSamples } from "./wavsize.js";
 
 /** Samples per second that a header may give: bats are recorded at up to 500 kHz. */
 const RATES = [1_000, 2_000_000];
@@ -21,6 +20,9 @@ const FLOAT = 3;
 const ALAW = 6;
 const MULAW = 7;
 const EXTENSIBLE = 0xfffe;
+
+/** Behind the code in an extensible format: of Microsoft's formats, and of Ambisonic B-format. */
+const GUIDS = ["000000001000800000aa00389b71", "00002107d3118644c8c1ca000000"];
 
 function alaw(code) {
   const bits = code ^ 0x55;
@@ -65,6 +67,17 @@ function readerOf(code, bytes) {
 
 const name = (bytes, at) => String.fromCharCode(...bytes.subarray(at, at + 4));
 
+/** What a "fmt " chunk says; `view` begins with its name. */
+function readFormat(view, length, little) {
+  let code = view.getUint16(8, little);
+  if (code === EXTENSIBLE && length >= 40 && view.byteLength >= 48) {
+    const guid = Array.from({ length: 14 }, (_, i) => view.getUint8(34 + i).toString(16).padStart(2, "0")).join("");
+    code = GUIDS.includes(guid) || !little ? view.getUint16(32, little) : code;
+  }
+  const channels = view.getUint16(10, little);
+  return { code, channels, rate: view.getUint32(12, little), step: view.getUint16(20, little) };
+}
+
 /**
  * @typedef {object} WavHeader
  * @property {number} rate samples per second
@@ -95,46 +108,31 @@ export async function readHeader(read, size, file) {
   if (!["RIFF", "RIFX", "RF64", "BW64"].includes(kind) || name(head, 8) !== "WAVE") return null;
   const little = kind !== "RIFX";
   let format = null;
+  let data = null;
   let long = null; // the size of the samples, where 32 bits don't hold it
-  for (let at = 12; at + 8 <= size; ) {
+  for (let at = 12; at + 8 <= size && (format === null || data === null); ) {
     const bytes = await read(at, at + 48);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const chunk = name(bytes, 0);
-    let length = view.getUint32(4, little);
-    const body = at + 8;
-    if (chunk === "ds64" && bytes.length >= 24) long = Number(view.getBigUint64(16, true));
-    if (chunk === "fmt " && bytes.length >= 24) {
-      let code = view.getUint16(8, little);
-      if (code === EXTENSIBLE && length >= 26 && bytes.length >= 34) code = view.getUint16(32, little);
-      const channels = view.getUint16(10, little);
-      format = { code, channels, rate: view.getUint32(12, little), step: view.getUint16(20, little) };
-    }
-    if (chunk === "data") {
-      if (format === null) fail("not a WAV file that can be read (its samples come before their format)");
-      const { code, channels, rate, step } = format;
-      if (channels === 0 || step === 0 || step % channels !== 0) {
-        fail("not a WAV file that can be read (its format is impossible)");
-      }
-      if (rate < RATES[0] || rate >= RATES[1]) fail(`${rate} Hz is not a plausible sample rate`);
-      const sample = readerOf(code, step / channels);
-      if (sample === null) return null; // compressed: the browser may know it
-      if (length === 0xffffffff && long !== null) length = long;
-      else if (length >= UNKNOWN) length = size - body;
-      if (body + length > size) {
-        fail(`cut off: its header promises ${(body + length).toLocaleString("en")} bytes and there are ${size.toLocaleString("en")}`);
-      }
-      // A recorder that was killed leaves sizes that cover its first piece at most.
-      const riff = view.byteLength > 0 && kind === "RIFF" ? 8 + new DataView(head.buffer, head.byteOffset).getUint32(4, true) : size;
-      const behind = size - Math.max(body + length + (length % 2), riff);
-      if (behind > 8 && !/^[ -~]{4}$/.test(name(await read(size - behind, size - behind + 4), 0))) {
-        fail(`its recording was not finished: ${behind.toLocaleString("en")} bytes follow what its header describes`);
-      }
-      const frames = Math.floor(length / step);
-      return { rate, channels, frames, at: body, step, bytes: step / channels, little, sample };
-    }
-    at = body + length + (length % 2);
+    const length = view.getUint32(4, little);
+    if (chunk === "ds64" && bytes.length >= 24) long = view.getBigUint64(16, little);
+    if (chunk === "fmt " && bytes.length >= 24) format ??= readFormat(view, length, little);
+    if (chunk === "data") data ??= { start: at + 8, length };
+    at += 8 + length + (length % 2);
   }
-  return fail("not a WAV file that can be read (there are no samples in it)");
+  if (data === null) fail("not a WAV file that can be read (there are no samples in it)");
+  if (format === null) fail("not a WAV file that can be read (it doesn't say what its samples are)");
+  const { code, channels, rate, step } = format;
+  if (channels === 0 || step === 0 || step % channels !== 0) {
+    fail("not a WAV file that can be read (its format is impossible)");
+  }
+  if (rate < RATES[0] || rate >= RATES[1]) fail(`${rate} Hz is not a plausible sample rate`);
+  const bytes = step / channels;
+  const sample = readerOf(code, bytes);
+  if (sample === null) return null; // compressed: the browser may know it
+  const riff = 8 + new DataView(head.buffer, head.byteOffset).getUint32(4, little);
+  const length = await sizeOfSamples({ read, size, kind, riff, little, format: { bytes, sample } }, { ...data, long }, fail);
+  return { rate, channels, frames: Math.floor(length / step), at: data.start, step, bytes, little, sample };
 }
 
 /**
@@ -168,37 +166,23 @@ export async function* readSamples({ frames, channels, at, step, bytes, little, 
 /** Collects pieces of a sound at any rate as samples at 16 kHz. */
 export class Collector {
   #resampler;
-  #samples;
-  #length = 0;
 
   /**
    * @param {number} rate of the pieces
-   * @param {number} [frames] how many samples there will be in all, if that is known
+   * @param {import("./spool.js").Spool} samples gets the samples
    */
-  constructor(rate, frames = 0) {
+  constructor(rate, samples) {
     this.#resampler = new Resampler(rate);
-    this.#samples = new Float32Array(Math.ceil((frames * SAMPLE_RATE) / rate) + 1);
+    this.samples = samples;
   }
 
   /** @param {Float32Array} piece */
-  add(piece) {
-    this.#put(this.#resampler.process(piece));
+  async add(piece) {
+    await this.samples.append(this.#resampler.process(piece));
   }
 
-  #put(samples) {
-    if (this.#length + samples.length > this.#samples.length) {
-      const larger = new Float32Array(2 * (this.#length + samples.length));
-      larger.set(this.#samples.subarray(0, this.#length));
-      this.#samples = larger;
-    }
-    this.#samples.set(samples, this.#length);
-    this.#length += samples.length;
-  }
-
-  /** @returns {Float32Array} all of it, at 16 kHz */
-  end() {
-    this.#put(this.#resampler.flush());
-    return this.#samples.slice(0, this.#length);
+  async end() {
+    await this.samples.append(this.#resampler.flush());
   }
 }
 
@@ -208,23 +192,57 @@ export class Collector {
  * @param {(begin: number, end: number) => Promise<Uint8Array>} read
  * @param {number} size bytes in the file
  * @param {string} file its name, for messages
- * @param {(share: number) => void | Promise<void>} [progress] called after each piece, and waited for
- * @returns {Promise<{samples: Float32Array, rate: number, channels: number, duration: number} | null>}
+ * @param {object} [options] `progress`: called with the share done after each piece, and waited for;
+ *   `overflow`: see Spool
+ * @returns {Promise<{samples: Spool, rate: number, channels: number, duration: number} | null>}
  *   mono at 16 kHz; rate, channels and seconds of the file; null for what is no WAV that can be read here
  * @throws {HearAudioMLPError} `file`
  */
-export async function readWav(read, size, file, progress) {
+export async function readWav(read, size, file, { progress, overflow } = {}) {
   const header = await readHeader(read, size, file);
   if (header === null) return null;
   const { rate, channels, frames } = header;
-  const collector = new Collector(rate, frames);
-  let done = 0;
-  for await (const piece of readSamples(header, read, file)) {
-    collector.add(piece);
-    done += piece.length;
-    await progress?.(done / frames);
+  const samples = new Spool(Float32Array, { capacity: Math.ceil((frames * SAMPLE_RATE) / rate) + 1, overflow });
+  try {
+    const collector = new Collector(rate, samples);
+    let done = 0;
+    for await (const piece of readSamples(header, read, file)) {
+      await collector.add(piece);
+      done += piece.length;
+      await progress?.(done / frames);
+    }
+    await collector.end();
+  } catch (problem) {
+    samples.remove();
+    throw problem;
   }
-  return { samples: collector.end(), rate, channels, duration: frames / rate };
+  return { samples, rate, channels, duration: frames / rate };
+}
+
+/** 16-bit samples, little-endian. */
+export function toInt16(samples) {
+  const body = new Int16Array(samples.length);
+  for (let i = 0; i < samples.length; i++) {
+    body[i] = Math.max(-32_768, Math.min(32_767, Math.round(32_768 * samples[i])));
+  }
+  return new Uint8Array(body.buffer);
+}
+
+/** The header of a WAV file of `count` 16-bit samples at 16 kHz. */
+export function wavHeader(count) {
+  const header = new DataView(new ArrayBuffer(44));
+  const put = (at, text) => [...text].forEach((c, i) => header.setUint8(at + i, c.charCodeAt(0)));
+  put(0, "RIFF");
+  header.setUint32(4, 36 + 2 * count, true);
+  put(8, "WAVEfmt ");
+  header.setUint32(16, 16, true);
+  header.setUint32(20, 0x10001, true); // PCM, one channel
+  header.setUint32(24, SAMPLE_RATE, true);
+  header.setUint32(28, 2 * SAMPLE_RATE, true);
+  header.setUint32(32, 0x100002, true); // two bytes, 16 bits
+  put(36, "data");
+  header.setUint32(40, 2 * count, true);
+  return new Uint8Array(header.buffer);
 }
 
 /**
@@ -233,22 +251,4 @@ export async function readWav(read, size, file, progress) {
  * @param {Float32Array} samples
  * @returns {Uint8Array[]} header and body
  */
-export function wavOf(samples) {
-  const header = new DataView(new ArrayBuffer(44));
-  const body = new Int16Array(samples.length);
-  for (let i = 0; i < samples.length; i++) {
-    body[i] = Math.max(-32_768, Math.min(32_767, Math.round(32_768 * samples[i])));
-  }
-  const put = (at, text) => [...text].forEach((c, i) => header.setUint8(at + i, c.charCodeAt(0)));
-  put(0, "RIFF");
-  header.setUint32(4, 36 + body.byteLength, true);
-  put(8, "WAVEfmt ");
-  header.setUint32(16, 16, true);
-  header.setUint32(20, 0x10001, true); // PCM, one channel
-  header.setUint32(24, SAMPLE_RATE, true);
-  header.setUint32(28, 2 * SAMPLE_RATE, true);
-  header.setUint32(32, 0x100002, true); // two bytes, 16 bits
-  put(36, "data");
-  header.setUint32(40, body.byteLength, true);
-  return [new Uint8Array(header.buffer), new Uint8Array(body.buffer)];
-}
+export const wavOf = (samples) => [wavHeader(samples.length), toInt16(samples)];

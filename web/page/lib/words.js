@@ -4,6 +4,7 @@
  */
 
 import { HearAudioMLPError } from "./errors.js";
+import { checkLabels, checkOptions } from "./options.js";
 
 /** Probability from which on a window is taken as one with a word in it. */
 export const THRESHOLD = 0.75;
@@ -20,9 +21,11 @@ const AGAIN = 0.75;
  * @param {Float32Array} logits `[n * labels]`
  * @param {number} labels
  * @returns {Float32Array} probabilities, each row with the sum 1
+ * @throws {HearAudioMLPError} `option`
  */
 export function softmax(logits, labels) {
-  if (!(logits instanceof Float32Array) || !Number.isInteger(labels) || logits.length % Math.max(1, labels) !== 0) {
+  const whole = Number.isInteger(labels) && labels >= 0 && (labels === 0 ? logits?.length === 0 : logits?.length % labels === 0);
+  if (!(logits instanceof Float32Array) || !whole) {
     throw new HearAudioMLPError("option", "softmax takes a Float32Array of whole rows, and the number of labels in a row");
   }
   const probabilities = new Float32Array(logits.length);
@@ -34,19 +37,6 @@ export function softmax(logits, labels) {
     for (let i = 0; i < labels; i++) probabilities[row + i] = exps[i] / sum;
   }
   return probabilities;
-}
-
-/**
- * @param {{threshold?: number, hits?: number}} options
- * @throws {HearAudioMLPError} `option`
- */
-export function checkWordOptions({ threshold = THRESHOLD, hits = HITS }) {
-  if (typeof threshold !== "number" || !(threshold > 0 && threshold <= 1)) {
-    throw new HearAudioMLPError("option", `threshold has to be over 0 and at most 1, not ${String(threshold)}`);
-  }
-  if (!Number.isInteger(hits) || hits < 1) {
-    throw new HearAudioMLPError("option", `hits has to be a whole number from 1 up, not ${String(hits)}`);
-  }
 }
 
 /**
@@ -65,9 +55,10 @@ export class WordFinder {
    *   stands for everything else, and is no word
    * @throws {HearAudioMLPError} `option`
    */
-  constructor(labels, { threshold = THRESHOLD, hits = HITS, ignore } = {}) {
-    if (!Array.isArray(labels)) throw new HearAudioMLPError("option", "labels has to be a list of words");
-    checkWordOptions({ threshold, hits });
+  constructor(labels, options) {
+    checkLabels(labels);
+    checkOptions(options, ["threshold", "hits", "ignore"]);
+    const { threshold = THRESHOLD, hits = HITS, ignore } = options ?? {};
     this.ignore = ignore;
     this.labels = labels;
     this.threshold = threshold;
@@ -82,8 +73,12 @@ export class WordFinder {
    * @returns {{word: string, start: number, end: number, probability: number} | null} an utterance
    *   that has just become certain, from the beginning of its first window to the end of its last
    *   one; `end` and `probability` still grow as more windows of it come
+   * @throws {HearAudioMLPError} `option`
    */
   push(start, probabilities) {
+    if (!Number.isFinite(start) || probabilities?.length !== this.labels.length) {
+      throw new HearAudioMLPError("option", `a window has its second and ${this.labels.length} probabilities`);
+    }
     let best = 0;
     for (let i = 1; i < probabilities.length; i++) {
       if (probabilities[i] > probabilities[best]) best = i;
@@ -110,10 +105,14 @@ export class WordFinder {
  * @param {Float32Array} logits `[n * labels.length]`
  * @param {Float32Array} times when each window begins, in seconds
  * @param {string[]} labels
- * @param {{threshold?: number, hits?: number}} [options] see WordFinder
+ * @param {{threshold?: number, hits?: number, ignore?: string}} [options] see WordFinder
+ * @throws {HearAudioMLPError} `option`
  */
 export function findWords(logits, times, labels, options) {
   const finder = new WordFinder(labels, options);
+  if (!(logits instanceof Float32Array) || !(Array.isArray(times) || times instanceof Float32Array)) {
+    throw new HearAudioMLPError("option", "findWords takes logits as a Float32Array, and when each window begins");
+  }
   if (logits.length !== times.length * labels.length) {
     throw new HearAudioMLPError("option", `${logits.length} logits are not ${times.length} rows of ${labels.length}`);
   }

@@ -33,11 +33,14 @@ class Recording {
     }
   }
 
-  get samples() {
-    const all = new Float32Array(this.#pieces.length * PIECE + this.#filled);
-    this.#pieces.forEach((piece, i) => all.set(piece, i * PIECE));
-    all.set(this.#last.subarray(0, this.#filled), this.#pieces.length * PIECE);
-    return all;
+  get length() {
+    return this.#pieces.length * PIECE + this.#filled;
+  }
+
+  /** Give all of it, and forget it. */
+  *take() {
+    while (this.#pieces.length > 0) yield this.#pieces.shift();
+    yield this.#last.subarray(0, this.#filled);
   }
 }
 
@@ -65,10 +68,12 @@ export class Listening {
     const { labels, otherLabel } = model;
     this.spotter = new Spotter({ labels, otherLabel, encode }, settings, {
       window: (begin, { frames, levels }, probabilities) => {
+        const fresh = frames.subarray(-FRESH * scaler.size);
+        scaler.see(fresh);
         announce({
           event: "window",
           end: begin + 1,
-          frames: scaler.add(frames.slice(-FRESH * scaler.size)),
+          frames: scaler.bytes(fresh),
           levels: levels.slice(-FRESH * BANDS),
           probabilities,
         });
@@ -99,14 +104,14 @@ export class Listening {
   }
 
   /**
-   * @returns {Promise<{samples: Float32Array, late: number, skipped: number}>} the recording, the
+   * @returns {Promise<{pieces: Iterable<Float32Array>, late: number, skipped: number}>} the recording, the
    *   windows that were left out, and the seconds before it that weren't kept
    */
   async stop() {
     this.#port.onmessage = null;
     this.#port.close();
     await this.spotter.stop();
-    const { samples } = this.#recording;
-    return { samples, late: this.spotter.late, skipped: this.spotter.seconds - samples.length / RATE };
+    const skipped = this.spotter.seconds - this.#recording.length / RATE;
+    return { pieces: this.#recording.take(), late: this.spotter.late, skipped };
   }
 }

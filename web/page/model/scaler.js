@@ -1,3 +1,6 @@
+/** Loud sounds would hide all others. */
+const compress = (value) => Math.fround(Math.asinh(value));
+
 /** Embeddings as bytes to draw: each value on its own scale, since audiomae's follow the raw power. */
 export class Scaler {
   #low;
@@ -10,24 +13,29 @@ export class Scaler {
     this.#high = new Float32Array(size).fill(-Infinity);
   }
 
+  /** Take frames, `[n * size]`, into account. */
+  see(frames) {
+    const [size, low, high] = [this.size, this.#low, this.#high];
+    for (let i = 0; i < frames.length; i++) {
+      const j = i % size;
+      const value = compress(frames[i]);
+      if (value < low[j]) low[j] = value;
+      if (value > high[j]) high[j] = value;
+    }
+  }
+
   /**
-   * Take frames, and give their bytes on the scales of all frames so far.
+   * The bytes of frames on the scales of all that were seen.
    *
    * @param {Float32Array} frames `[n * size]`
    * @returns {Uint8Array}
    */
-  add(frames) {
+  bytes(frames) {
     const [size, low, high] = [this.size, this.#low, this.#high];
-    const values = frames.map(Math.asinh); // compressed: loud sounds would hide all others
-    for (let i = 0; i < values.length; i++) {
-      const j = i % size;
-      if (values[i] < low[j]) low[j] = values[i];
-      if (values[i] > high[j]) high[j] = values[i];
-    }
-    const bytes = new Uint8ClampedArray(values.length);
-    for (let i = 0; i < values.length; i++) {
+    const bytes = new Uint8ClampedArray(frames.length);
+    for (let i = 0; i < frames.length; i++) {
       const range = high[i % size] - low[i % size];
-      bytes[i] = range > 0 ? (255 * (values[i] - low[i % size])) / range : 128;
+      bytes[i] = range > 0 ? (255 * (compress(frames[i]) - low[i % size])) / range : 128;
     }
     return new Uint8Array(bytes.buffer);
   }

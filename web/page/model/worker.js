@@ -1,6 +1,7 @@
 /**
  * The thread that does all the work: it reads and resamples sounds, runs the model, listens, and
- * teaches. Sounds stay here, under the numbers that the page gave them; the page gets what it draws.
+ * teaches. Sounds stay here, under the numbers that the page gave them, long ones in files; the page
+ * gets what it draws.
  *
  * Each message is `{id, call, ...}`; the answer is `{id, result}` or `{id, problem}`, and before it
  * `{id, progress}`. `{cancel: id}` stops a call after its current block. What comes from the
@@ -9,10 +10,12 @@
 
 import { HearAudioMLPError } from "../lib/errors.js";
 import { HearModel } from "../lib/model.js";
+import { Spool } from "../lib/spool.js";
 import { Collector, readWav } from "../lib/wav.js";
 import { softmax } from "../lib/words.js";
 import { Listening } from "../live/listening.js";
 import { toNpz, toWav } from "../sound/export.js";
+import { scratch, sweep } from "../sound/scratch.js";
 import { Classes } from "../teach/classes.js";
 import { Scaler } from "./scaler.js";
 import { turn } from "./turn.js";
@@ -20,9 +23,15 @@ import { turn } from "./turn.js";
 let runtime = null;
 let model = null;
 let listening = null;
-const sounds = new Map(); // {name, samples, rate, channels, duration, result}
+const sounds = new Map(); // {name, samples, rate, channels, duration, rows, result, wav}
 const collectors = new Map();
 const classes = new Classes();
+
+/** Frames that are made to bytes at a time. */
+const BLOCK = 4096;
+
+/** Numbers that may be many. */
+const spool = () => new Spool(Float32Array, { overflow: scratch });
 
 async function importRuntime({ script }) {
   try {
@@ -56,20 +65,28 @@ function reader(file) {
 
 /** Read a WAV file; says so if it is another one, which only the page's browser can decode. */
 async function read({ sound, file }, { progress }) {
-  const found = await readWav(reader(file), file.size, file.name, progress);
+  const found = await readWav(reader(file), file.size, file.name, { progress, overflow: scratch });
   if (found === null) return { foreign: true };
   sounds.set(sound, { name: file.name, ...found });
   return { foreign: false };
 }
 
 /** Take the next piece of a sound that the page's browser decoded; the last one has `ends`. */
-function gather({ sound, name, rate, channels, frames, piece, ends }) {
-  if (!collectors.has(sound)) collectors.set(sound, new Collector(rate, frames));
+async function gather({ sound, name, rate, channels, frames, piece, ends }) {
+  if (!collectors.has(sound)) collectors.set(sound, new Collector(rate, spool()));
   const collector = collectors.get(sound);
-  collector.add(piece);
+  await collector.add(piece);
   if (!ends) return;
+  await collector.end();
   collectors.delete(sound);
-  sounds.set(sound, { name, samples: collector.end(), rate, channels, duration: frames / rate });
+  sounds.set(sound, { name, samples: collector.samples, rate, channels, duration: frames / rate });
+}
+
+function drop({ sound }) {
+  const { samples, rows, wav } = sounds.get(sound) ?? {};
+  for (const kept of [samples, rows, wav?.bytes, collectors.get(sound)?.samples]) kept?.remove();
+  sounds.delete(sound);
+  collectors.delete(sound);
 }
 
 async function embed({ sound, options }, { progress, signal }) {
@@ -77,25 +94,50 @@ async function embed({ sound, options }, { progress, signal }) {
   const warnings = [];
   const begin = performance.now();
   const warn = (message) => warnings.push(message);
-  const result = await model.embed(one.samples, { ...options, warn, progress, signal });
+  one.rows?.remove();
+  one.rows = spool();
+  const result = await model.embedInto(one.rows, one.samples, { ...options, warn, progress, signal });
   const took = performance.now() - begin;
-  one.result = result;
+  const { count, scene, levels, logits, logitTimes: times, keywords: words } = result;
+  one.result = { count, scene };
   return {
     seconds: one.samples.length / 16_000,
-    levels: result.levels.slice(),
-    frames: new Scaler(model.timestampEmbeddingSize).add(result.embeddings),
-    probabilities: softmax(result.logits, model.labels.length),
-    logits: result.logits.slice(),
-    times: result.logitTimes.slice(),
-    words: result.keywords,
+    levels,
+    loudest: levels.reduce((a, b) => Math.max(a, b), 0),
+    frames: toBytes(one.rows, count),
+    probabilities: softmax(logits, model.labels.length),
+    logits,
+    times,
+    words,
     warnings,
     took,
   };
 }
 
+/** Frames to draw. */
+function toBytes(rows, count) {
+  const size = model.timestampEmbeddingSize;
+  const scaler = new Scaler(size);
+  const bytes = new Uint8Array(count * size);
+  for (const piece of rows.pieces(BLOCK * size, bytes.length)) scaler.see(piece);
+  let at = 0;
+  for (const piece of rows.pieces(BLOCK * size, bytes.length)) {
+    bytes.set(scaler.bytes(piece), at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
 const FILES = {
   npz: (sound) => toNpz(sound, model),
-  wav: ({ samples }) => toWav(samples),
+  /** Made once, since it is played, too. */
+  async wav(sound) {
+    if (sound.wav === undefined) {
+      const bytes = new Spool(Uint8Array, { overflow: scratch });
+      sound.wav = { bytes, file: await toWav(sound.samples, bytes) };
+    }
+    return sound.wav.file;
+  },
 };
 
 async function listen({ port, threshold, keep }) {
@@ -106,8 +148,10 @@ async function listen({ port, threshold, keep }) {
 /** End the recording, and keep it as a sound. */
 async function stopListening({ sound, name }) {
   if (listening === null) throw new HearAudioMLPError("microphone", "nothing is being recorded");
-  const { samples, late, skipped } = await listening.stop();
+  const { pieces, late, skipped } = await listening.stop();
   listening = null;
+  const samples = spool();
+  for (const piece of pieces) await samples.append(piece);
   const seconds = samples.length / 16_000;
   sounds.set(sound, { name, samples, rate: 16_000, channels: 1, duration: seconds });
   return { seconds, late, skipped };
@@ -129,13 +173,15 @@ const CALLS = {
   },
   whole: async ({ samples, options }) => model.embed(samples, options),
   file: ({ sound, kind }) => FILES[kind](sounds.get(sound)),
-  drop: ({ sound }) => void (sounds.delete(sound), collectors.delete(sound)),
+  drop,
   setThreshold: ({ threshold }) => void (listening && (listening.spotter.finder.threshold = threshold)),
   addExample: ({ label, sound }) => classes.add(model, label, sounds.get(sound)),
   removeExamples: ({ label }) => classes.remove(label),
   renameExamples: ({ label, to }) => classes.rename(label, to),
   teach: (_, { progress, signal }) => classes.fit(model, { progress, signal }),
 };
+
+sweep();
 
 // One call after the other: a session runs one block at a time.
 let last = Promise.resolve();

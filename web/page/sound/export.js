@@ -1,36 +1,48 @@
 /** What was computed, as files for other programs. */
 
-import { wavOf } from "../lib/wav.js";
+import { toInt16, wavHeader } from "../lib/wav.js";
 import { npz } from "./npz.js";
+
+/** Samples that are written at a time. */
+const PIECE = 1 << 20;
 
 /**
  * The archive that `hearaudiomlp embed` writes for one file.
  *
- * @param {{name: string, duration: number, rate: number, channels: number, result: object}} sound
+ * @param {object} sound `name`; `duration`, `rate` and `channels` of the file; `rows`: a Spool with its
+ *   timestamp embeddings; `result`: their `count`, and the scene embedding
  * @param {import("../lib/model.js").HearModel} model
- * @returns {Blob}
+ * @returns {Promise<Blob>}
  */
-export function toNpz({ name, duration, rate, channels, result }, model) {
-  const rows = result.timestamps.length;
+export function toNpz({ name, duration, rate, channels, rows, result }, model) {
+  const { count, scene } = result;
   const whole = (...values) => BigInt64Array.from(values, BigInt);
   return npz({
-    timestamp_embeddings: { data: result.embeddings, shape: [rows, model.timestampEmbeddingSize] },
+    timestamp_embeddings: { data: rows, shape: [count, model.timestampEmbeddingSize] },
     paths: { data: [name], shape: [1] },
-    offsets: { data: whole(0, rows), shape: [2] },
+    offsets: { data: whole(0, count), shape: [2] },
     durations: { data: Float64Array.of(duration), shape: [1] },
     sample_rates: { data: whole(rate), shape: [1] },
     channels: { data: whole(channels), shape: [1] },
     truncated: { data: Uint8Array.of(0), shape: [1] }, // such files are refused
     model: { data: [model.name], shape: [] },
     checkpoint_sha256: { data: [model.metadata.checkpoint_sha256 ?? ""], shape: [] },
-    timestamps: { data: result.timestamps, shape: [rows] },
-    scene_embeddings: { data: result.scene, shape: [1, model.sceneEmbeddingSize] },
+    timestamps: { data: Float32Array.from({ length: count }, (_, i) => 10 * (i + 1)), shape: [count] },
+    scene_embeddings: { data: scene, shape: [1, model.sceneEmbeddingSize] },
   });
 }
 
-/** @param {Float32Array} samples at 16 kHz */
-export function toWav(samples) {
-  return new Blob(wavOf(samples), { type: "audio/wav" });
+/**
+ * A WAV file.
+ *
+ * @param {Spool} samples at 16 kHz
+ * @param {Spool} bytes gets the file
+ * @returns {Promise<Blob>}
+ */
+export async function toWav(samples, bytes) {
+  await bytes.append(wavHeader(samples.length));
+  for (const piece of samples.pieces(PIECE)) await bytes.append(toInt16(piece));
+  return new Blob([await bytes.blob()], { type: "audio/wav" });
 }
 
 const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -43,8 +43,9 @@ async function compute(id, name, { signal, progress }) {
 }
 
 function summarize(name, { seconds, took }) {
-  const speed = Math.max(1, Math.round((1000 * seconds) / took));
-  return `${name}: ${seconds.toFixed(1)} s, computed in ${Math.round(took)} ms (${speed} times as fast as it plays).`;
+  const times = Math.round((1000 * seconds) / took);
+  const speed = times > 1 ? ` (${times} times as fast as it plays)` : "";
+  return `${name}: ${seconds.toFixed(1)} s, computed in ${Math.round(took)} ms${speed}.`;
 }
 
 /** Show a sound instead of the previous one; without a result, one that isn't computed. */

@@ -13,8 +13,7 @@ const LOUD = 0.7; // share of the loudest window's level that a window of an exa
 const LONGEST = 30 * WINDOW; // samples of an example that are looked at
 
 /** The windows of an example in which its sound is. */
-function windowsOf(samples) {
-  const sound = samples.subarray(0, LONGEST);
+function windowsOf(sound) {
   const padded = new Float32Array(sound.length + 2 * WINDOW);
   padded.set(sound, WINDOW / 2);
   const windows = [];
@@ -49,10 +48,11 @@ export class Classes {
 
   /** @returns {{count: number}} examples of that label now */
   add(model, label, { samples, name }) {
-    if (samples.every((sample) => Math.abs(sample) < 1e-4)) {
+    const sound = samples.subarray(0, LONGEST);
+    if (sound.every((sample) => Math.abs(sample) < 1e-4)) {
       throw new HearAudioMLPError("audio", `${name} is silent: nothing can be learnt from it`);
     }
-    this.#examples.push({ label, windows: windowsOf(samples) });
+    this.#examples.push({ label, windows: windowsOf(sound) });
     return { count: this.#examples.filter((example) => example.label === label).length };
   }
 

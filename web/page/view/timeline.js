@@ -43,13 +43,13 @@ export class Timeline {
   }
 
   /** Show a whole sound, as the model's thread gives it. */
-  show({ levels, frames, probabilities, times, words }) {
+  show({ levels, loudest, frames, probabilities, times, words }) {
     this.levels.replace(levels);
     this.frames.replace(frames);
     this.probabilities.begin = (times[0] ?? 0) + 0.5; // the middle of the window
     this.probabilities.replace(probabilities);
     this.words = words;
-    for (let i = 0; i < levels.length; i++) if (levels[i] > this.loudest) this.loudest = levels[i];
+    this.loudest = Math.max(FAINT, loudest);
   }
 
   /** Add a window of live sound that ends at `end` seconds: its newest frames, its probabilities. */
