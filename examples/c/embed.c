@@ -10,6 +10,7 @@
  * channel is taken as a sound of its own). Needs a little-endian machine and ONNX Runtime's C API.
  */
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 #include "onnxruntime_c_api.h"
 
-enum { RATE = 16000, MAX_OUTPUTS = 8, MAX_DIMS = 4, MAX_LABELS = 64 };
+enum { RATE = 16000, MAX_OUTPUTS = 8, MAX_DIMS = 4, MAX_LABELS = 1024 };
 
 static const OrtApi *ort;
 
@@ -64,7 +65,7 @@ static Sounds read_wav(const char *path) {
   unsigned char *data = read_file(path, &size);
   if (size < 12 || memcmp(data, "RIFF", 4) != 0 || memcmp(data + 8, "WAVE", 4) != 0)
     fail(path, "is no WAV file");
-  unsigned kind = 0, channels = 0, rate = 0, bits = 0;
+  unsigned kind = 0, channels = 0, rate = 0, bits = 0, step = 0;
   for (size_t at = 12; size - at >= 8;) {
     const unsigned char *body = data + at + 8;
     size_t length = number(data + at + 4, 4), rest = size - at - 8;
@@ -73,13 +74,14 @@ static Sounds read_wav(const char *path) {
     if (length > rest) fail(path, "was cut off: its header promises more than there is");
     if (memcmp(data + at, "fmt ", 4) == 0 && length >= 16) {
       kind = number(body, 2), channels = number(body + 2, 2);
-      rate = number(body + 4, 4), bits = number(body + 14, 2);
+      rate = number(body + 4, 4), step = number(body + 12, 2), bits = number(body + 14, 2);
       if (kind == 0xFFFE && length >= 26) kind = number(body + 24, 2); /* "extensible" */
     } else if (is_data) {
       if (rate != RATE) fail(path, "has to have 16000 samples per second");
       if (!(kind == 1 && bits == 16) && !(kind == 3 && bits == 32))
         fail(path, "has to be 16-bit PCM or 32-bit float");
       if (channels == 0) fail(path, "has no channels");
+      if (step != channels * (bits / 8)) fail(path, "has an impossible format");
       Sounds sounds = {channels, (int64_t)(length / (bits / 8) / channels), NULL};
       sounds.samples = malloc(sizeof(float) * (size_t)(channels * sounds.n_samples + 1));
       if (sounds.samples == NULL) fail(path, "doesn't fit into memory");
@@ -92,6 +94,7 @@ static Sounds read_wav(const char *path) {
             *to = (float)(int16_t)raw / 32768.0f;
           else
             memcpy(to, &raw, 4);
+          if (!isfinite(*to)) fail(path, "has NaN or infinity in its samples");
         }
       free(data);
       return sounds;
@@ -177,15 +180,20 @@ static void print_text(const Output *outputs, size_t count, char **labels, int64
   }
 }
 
-/* The labels are a JSON list of plain words: what is between quotes. */
+/* The labels are a JSON list of words: what is between quotes, with its escapes. */
 static int64_t split_labels(char *json, char **labels) {
   int64_t count = 0;
   for (char *at = strchr(json, '"'); at != NULL && count < MAX_LABELS; at = strchr(at + 1, '"')) {
     labels[count++] = ++at;
-    if ((at = strchr(at, '"')) == NULL) break;
+    while (*at != '"' && *at != '\0') at += *at == '\\' && at[1] != '\0' ? 2 : 1;
+    if (*at == '\0') break;
     *at = '\0';
   }
   return count;
+}
+
+static void finish_printing(void) {
+  if (fflush(stdout) != 0 || ferror(stdout)) fail("standard output", "can't be written");
 }
 
 int main(int argc, char **argv) {
@@ -193,6 +201,7 @@ int main(int argc, char **argv) {
   if (ort == NULL) fail("ONNX Runtime", "its library is older than the header of this program");
   if (argc == 2 && strcmp(argv[1], "--version") == 0) {
     printf("onnxruntime %s\n", OrtGetApiBase()->GetVersionString());
+    finish_printing();
     return 0;
   }
   if (argc != 3 && argc != 4) {
@@ -224,7 +233,11 @@ int main(int argc, char **argv) {
         argv[2]);
 
   size_t count;
-  char *names[MAX_OUTPUTS];
+  char *names[MAX_OUTPUTS], *input_name;
+  check(ort->SessionGetInputName(session, 0, allocator, &input_name), argv[1]);
+  if (strcmp(input_name, "audio") != 0)
+    fail(argv[1], "doesn't take whole sounds: export it with --interface pipeline");
+  check(ort->AllocatorFree(allocator, input_name), argv[1]);
   check(ort->SessionGetOutputCount(session, &count), argv[1]);
   if (count > MAX_OUTPUTS) fail(argv[1], "has more outputs than a model of this kind");
   for (size_t i = 0; i < count; i++)
@@ -247,7 +260,7 @@ int main(int argc, char **argv) {
     print_text(outputs, count, labels, json == NULL ? 0 : split_labels(json, labels));
     if (json != NULL) check(ort->AllocatorFree(allocator, json), argv[1]);
     ort->ReleaseModelMetadata(metadata);
-    if (fflush(stdout) != 0 || ferror(stdout)) fail("standard output", "can't be written");
+    finish_printing();
   }
 
   for (size_t i = 0; i < count; i++) {

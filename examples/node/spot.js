@@ -40,7 +40,8 @@ async function main(file) {
   await model.close();
 }
 
+process.stdout.on("error", ({ code }) => process.exit(code === "EPIPE" ? 0 : 1)); // whoever read it has enough
 main(process.argv[2]).catch((problem) => {
-  console.error(problem instanceof HearAudioMLPError ? problem.message : problem);
+  console.error(problem instanceof HearAudioMLPError || problem.code ? `spot: ${problem.message}` : problem);
   process.exitCode = 1;
 });

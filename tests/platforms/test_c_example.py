@@ -34,9 +34,11 @@ def sound(tmp_path: Path) -> Path:
     return tmp_path / "sound.wav"
 
 
-def embed(program: Path, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+def embed(
+    program: Path, *arguments: object, model: Path = MODEL, **options: object
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program, MODEL, *arguments], stderr=subprocess.PIPE, text=True, check=False, **options
+        [program, model, *arguments], stderr=subprocess.PIPE, text=True, check=False, **options
     )
 
 
@@ -66,3 +68,47 @@ def test_errors_of_writing_are_noticed(program: Path, sound: Path, tmp_path: Pat
     assert "can't be written" in done.stderr
     assert embed(program, sound, tmp_path / "no" / "folder.f32").returncode == 1
     assert embed(program, sound, tmp_path / "out.f32").returncode == 0
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([program, "--version"], stdout=full, check=False).returncode == 1
+
+
+def test_files_that_it_does_not_read(program: Path, sound: Path, tmp_path: Path) -> None:
+    samples = np.random.default_rng(3).uniform(-0.1, 0.1, 16_000)
+    refused = {
+        "16000 samples per second": {"samplerate": 8_000},
+        "16-bit PCM or 32-bit float": {"subtype": "PCM_24"},
+        "is no WAV file": {"format": "RF64"},
+    }
+    files = {}
+    for i, (reason, kind) in enumerate(refused.items()):
+        files[tmp_path / f"{i}.wav"] = reason
+        options = {"samplerate": 16_000, "subtype": "PCM_16", "format": "WAV"} | kind
+        soundfile.write(tmp_path / f"{i}.wav", samples, **options)
+    files[tmp_path / "nan.wav"] = "NaN or infinity"
+    soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan, np.inf]), 16_000, "FLOAT")
+    whole = sound.read_bytes()
+    for name, at, value in (("step", 32, 4), ("channels", 22, 0), ("depth", 34, 12)):
+        path = tmp_path / f"{name}.wav"
+        path.write_bytes(whole[:at] + value.to_bytes(2, "little") + whole[at + 2 :])
+        files[path] = {"step": "impossible", "channels": "no channels", "depth": "16-bit"}[name]
+    files |= {tmp_path: "can't be read", tmp_path / "no.wav": "can't be opened"}
+    for path, reason in files.items():
+        done = embed(program, path, stdout=subprocess.PIPE)
+        assert done.returncode == 1, path
+        assert done.stderr.startswith(f"embed: {path}: ")
+        assert reason in done.stderr
+        assert done.stdout == ""
+
+
+def test_models_that_it_does_not_run(program: Path, sound: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(MODEL.read_bytes()[:100_000])
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    windows = MODEL.with_name("kwmlp.onnx")
+    for model in (cut, empty, tmp_path, tmp_path / "no.onnx", windows):
+        done = embed(program, sound, model=model, stdout=subprocess.PIPE)
+        assert done.returncode == 1, model
+        assert done.stderr.startswith(f"embed: {model}: ")
+        assert done.stdout == ""
+        assert model != windows or "--interface pipeline" in done.stderr
