@@ -24,16 +24,17 @@ const QUIET = [
 /**
  * Start Chromium with a fresh profile.
  *
- * @param {{microphone?: string, args?: string[]}} [settings] a WAV file that the fake microphone
- *   plays once, further flags; the rest goes to the browser context (viewport, colorScheme ...)
+ * @param {{microphone?: string, loop?: boolean, args?: string[]}} [settings] a WAV file that the fake
+ *   microphone plays, once or over and over; further flags; the rest goes to the browser context
+ *   (viewport, colorScheme ...)
  */
-export async function launch({ microphone, args = [], ...context } = {}) {
+export async function launch({ microphone, loop = false, args = [], ...context } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "hearaudiomlp-chromium-"));
   const fake = microphone
     ? [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
-        `--use-file-for-fake-audio-capture=${microphone}%noloop`,
+        `--use-file-for-fake-audio-capture=${microphone}${loop ? "" : "%noloop"}`,
       ]
     : [];
   const browser = await chromium.launchPersistentContext(folder, {

@@ -1,21 +1,31 @@
 /**
- * A long recording opened in the page: how long the main thread is blocked, and how much memory the
- * browser takes.
+ * A long recording opened in the page: how long the main thread is blocked, in processor time, and how
+ * much memory the page's process takes.
  *
- *     node tools/long.js [minutes, 60] [model folder]
+ *     node tools/long.js [--minutes 60] [--model kwmlp] [--models FOLDER]
  *
- * The folder has kwmlp.onnx and audiomae.onnx, whole pipelines; without it, those of page/models/.
+ * The model is kwmlp or audiomae, which takes a fifth of the time. The folder has kwmlp.onnx and
+ * audiomae.onnx, whole pipelines; without it, those of page/models/ are used.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 import { wavOf } from "../page/lib/wav.js";
-import { ready, visit } from "./visit.js";
+import { rendererMemory } from "./memory.js";
+import { longest, traceTasks } from "./trace.js";
+import { ready, served, visit } from "./visit.js";
 
-const minutes = Number(process.argv[2] ?? 60);
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "60" },
+    model: { type: "string", default: "kwmlp" },
+    models: { type: "string" },
+  },
+});
+const minutes = Number(values.minutes);
 const folder = mkdtempSync(join(tmpdir(), "hearaudiomlp-long-"));
 const file = join(folder, "long.wav");
 let seed = 1;
@@ -25,24 +35,12 @@ const samples = Float32Array.from({ length: 16_000 * 60 * minutes }, () => {
 });
 writeFileSync(file, Buffer.concat(wavOf(samples)));
 
-const served = process.argv[3] && {
-  "models/kwmlp-pipeline-float16.onnx": join(process.argv[3], "kwmlp.onnx"),
-  "models/audiomae-pipeline-float16.onnx": join(process.argv[3], "audiomae.onnx"),
-};
-const { page, leave } = await visit(served ? { served } : { served: {} });
+const { page, browser, leave } = await visit({ served: served(values.models), query: `?model=${values.model}` });
 try {
   await ready(page);
-  await page.evaluate(() => {
-    globalThis.blocked = [];
-    new PerformanceObserver((list) => globalThis.blocked.push(...list.getEntries().map((task) => task.duration))).observe({ type: "longtask" });
-  });
-  /** Memory of all of Chromium's renderers, in MB. */
-  const memory = () => {
-    const rows = execFileSync("ps", ["-eo", "rss,args"], { encoding: "utf8" }).split("\n");
-    const ours = rows.filter((row) => row.includes("--type=renderer"));
-    return Math.round(Math.max(0, ...ours.map((row) => parseInt(row, 10))) / 1000);
-  };
+  const memory = () => Math.round(rendererMemory() / 1e6);
   console.log(`ready: ${memory()} MB`);
+  const trace = await traceTasks(await browser.newCDPSession(page));
   const start = performance.now();
   await page.setInputFiles("#open", file);
   const done = page.waitForFunction(() => /^long\.wav:.*computed in/.test(document.getElementById("status").textContent), null, { timeout: 0 });
@@ -53,10 +51,11 @@ try {
     most = Math.max(most, memory());
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  const tasks = await page.evaluate(() => globalThis.blocked);
+  const seconds = (performance.now() - start) / 1000;
+  const tasks = await trace.stop();
   console.log(
-    `${minutes} minutes, computed in ${((performance.now() - start) / 1000).toFixed(0)} s: ` +
-      `${tasks.length} tasks over 50 ms, the longest ${Math.max(0, ...tasks).toFixed(0)} ms; at most ${most} MB, then ${memory()} MB`,
+    `${minutes} minutes, computed in ${seconds.toFixed(0)} s: ${tasks.filter((ms) => ms > 50).length} tasks over 50 ms ` +
+      `of processor time, the longest ${longest(tasks).toFixed(0)} ms; at most ${most} MB, then ${memory()} MB`,
   );
 } finally {
   await leave();

@@ -18,11 +18,17 @@ export const skip = !models
   ? "HEARAUDIOMLP_WEB_MODELS names no folder with models"
   : !hasBrowser && `there is no ${EXECUTABLE}`;
 
+/** The page's own models replaced by those in a folder, if one is named. */
+export const served = (folder) =>
+  folder
+    ? {
+        "models/kwmlp-pipeline-float16.onnx": join(folder, "kwmlp.onnx"),
+        "models/audiomae-pipeline-float16.onnx": join(folder, "audiomae.onnx"),
+      }
+    : {};
+
 /** The page's own models, replaced by those under test. */
-export const files = {
-  "models/kwmlp-pipeline-float16.onnx": models && join(models, "kwmlp.onnx"),
-  "models/audiomae-pipeline-float16.onnx": models && join(models, "audiomae.onnx"),
-};
+export const files = served(models);
 
 /** A tone of 440 Hz, as a WAV file to give to a file input. */
 export function toneFile(name, seconds, rate = 16_000) {
