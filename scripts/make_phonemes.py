@@ -75,7 +75,7 @@ class Aligner:
         self._decoder.process_raw(np.concatenate([hush, pcm, hush]).tobytes(), full_utt=True)
         self._decoder.end_utt()
         frames = np.zeros((len(pcm) + 2 * _SILENCE) // 160 + 2, np.uint8)
-        found = [part for part in self._decoder.seg() if part.word.startswith(_PREFIX)]
+        found = [part for part in self._decoder.seg() or () if part.word.startswith(_PREFIX)]
         for part in found:
             phoneme = PHONEMES.index(part.word.removeprefix(_PREFIX).upper())
             frames[part.start_frame : part.end_frame + 1] = phoneme
