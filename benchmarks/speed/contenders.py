@@ -12,12 +12,15 @@ import torch
 from baseline import Contender, Floats, compiled_system, torch_pipeline
 
 import hearaudiomlp
+from hearaudiomlp.errors import DeviceError, MissingPackageError
 from hearaudiomlp.signal import scene, windows
 from hearaudiomlp.spec import FRAMES, HOP, WINDOW
 from hearaudiomlp_export.graph.trace import embed_weights, trace
 from hearaudiomlp_export.networks.checkpoints import load_checkpoint
 from hearaudiomlp_export.networks.encoders import WIDTH
 from hearaudiomlp_export.networks.published import PublishedSystem
+
+KERNELS = "hearaudiomlp with its kernels"
 
 
 def around(encode: Callable[[Floats], Floats]) -> Contender:
@@ -78,15 +81,24 @@ def torch_contenders(checkpoint: Path, threads: int) -> dict[str, Contender]:
     }
 
 
-def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, Contender]:
-    """Return all contenders by name, ours first."""
-    model = hearaudiomlp.load_model(checkpoint, device="cpu", threads=threads)
+def ours(checkpoint: Path, threads: int, *, kernels: bool) -> Contender:
+    """Return this package, on ONNX Runtime's operators or on the kernels."""
+    model = hearaudiomlp.load_model(checkpoint, device="cpu", threads=threads, kernels=kernels)
 
-    def ours(audio: Floats) -> tuple[Floats, Floats]:
+    def run(audio: Floats) -> tuple[Floats, Floats]:
         found = model.embeddings(audio)
         return found.timestamp_embeddings, found.scene_embeddings
 
-    chosen: dict[str, Contender] = {"hearaudiomlp": ours}
+    return run
+
+
+def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, Contender]:
+    """Return all contenders by name, ours first."""
+    chosen: dict[str, Contender] = {"hearaudiomlp": ours(checkpoint, threads, kernels=False)}
+    try:
+        chosen[KERNELS] = ours(checkpoint, threads, kernels=True)
+    except (MissingPackageError, DeviceError) as problem:
+        print(problem)
     chosen |= torch_contenders(checkpoint, threads)
     if compiled:
         chosen[f"torch.compile, {threads} threads"] = torch_pipeline(

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace gated_mlp {
 namespace {
@@ -33,15 +34,14 @@ typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
 inline Vector& at(float* values) { return *reinterpret_cast<Vector*>(values); }
 inline const Vector& at(const float* values) { return *reinterpret_cast<const Vector*>(values); }
 
-inline float sum(Vector v) {
-  // Halves are added until one number is left.
-  for (int width = LANES / 2; width; width /= 2) {
-    Integers other;
-    for (int i = 0; i < LANES; ++i) other[i] = i ^ width;
-    v += __builtin_shuffle(v, other);
-  }
-  return v[0];
+// Adds one half of the vector to the other, until all lanes have the whole sum.
+template <int STEP = LANES / 2, int... I>
+inline Vector fold(Vector v, std::integer_sequence<int, I...> lanes) {
+  v += __builtin_shufflevector(v, v, (I ^ STEP)...);
+  if constexpr (STEP > 1) v = fold<STEP / 2>(v, lanes);
+  return v;
 }
+inline float sum(Vector v) { return fold(v, std::make_integer_sequence<int, LANES>())[0]; }
 
 // x Phi(x) = max(x, 0) - |x| Q(|x|), where Q = 1 - Phi is by Abramowitz and Stegun, Handbook of
 // Mathematical Functions, 7.1.28: erfc(z) = (1 + a1 z + ... + a6 z^6)^-16 with an error of 3e-7.
@@ -66,19 +66,18 @@ inline Vector gelu(Vector x) {
   return (x > 0 ? x : Vector{}) - a / p;
 }
 
-// LayerNorm of a row in registers.
-template <int WIDTH_>
-inline void normalize(Vector (&row)[WIDTH_ / LANES], const float* weight, const float* bias) {
-  constexpr int N = WIDTH_ / LANES;
-  Vector total = row[0], squares = {};
-  for (int j = 1; j < N; ++j) total += row[j];
-  const float mean = sum(total) * (1.0f / WIDTH_);
-  for (int j = 0; j < N; ++j) {
-    row[j] -= mean;
-    squares += row[j] * row[j];
+// LayerNorm of a row in registers, SIZE numbers.
+template <int SIZE>
+inline void normalize(Vector (&row)[SIZE / LANES], const float* weight, const float* bias) {
+  Vector total = {}, squares = {};
+  for (const Vector& part : row) total += part;
+  const float mean = sum(total) * (1.0f / SIZE);
+  for (Vector& part : row) {
+    part -= mean;
+    squares += part * part;
   }
-  const float scale = 1.0f / std::sqrt(sum(squares) * (1.0f / WIDTH_) + EPSILON);
-  for (int j = 0; j < N; ++j) {
+  const float scale = 1.0f / std::sqrt(sum(squares) * (1.0f / SIZE) + EPSILON);
+  for (int j = 0; j < SIZE / LANES; ++j) {
     row[j] = row[j] * scale * at(weight + j * LANES) + at(bias + j * LANES);
   }
 }
