@@ -49,7 +49,10 @@ def test_wav_is_read_by_its_header(tmp_path, kind, subtype, rate, channels) -> N
         np.testing.assert_allclose(piped(endless), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.opus", "a.mp3", "id3.mp3", "a.aac"])
+@pytest.mark.parametrize("name", [
+    *("a.flac", "a.ogg", "a.opus", "a.mp3", "id3.mp3", "a.aac"),
+    *("a.w64", "a.wma", "a.wv", "a.tta", "a.avi"),
+])  # fmt: skip
 def test_other_formats_are_read_by_ffmpeg(tmp_path, monkeypatch, name) -> None:
     pytest.importorskip("av")
     options = ["-id3v2_version", "0" if name == "a.mp3" else "3"] if "mp3" in name else []
@@ -78,6 +81,9 @@ def test_what_cannot_be_read_is_an_error(tmp_path) -> None:
     for wrong in (data[:20], data[:12] + b"junk\xff\xff\xff\x7f" + data[12:]):
         with pytest.raises(AudioFileError, match="WAV"):
             piped(wrong)
+    soundfile.write(tmp_path / "c.wav", speech_like(16000, 1.0), 16000, endian="BIG")
+    with pytest.raises(AudioFileError, match="big-endian"):
+        piped((tmp_path / "c.wav").read_bytes())
     soundfile.write(tmp_path / "b.wav", speech_like(16000, 1.0), 16000, subtype="MS_ADPCM")
     with pytest.raises(AudioFileError, match="codec 2"):
         piped((tmp_path / "b.wav").read_bytes())

@@ -46,6 +46,10 @@ _MAGIC = {
     b".snd": "AU",
     b"caff": "CAF",
     b"#!AM": "AMR",
+    b"riff": "Wave64",
+    b"\x30\x26\xb2\x75": "WMA",
+    b"wvpk": "WavPack",
+    b"TTA1": "TTA",
 }
 
 
@@ -82,8 +86,10 @@ class _Pipe:
 
 def _kind(head: bytes) -> str:
     """Return the name of a format; nothing for bytes that may be samples."""
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+    if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE":
         return "WAV"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI"
     if head[4:8] == b"ftyp":
         return "MP4"
     if head[:4] in _MAGIC:
@@ -144,7 +150,8 @@ def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) 
 def _read_wav(  # noqa: C901 - a parser
     pipe: _Pipe, descriptor: int
 ) -> Iterator[Floats]:
-    pipe.take(_HEAD)
+    if pipe.take(_HEAD).startswith(b"RIFX"):
+        raise AudioFileError("standard input: a big-endian WAV (RIFX): decode it before")
     form = b""
     size = long_size = 0
     while True:
