@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearaudiomlp.errors import OptionError
@@ -61,6 +61,7 @@ def test_pieces_give_the_windows_of_the_embeddings(n_samples: int, cuts: list[in
         sliding.reset()
 
 
+@settings(deadline=None)
 @given(
     n_samples=LENGTHS,
     hop=st.one_of(st.sampled_from([1, 160, 4_000, WINDOW]), st.integers(300, WINDOW)),
