@@ -1,5 +1,6 @@
 """Fixtures: seeded random checkpoints, and the published files where they are at hand."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from hearaudiomlp import errors
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import SHARED
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would the commands that tests
+# interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
