@@ -246,7 +246,7 @@ class Spotter:
                 unchanged. Or it is so loud that float32 overflows; the spotter is reset.
 
         Examples:
-            >>> spotter = hearaudiomlp.Spotter(hearaudiomlp.load_model(), mode="all")
+            >>> spotter = hearaudiomlp.Spotter(hearaudiomlp.load_model(), mode="all", threshold=0.8)
             >>> sound = hearaudiomlp.read_audio("samples/words.flac").samples
             >>> [(hit.word, hit.start) for hit in spotter.push(sound[:32_000])]
             [('marvin', 0.0)]
