@@ -304,6 +304,8 @@ def test_other_graphs_stay_as_they_are(installed: Path) -> None:
     del model.graph.output[-1]
     inside.attribute[0].s = b"tanh"
     assert kernels.fuse_blocks(model.SerializeToString()) is None
+    del model.metadata_props[:]  # as in a graph that is being exported
+    assert kernels.fuse_blocks(model.SerializeToString()) is None
 
 
 def test_a_fused_graph_is_a_valid_one_with_the_same_weights(installed: Path) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from hearaudiomlp.errors import DeviceError, MissingPackageError
 from hearaudiomlp.inference.shutdown import native_call
+from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.model_file import packaged_graph
 from hearaudiomlp.weights.onnx_file import Message, fields, message_of, summarize
 
@@ -178,7 +179,9 @@ def fuse_blocks(graph: bytes) -> bytes | None:
         1
     """
     summary = summarize(graph, operators=False)
-    blocks = _packaged_blocks(summary.metadata["model"])
+    if (name := summary.metadata.get("model")) not in ENCODERS:  # a graph in the making has none
+        return None
+    blocks = _packaged_blocks(name)
     nodes = summary.nodes
     first = next((index for index, node in enumerate(nodes) if node == blocks.nodes[0]), len(nodes))
     end = first + len(blocks.nodes)
