@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from hearaudiomlp import load_model
+from hearaudiomlp import Model, load_model
 from hearaudiomlp.errors import DeviceError, OptionError
 from hearaudiomlp.inference.io_binding import SIZES, BoundRuns
 from hearaudiomlp.inference.providers import CPU, CUDA
@@ -159,6 +159,12 @@ def options_without_strictness(options):
     return options
 
 
+@pytest.fixture(scope="session")
+def cpu(checkpoints: dict[str, Path]) -> Model:
+    """KW-MLP by ONNX Runtime's own operators, opened before CUDA is pretended."""
+    return load_model(checkpoints["kwmlp"], device="cpu", kernels=False)
+
+
 @pytest.fixture
 def cuda(monkeypatch) -> type[PretendedCuda]:
     real = onnxruntime.OrtValue.ortvalue_from_shape_and_type
@@ -184,9 +190,8 @@ def cuda(monkeypatch) -> type[PretendedCuda]:
     ],
 )
 def test_cuda_gets_its_options_and_is_bound(
-    checkpoints, cuda, given: dict[str, bool], expected: dict[str, int]
+    checkpoints, cpu, cuda, given: dict[str, bool], expected: dict[str, int]
 ) -> None:
-    cpu = load_model(checkpoints["kwmlp"], device="cpu", kernels=False)
     model = load_model(checkpoints["kwmlp"], device="cuda:1", **given)
     assert model.device == "cuda:1"
     assert cuda.asked == [{"device_id": 1, **expected}]
@@ -196,9 +201,8 @@ def test_cuda_gets_its_options_and_is_bound(
     assert model.block == SIZES[-1]
 
 
-def test_cuda_as_a_provider_is_bound_too(checkpoints, cuda, noise) -> None:
+def test_cuda_as_a_provider_is_bound_too(checkpoints, cpu, cuda, noise) -> None:
     chosen = {"device_id": 1, "enable_cuda_graph": 1}
-    cpu = load_model(checkpoints["kwmlp"], device="cpu", kernels=False)
     model = load_model(checkpoints["kwmlp"], providers=[(CUDA, chosen)])
     audio = noise(1, 16_000)
     np.testing.assert_array_equal(model.scene_embeddings(audio), cpu.scene_embeddings(audio))
