@@ -275,8 +275,9 @@ def test_failures_are_reported_and_leave_nothing(
     target = tmp_path / "kwmlp.pth"
     if before is not None:
         target.write_bytes(before)
+    patience = 0.5 if kind is DownloadTimeoutError else 60.0  # a busy machine is slow, too
     with pytest.raises(HearAudioMLPError, match=message) as caught:
-        download.pull(server.checkpoint(behaviour), folder=tmp_path, stalled_after=0.5)
+        download.pull(server.checkpoint(behaviour), folder=tmp_path, stalled_after=patience)
     assert type(caught.value) is kind
     assert isinstance(caught.value, OSError)
     assert "nothing was kept" in str(caught.value)
