@@ -20,7 +20,7 @@ import onnxruntime
 from speed import GemmPeak
 
 from hearaudiomlp.errors import DeviceError
-from hearaudiomlp.inference.kernels import OPERATOR, VARIABLE, find_kernels, fuse_blocks
+from hearaudiomlp.inference.kernels import BLOCKS, VARIABLE, find_kernels, fuse_graph
 
 MODEL = Path(__file__).resolve().parents[2] / "onnx_models" / "kwmlp.onnx"
 ISAS = ("avx512", "avx2", "neon", "plain")
@@ -29,22 +29,21 @@ ISAS = ("avx512", "avx2", "neon", "plain")
 def cut_blocks(path: Path) -> tuple[bytes, bytes, int]:
     """Return the blocks of a model as a graph of their own, the same fused, and their number."""
     data = path.read_bytes()
-    fused = fuse_blocks(data)
+    fused = fuse_graph(data)
     if fused is None:
-        raise SystemExit(f"{path} has no blocks of an encoder")
-    [node] = [one for one in onnx.load_from_string(fused).graph.node if one.op_type == OPERATOR]
-    model = onnx.load_from_string(data)
+        raise SystemExit(f"{path} isn't the graph of an encoder")
+    models = [onnx.load_from_string(graph) for graph in (data, fused)]
+    [node] = [one for one in models[1].graph.node if one.op_type == BLOCKS]
     ends = [node.input[0], node.output[0]]
-    model.graph.value_info.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 64])
-        for name in ends
-    )
-    blocks = onnx.utils.Extractor(model).extract_model(ends[:1], ends[1:])
-    blocks.metadata_props.extend(model.metadata_props)
-    standard = blocks.SerializeToString()
-    again = fuse_blocks(standard)
-    assert again is not None
-    return standard, again, (len(node.input) - 1) // 10
+    cut = []
+    for model in models:
+        model.graph.value_info.extend(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 64])
+            for name in ends
+        )
+        blocks = onnx.utils.Extractor(model).extract_model(ends[:1], ends[1:])
+        cut.append(blocks.SerializeToString())
+    return cut[0], cut[1], (len(node.input) - 1) // 10
 
 
 def open_session(graph: bytes, library: str = "") -> onnxruntime.InferenceSession:

@@ -1,38 +1,19 @@
-// The blocks, in vectors of the compiler (GCC's and Clang's vector extension), for one instruction
-// set: ISA names it, and the compiler's options select it.
+// The blocks, for one instruction set: ISA names it, and the compiler's options select it.
 //
-// All three products are made of one kind of tile: ROWS x two vectors of the result stay in
-// registers while DEPTH is summed up, and what follows (GELU, gate, LayerNorm, residual sum) is
-// done while the tile is in the first cache. Nothing leaves the second cache: x has 25 KB a window,
-// the halves of u 50 KB each, a block's weights 134 KB.
+// What follows a product (GELU, gate, LayerNorm, residual sum) is done to its tile. Nothing leaves
+// the second cache: x has 25 KB a window, the halves of u 50 KB each, a block's weights 134 KB.
 
 #include "gated_mlp.h"
 
 #include <cmath>
-#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
+#include "tile.h"
+
 namespace gated_mlp {
 namespace {
-
-#if defined(__AVX512F__)  // 32 registers: 28 sums, two columns of weights, one value of x
-constexpr int LANES = 16, ROWS = 14;
-#elif defined(__AVX2__)  // 16 registers
-constexpr int LANES = 8, ROWS = 6;
-#elif defined(__aarch64__)  // 32 registers
-constexpr int LANES = 4, ROWS = 14;
-#else
-constexpr int LANES = 4, ROWS = 6;
-#endif
-constexpr int PANEL = 2 * LANES;  // columns of a tile
-
-typedef float Vector __attribute__((vector_size(4 * LANES)));
-typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
-
-inline Vector& at(float* values) { return *reinterpret_cast<Vector*>(values); }
-inline const Vector& at(const float* values) { return *reinterpret_cast<const Vector*>(values); }
 
 // Adds one half of the vector to the other, until all lanes have the whole sum.
 template <int STEP = LANES / 2, int... I>
@@ -70,37 +51,18 @@ inline Vector gelu(Vector x) {
 template <int SIZE>
 inline void normalize(Vector (&row)[SIZE / LANES], const float* weight, const float* bias) {
   Vector total = {}, squares = {};
+#pragma GCC unroll 16
   for (const Vector& part : row) total += part;
   const float mean = sum(total) * (1.0f / SIZE);
+#pragma GCC unroll 16
   for (Vector& part : row) {
     part -= mean;
     squares += part * part;
   }
   const float scale = 1.0f / std::sqrt(sum(squares) * (1.0f / SIZE) + EPSILON);
+#pragma GCC unroll 16
   for (int j = 0; j < SIZE / LANES; ++j) {
     row[j] = row[j] * scale * at(weight + j * LANES) + at(bias + j * LANES);
-  }
-}
-
-// One tile of a product: a [HEIGHT x DEPTH], row by row, times a panel [DEPTH x PANEL].
-// finish(row, column, sums) gets the sums of one vector.
-template <int HEIGHT, int DEPTH, class Finish>
-inline __attribute__((always_inline)) void tile(const float* a, const float* panel, Finish finish) {
-  Vector sums[HEIGHT][2] = {};
-#pragma GCC unroll 2
-  for (int k = 0; k < DEPTH; ++k) {
-    const Vector left = at(panel + k * PANEL), right = at(panel + k * PANEL + LANES);
-#pragma GCC unroll 16
-    for (int i = 0; i < HEIGHT; ++i) {
-      const float value = a[i * DEPTH + k];
-      sums[i][0] += left * value;
-      sums[i][1] += right * value;
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < HEIGHT; ++i) {
-    finish(i, 0, sums[i][0]);
-    finish(i, LANES, sums[i][1]);
   }
 }
 
@@ -132,8 +94,10 @@ void block(const float* packed, float* x, float* scratch) {
     }
     for (int i = 0; i < height; ++i) {
       Vector row[HALF / LANES];
+#pragma GCC unroll 16
       for (int j = 0; j < HALF / LANES; ++j) row[j] = at(rows + i * HALF + j * LANES);
       normalize<HALF>(row, packed + offset(GATE_WEIGHT), packed + offset(GATE_BIAS));
+#pragma GCC unroll 16
       for (int j = 0; j < HALF / LANES; ++j) {
         at(gate + (j / 2 * FRAMES + first + i) * PANEL + j % 2 * LANES) = row[j];
       }
@@ -158,8 +122,10 @@ void block(const float* packed, float* x, float* scratch) {
     }
     for (int i = 0; i < height; ++i) {
       Vector row[WIDTH / LANES];
+#pragma GCC unroll 16
       for (int j = 0; j < WIDTH / LANES; ++j) row[j] = at(out + i * WIDTH + j * LANES);
       normalize<WIDTH>(row, packed + offset(NORM_WEIGHT), packed + offset(NORM_BIAS));
+#pragma GCC unroll 16
       for (int j = 0; j < WIDTH / LANES; ++j) at(x + (first + i) * WIDTH + j * LANES) += row[j];
     }
   });
@@ -195,7 +161,7 @@ void pack_matrix(const float* matrix, int out, int in, float* packed) {
   }
 }
 
-void pack(const float* const tensors[TENSORS], float* packed) {
+void pack(const float* const* tensors, float* packed) {
   for (int i = 0; i < TENSORS; ++i) {
     std::memcpy(packed + offset(i), tensors[i], 4 * SIZES[i]);
   }
@@ -205,11 +171,7 @@ void pack(const float* const tensors[TENSORS], float* packed) {
 
 }  // namespace
 
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 extern const Kernels JOIN(kernels_, ISA);
-const Kernels JOIN(kernels_, ISA) = {STRING(ISA), pack, run};
+const Kernels JOIN(kernels_, ISA) = {pack, run};
 
 }  // namespace gated_mlp

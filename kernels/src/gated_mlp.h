@@ -7,10 +7,10 @@
 //     g    = Wt LayerNorm(g) + bt        over time; Wt is 98 x 98, one bias for each frame
 //     y    = (r * g) Wout' + bout        98 x 64
 //
-// gated_mlp.cpp is compiled once for each instruction set, and each of those has one `Kernels`.
+// x and y of `run` are [98 x windows x 64], frames first.
 #pragma once
 
-#include <cstddef>
+#include "kernels.h"
 
 namespace gated_mlp {
 
@@ -26,31 +26,19 @@ constexpr size_t SIZES[TENSORS] = {
     HIDDEN * WIDTH, HIDDEN, HALF, HALF, FRAMES * FRAMES, FRAMES, WIDTH * HALF, WIDTH, WIDTH, WIDTH,
 };
 
-constexpr size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
-
-// Where each of them begins in a packed block, every one on a cache line.
-constexpr size_t offset(int tensor) {
-  size_t sum = 0;
-  for (int i = 0; i < tensor; ++i) sum += aligned(SIZES[i]);
-  return sum;
-}
+// Where each of them begins in a packed block.
+constexpr size_t offset(int tensor) { return offset_in(SIZES, tensor); }
 constexpr size_t PACKED = offset(TENSORS);
 
-// Floats of memory that `run` needs for some windows, beginning on a cache line.
-constexpr size_t workspace(size_t windows) {
-  return windows * FRAMES * WIDTH + 2 * FRAMES * HALF + 16 * HALF + 16 * WIDTH;
-}
-
-struct Kernels {
-  const char* name;
-  // Packs the tensors of one block; `packed` has PACKED floats and begins on a cache line.
-  void (*pack)(const float* const tensors[TENSORS], float* packed);
-  // Computes a stack of packed blocks; x and y are [98 x windows x 64], frames first.
-  void (*run)(const float* packed, size_t blocks, size_t windows, const float* x, float* y,
-              float* workspace);
+constexpr Operator OPERATOR = {
+    "GatedMLPStack",
+    TENSORS,
+    SIZES,
+    PACKED,
+    /* workspace */ 2 * FRAMES * HALF + 16 * HALF + 16 * WIDTH,
+    /* of a window */ FRAMES * WIDTH,
+    /* x */ {FRAMES, WIDTH},
+    /* y */ {FRAMES, WIDTH},
 };
-
-// The fastest for this processor, or the one of a name; null, if there is none.
-const Kernels* choose(const char* name = nullptr);
 
 }  // namespace gated_mlp

@@ -6,9 +6,11 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import librosa
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -91,25 +93,41 @@ def block_float64(
 
 
 def run_library(
-    site: Path, isa: str, x: npt.NDArray[np.float32], blocks: list[list[npt.NDArray[np.float32]]]
+    site: Path,
+    operator: str,
+    isa: str,
+    *,
+    x: npt.NDArray[np.float32],
+    blocks: Sequence[Sequence[npt.NDArray[np.float32]]],
+    windows: int,
+    shape: tuple[int, ...],
 ) -> npt.NDArray[np.float32]:
-    """Run blocks on x [98 x n x 64] without ONNX Runtime."""
+    """Run an operator without ONNX Runtime; return its result of a shape."""
     [path] = (site / kernels.PACKAGE).glob("*hearaudiomlp_kernels.*")
     run = ctypes.CDLL(str(path)).hearaudiomlp_kernels_run
     run.restype = ctypes.c_bool
     tensors = [np.ascontiguousarray(values) for block in blocks for values in block]
     pointers = (ctypes.c_void_p * len(tensors))(*(values.ctypes.data for values in tensors))
-    x, y = np.ascontiguousarray(x), np.empty_like(x)
-    sizes = (ctypes.c_size_t(len(blocks)), ctypes.c_size_t(x.shape[1]))
+    x, y = np.ascontiguousarray(x), np.empty(shape, np.float32)
+    sizes = (ctypes.c_size_t(len(blocks)), ctypes.c_size_t(windows))
     at = [ctypes.c_void_p(array.ctypes.data) for array in (x, y)]
-    assert run(isa.encode(), pointers, *sizes, *at)
+    assert run(operator.encode(), isa.encode(), pointers, *sizes, *at)
     return y
+
+
+def run_blocks(
+    site: Path, isa: str, x: npt.NDArray[np.float32], blocks: list[list[npt.NDArray[np.float32]]]
+) -> npt.NDArray[np.float32]:
+    """Run blocks on x [98 x n x 64]."""
+    return run_library(
+        site, kernels.BLOCKS, isa, x=x, blocks=blocks, windows=x.shape[1], shape=x.shape
+    )
 
 
 def test_blocks_equal_float64(site: Path, isa: str) -> None:
     x = np.random.default_rng(0).standard_normal((FRAMES, 2, WIDTH)).astype(np.float32)
     blocks = [block_weights(seed) for seed in range(3)]
-    found = run_library(site, isa, x, blocks)
+    found = run_blocks(site, isa, x, blocks)
     for window in range(2):
         expected = x[:, window].astype(np.float64)
         for weights in blocks:
@@ -126,10 +144,29 @@ def test_gelu_is_exact_far_from_zero_and_near(site: Path, isa: str) -> None:
     weights[8][:] = 16  # the last LayerNorm's scale
     x = np.zeros((FRAMES, 23, WIDTH), np.float32)
     x[..., 0] = np.linspace(-9, 9, FRAMES * 23).reshape(FRAMES, 23)
-    found = run_library(site, isa, x, [weights])
+    found = run_blocks(site, isa, x, [weights])
     for window in range(23):
         expected = block_float64(x[:, window].astype(np.float64), weights)
         assert np.abs(found[:, window] - expected).max() <= 5e-6
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_mel_power_spectrum_is_that_of_librosa(site: Path, isa: str, count: int, noise) -> None:
+    initializers = onnx.load(ROOT / "onnx_models" / "kwmlp.onnx").graph.initializer
+    tensors = {one.name: onnx.numpy_helper.to_array(one) for one in initializers}
+    weights = [tensors[name] for name in ("hann", "dft_inner", "dft_outer", "mel")]
+    # One sample aside: arrays of callers begin at any multiple of four bytes.
+    windows = noise(1 + count * 16_000)[1:].reshape(count, 16_000)
+    found = run_library(
+        site, kernels.POWER_MEL, isa,
+        x=windows, blocks=[weights], windows=count, shape=(count, FRAMES, 40),
+    )  # fmt: skip
+    for window, mel in zip(windows, found, strict=True):
+        expected = librosa.feature.melspectrogram(
+            y=window.astype(np.float64), sr=16_000, n_fft=480, hop_length=160, center=False,
+            n_mels=40,
+        ).T  # fmt: skip
+        assert np.abs(mel / expected - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))
@@ -247,22 +284,25 @@ def test_a_damaged_library_is_not_used(installed: Path, tmp_path, checkpoints, m
 
 
 def graph_of(
-    inputs: tuple[int, ...] = (98, 64), weight: int = 256, *, constant: bool = True, blocks: int = 1
+    operator: str,
+    inputs: tuple[int, ...],
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    constant: bool = True,
 ) -> bytes:
-    """A graph of the operator alone, which takes what nobody has checked."""
+    """A graph of an operator alone, which takes what nobody has checked."""
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     tensors = [
-        onnx.numpy_helper.from_array(
-            np.zeros((weight, 64) if i == 0 else shape, np.float32), f"w{i}"
-        )
-        for i, shape in enumerate(SHAPES)
+        onnx.numpy_helper.from_array(np.zeros(shape, np.float32), f"w{i}")
+        for i, shape in enumerate(shapes)
     ]
-    names = [tensor.name for tensor in tensors] * blocks
+    names = [tensor.name for tensor in tensors]
     if not constant:
         names[3] = "x"
-    node = helper.make_node(kernels.OPERATOR, ["x", *names], ["y"], domain=kernels.DOMAIN)
-    x, y = (helper.make_tensor_value_info(name, float32, inputs) for name in "xy")
-    graph = helper.make_graph([node], "blocks", [x], [y], tensors)
+    node = helper.make_node(operator, ["x", *names], ["y"], domain=kernels.DOMAIN)
+    x = helper.make_tensor_value_info("x", float32, inputs)
+    y = helper.make_tensor_value_info("y", float32, None)
+    graph = helper.make_graph([node], "alone", [x], [y], tensors)
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(kernels.DOMAIN, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     return model.SerializeToString()
@@ -277,43 +317,71 @@ def open_operator(graph: bytes):
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def test_the_operator_checks_what_it_gets(installed: Path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "shape", "shapes", "result"),
+    [
+        (kernels.BLOCKS, (98, 64), SHAPES, (98, 64)),
+        (kernels.POWER_MEL, (1, 16_000), ((480, 1), (12, 12), (6, 80, 80), (240, 40)), (98, 40)),
+    ],
+)
+def test_an_operator_checks_what_it_gets(
+    installed: Path,
+    operator: str,
+    shape: tuple[int, ...],
+    shapes: tuple[tuple[int, ...], ...],
+    result: tuple[int, ...],
+) -> None:
     for graph, reason in (
-        (graph_of(weight=128), "98 x 64"),
-        (graph_of(constant=False), "constants"),
+        (graph_of(operator, shape, ((128, 64), *shapes[1:])), "another size"),
+        (graph_of(operator, shape, shapes, constant=False), "constants"),
+        (graph_of(operator, shape, [*shapes, (1,)]), "number of tensors"),
     ):
         with pytest.raises(Exception, match=reason):
             open_operator(graph)
-    for shape in ((97, 64), (98, 63), (98, 64, 1)):
-        with pytest.raises(Exception, match="98 n x 64"):
-            open_operator(graph_of(shape)).run(None, {"x": np.zeros(shape, np.float32)})
-    session = open_operator(graph_of(blocks=3))
-    np.testing.assert_array_equal(session.run(None, {"x": np.ones((98, 64), np.float32)})[0], 1)
+    for inputs in ((*shape, 1), shape[:1], (shape[0], shape[1] - 1)):
+        session = open_operator(graph_of(operator, inputs, shapes))
+        with pytest.raises(Exception, match="another shape"):
+            session.run(None, {"x": np.zeros(inputs, np.float32)})
+    session = open_operator(graph_of(operator, shape, shapes))
+    assert session.run(None, {"x": np.ones(shape, np.float32)})[0].shape == result
 
 
-def test_other_graphs_stay_as_they_are(installed: Path) -> None:
+def test_blocks_take_whole_windows(installed: Path) -> None:
+    session = open_operator(graph_of(kernels.BLOCKS, (97, 64), SHAPES))
+    with pytest.raises(Exception, match="another shape"):
+        session.run(None, {"x": np.zeros((97, 64), np.float32)})
+    session = open_operator(graph_of(kernels.BLOCKS, (196, 64), 3 * SHAPES))
+    np.testing.assert_array_equal(session.run(None, {"x": np.ones((196, 64), np.float32)})[0], 1)
+
+
+@pytest.mark.parametrize("operator", ["Gelu", "Concat"])  # of the blocks, of the front end
+def test_other_graphs_stay_as_they_are(installed: Path, operator: str) -> None:
     model = onnx.load(ROOT / "onnx_models" / "kwmlp.onnx")
-    inside = next(node for node in model.graph.node if node.op_type == "Gelu")
-    value = onnx.helper.make_tensor_value_info(inside.output[0], 1, ["rows", 128])
+    inside = next(node for node in model.graph.node if node.op_type == operator)
+    value = onnx.helper.make_tensor_value_info(inside.output[0], 1, None)
     model.graph.output.append(value)  # what the kernels keep to themselves
     graph = model.SerializeToString()
-    assert kernels.fuse_blocks(graph) is None
+    assert kernels.fuse_graph(graph) is None
     assert inside.output[0] in Session(graph, {}, device="cpu").outputs
     with pytest.raises(DeviceError, match="this graph has others"):
         Session(graph, {}, device="cpu", kernels=True)
     del model.graph.output[-1]
-    inside.attribute[0].s = b"tanh"
-    assert kernels.fuse_blocks(model.SerializeToString()) is None
+    assert kernels.fuse_graph(model.SerializeToString()) is not None
+    inside.doc_string = "another"
+    assert kernels.fuse_graph(model.SerializeToString()) is None
     del model.metadata_props[:]  # as in a graph that is being exported
-    assert kernels.fuse_blocks(model.SerializeToString()) is None
+    assert kernels.fuse_graph(model.SerializeToString()) is None
 
 
 def test_a_fused_graph_is_a_valid_one_with_the_same_weights(installed: Path) -> None:
     data = (ROOT / "onnx_models" / "kwmlp.onnx").read_bytes()
-    fused = kernels.fuse_blocks(read_model_file(data).graph)
+    fused = kernels.fuse_graph(read_model_file(data).graph)
     assert fused is not None
     before, after = onnx.load_from_string(data).graph, onnx.load_from_string(fused).graph
     assert list(after.initializer) == list(before.initializer)
     assert (list(after.input), list(after.output)) == (list(before.input), list(before.output))
-    assert [node.op_type for node in after.node if node.domain] == [kernels.OPERATOR]
+    assert [node.op_type for node in after.node if node.domain] == [
+        kernels.POWER_MEL,
+        kernels.BLOCKS,
+    ]
     assert after.node[-1] == before.node[-1]

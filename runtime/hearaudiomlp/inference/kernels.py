@@ -1,15 +1,16 @@
-"""The blocks of an encoder as one operator, where ``hearaudiomlp-kernels`` is installed.
+"""Most of an encoder as two operators, where ``hearaudiomlp-kernels`` is installed.
 
 A model file stays a graph of standard operators. When a session is opened on the CPU, the stretch
 of nodes that are the gated-MLP blocks is replaced by one node with the same weights, whose operator
-is in that package's library. The stretch is known by its bytes: they have to be those of the
-packaged graph, so what was checked of a model file holds for its variant, too.
+is in that package's library; so is the stretch that computes the mel power spectrum. They are known
+by their bytes: these have to be those of the packaged graph, so what was checked of a model file
+holds for its variant, too.
 """
 
 import ctypes
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from typing import NamedTuple
@@ -26,7 +27,7 @@ PACKAGE = "hearaudiomlp_kernels"
 VARIABLE = "HEARAUDIOMLP_KERNELS"
 """Environment variable: ``0`` turns the kernels off, a name of :attr:`Kernels.isa` selects one."""
 
-DOMAIN, OPERATOR = "hearaudiomlp.kernels", "GatedMLPStack"
+DOMAIN, BLOCKS, POWER_MEL = "hearaudiomlp.kernels", "GatedMLPStack", "PowerMel"
 _VERSION = 1
 
 _LIBRARY = f"lib{PACKAGE}.{'dylib' if sys.platform == 'darwin' else 'so'}"
@@ -38,7 +39,8 @@ _BLOCK = (
     *("fn.fn.proj_out.weight", "fn.fn.proj_out.bias"),
     *("fn.norm.weight", "fn.norm.bias"),
 )
-"""Tensors of a block, in the order in which the operator takes them."""
+_FRONT_END = ("hann", "dft_inner", "dft_outer", "mel")
+"""Tensors of a block and of the mel power spectrum, in the order of the operators' inputs."""
 
 
 class Kernels(NamedTuple):
@@ -108,39 +110,45 @@ def _names(message: Message, number: int) -> list[str]:
     return [bytes(value).decode() for key, value in message if key == number and value]
 
 
-class _Blocks(NamedTuple):
-    """The gated-MLP blocks in a packaged graph."""
+class _Stretch(NamedTuple):
+    """Nodes of a packaged graph, one after another, that one operator computes."""
 
+    operator: str
     nodes: list[bytes]
-    tensors: list[str]
-    start: str
-    """The value that they begin with."""
+    inputs: list[str]
     result: str
     made: set[str]
     """All values that they compute."""
 
 
 @cache
-def _packaged_blocks(name: str) -> _Blocks:
+def _packaged_stretches(name: str) -> list[_Stretch]:
     packaged = packaged_graph(name)[1]
+    nodes = [message_of(node) for node in packaged.nodes]
+
+    def user(tensor: str) -> int:
+        return next(index for index, node in enumerate(nodes) if tensor in _names(node, 1))
+
+    def stretch(operator: str, first: int, last: int, tensors: Sequence[str]) -> _Stretch:
+        inside = nodes[first : last + 1]
+        made = {name for node in inside for name in _names(node, 2)}
+        known = made | packaged.tensors.keys()
+        [start] = {name for node in inside for name in _names(node, 1)} - known
+        return _Stretch(
+            operator,
+            [bytes(node) for node in packaged.nodes[first : last + 1]],
+            [start, *tensors],
+            _names(inside[-1], 2)[0],
+            made,
+        )
+
     count = len({tensor.split(".")[1] for tensor in packaged.external if "layers." in tensor})
     tensors = [f"layers.{block}.{tensor}" for block in range(count) for tensor in _BLOCK]
-    nodes = [message_of(node) for node in packaged.nodes]
-    users = {
-        tensor: [index for index, node in enumerate(nodes) if tensor in _names(node, 1)]
-        for tensor in (tensors[0], tensors[-1])
-    }
-    # From the first node that takes a weight to the residual sum, which follows the last LayerNorm.
-    first, last = users[tensors[0]][0], users[tensors[-1]][-1] + 1
-    inside = nodes[first : last + 1]
-    gemm = next(node for node in inside if _names(node, 4) == ["Gemm"])
-    return _Blocks(
-        [bytes(node) for node in packaged.nodes[first : last + 1]],
-        tensors,
-        start=_names(gemm, 1)[0],
-        result=_names(inside[-1], 2)[0],
-        made={name for node in inside for name in _names(node, 2)},
-    )
+    return [
+        stretch(POWER_MEL, 0, user(_FRONT_END[-1]), _FRONT_END),
+        # To the residual sum, which follows the last LayerNorm.
+        stretch(BLOCKS, user(tensors[0]), user(tensors[-1]) + 1, tensors),
+    ]
 
 
 def _varint(value: int) -> bytes:
@@ -164,44 +172,48 @@ def _message(parts: Iterable[tuple[int, int | str | bytes | memoryview]]) -> byt
     return bytes(written)
 
 
-def fuse_blocks(graph: bytes) -> bytes | None:
-    """Return a graph with its blocks as one node; None, if it doesn't have those of an encoder.
+def fuse_graph(graph: bytes) -> bytes | None:
+    """Return a graph on the kernels; None, if it doesn't have all that an encoder has of them.
 
     Args:
         graph: an ONNX file that has passed the checks of model files.
 
     Examples:
         >>> graph, summary = packaged_graph("kwmlp")
-        >>> fused = summarize(fuse_blocks(graph))
+        >>> fused = summarize(fuse_graph(graph))
         >>> len(summary.nodes), len(fused.nodes)
-        (255, 40)
+        (255, 22)
         >>> fused.operators["hearaudiomlp.kernels.GatedMLPStack"]
         1
     """
     summary = summarize(graph, operators=False)
     if (name := summary.metadata.get("model")) not in ENCODERS:  # a graph in the making has none
         return None
-    blocks = _packaged_blocks(name)
     nodes = summary.nodes
-    first = next((index for index, node in enumerate(nodes) if node == blocks.nodes[0]), len(nodes))
-    end = first + len(blocks.nodes)
-    if nodes[first:end] != blocks.nodes:
-        return None
-    rest = [message_of(node) for node in nodes[:first] + nodes[end:]]
-    used = {name for node in rest for name in _names(node, 1)} | set(summary.outputs)
-    if used & blocks.made != {blocks.result}:  # what is inside is asked for, too
-        return None
-    inputs = [(1, name) for name in (blocks.start, *blocks.tensors)]
-    fused = _message([*inputs, (2, blocks.result), (4, OPERATOR), (7, DOMAIN)])
+    starts: dict[int, bytes] = {}
+    replaced: set[int] = set()
+    for stretch in _packaged_stretches(name):
+        begins = (index for index, node in enumerate(nodes) if node == stretch.nodes[0])
+        first = next(begins, len(nodes))
+        end = first + len(stretch.nodes)
+        if nodes[first:end] != stretch.nodes:
+            return None
+        rest = [message_of(node) for node in nodes[:first] + nodes[end:]]
+        used = {name for node in rest for name in _names(node, 1)} | set(summary.outputs)
+        if used & stretch.made != {stretch.result}:  # what is inside is asked for, too
+            return None
+        inputs = [(1, name) for name in stretch.inputs]
+        starts[first] = _message([*inputs, (2, stretch.result), (4, stretch.operator), (7, DOMAIN)])
+        replaced.update(range(first, end))
 
     def graph_fields(value: memoryview) -> Iterator[tuple[int, int | bytes | memoryview]]:
         index = -1
         for number, part in fields(value):
             index += number == 1
-            if number != 1 or not first <= index < end:
+            if number != 1 or index not in replaced:
                 yield number, part
-            elif index == first:
-                yield number, fused
+            elif index in starts:
+                yield number, starts[index]
 
     parts: list[tuple[int, int | bytes | memoryview]] = [
         (number, value if isinstance(value, int) or number != 7 else _message(graph_fields(value)))

@@ -237,7 +237,7 @@ class Session:
 
         try:
             found = kernels.find_kernels()
-            if (fused := kernels.fuse_blocks(self._graph)) is None:
+            if (fused := kernels.fuse_graph(self._graph)) is None:
                 return None
             try:
                 options.register_custom_ops_library(found.library)
