@@ -4,8 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from hearaudiomlp import HearAudioMLPError, __version__
+from hearaudiomlp._text import printable, shorten
+from hearaudiomlp.cli import interrupts
 from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.metadata import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
@@ -139,29 +142,38 @@ def _main(arguments: Sequence[str]) -> int:
         message = _missing_package(problem)
         if message is None and not isinstance(problem, HearAudioMLPError):
             raise
-        print(f"hearaudiomlp-export: {message or problem}", file=sys.stderr)
-        return 1
+        return _fail(message or problem)
     except HearAudioMLPError as problem:
         refused = isinstance(problem, OutputExistsError)
         about = "" if refused else f"{options.checkpoint}: "
-        print(f"hearaudiomlp-export: {about}{problem}", file=sys.stderr)
-        return 2 if refused else 1
+        return _fail(f"{about}{problem}", 2 if refused else 1)
     except OSError as problem:
         name = problem.filename or options.output
-        print(f"hearaudiomlp-export: {name}: {problem.strerror or problem}", file=sys.stderr)
-        return 1
+        return _fail(f"{name}: {problem.strerror or problem}")
     if not passed:
         figures = options.output.with_suffix(".failed.md")
-        print(
-            f"hearaudiomlp-export: verification failed, no model written; see {figures}",
-            file=sys.stderr,
-        )
-        return 1
+        return _fail(f"verification failed, no model written; see {figures}")
     figures = options.output.with_suffix(".report.md")
     size = options.output.stat().st_size
-    print(f"{options.output}: {size:,} bytes, verified; figures in {figures}")
+    print(printable(f"{options.output}: {size:,} bytes, verified; figures in {figures}"))
     return 0
 
 
+def _fail(problem: object, code: int = 1) -> int:
+    print(f"hearaudiomlp-export: {shorten(problem, 10_000)}", file=sys.stderr)
+    return code
+
+
+def process() -> NoReturn:
+    """Run the command and exit: the first Ctrl-C, SIGTERM or SIGHUP unwinds it."""
+    interrupts.install()
+    try:
+        with interrupts.unwinding():
+            code = main()
+    except KeyboardInterrupt:  # while it was being imported
+        code = 130
+    sys.exit(interrupts.status(code))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

@@ -1,5 +1,9 @@
 """The export command."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +52,8 @@ def test_report_holds_the_figures(exported: dict[str, Path]) -> None:
     report = exported["kwmlp"].with_suffix(".report.md").read_text()
     for stage in ("window", "mel matrix", "DCT matrix", "power mel", "MFCC", "frame embeddings"):
         assert f"\n| {stage} |" in report
-    for signal in ("noise", "speech", "silence", "DC 0.5", "tone 440 Hz", "tiny (1e-20)"):
-        assert f"| {signal} |" in report
+    for sound in ("noise", "speech", "silence", "DC 0.5", "tone 440 Hz", "tiny (1e-20)"):
+        assert f"| {sound} |" in report
     assert "all comparisons passed" in report
 
 
@@ -87,6 +91,49 @@ def test_foreign_checkpoint_is_refused(tmp_path: Path, capsys) -> None:
     assert "missing (to_patch_embed.1.weight" in message
     assert "unexpected (weight, bias)" in message
     assert not target.exists()
+
+
+def test_checkpoints_are_ordinary_files(tmp_path: Path, capsys) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    for path in (str(tmp_path / "pipe.pth"), "/dev/zero", str(tmp_path)):
+        assert main([path, "-o", str(tmp_path / "x.onnx")]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_names_in_errors_do_not_act_on_a_terminal(tmp_path: Path, capsys) -> None:
+    for arguments in (["a\x1b[31m\n.pth"], ["train", "kwmlp", "--recordings", "a\x1b[31m\n"]):
+        assert main([*arguments, "-o", str(tmp_path / "x.onnx")]) == 1
+        error = capsys.readouterr().err
+        assert "a\\x1b[31m\\n" in error
+        assert "\x1b" not in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_leaves_no_temporary_file(number: int, code: int, tmp_path: Path) -> None:
+    script = f"""
+import time
+from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp_export import cli, export
+def slow(*_, **options):
+    with replacing({str(tmp_path / "x.onnx")!r}) as file:
+        print("writing", flush=True)
+        time.sleep(60)
+export.export = slow
+cli.process()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "x.pth", "-o", str(tmp_path / "x.onnx")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

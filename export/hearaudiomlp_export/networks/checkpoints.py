@@ -9,6 +9,7 @@ import torch
 
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.checkpoint import Weights, read_checkpoint
+from hearaudiomlp.weights.locate import Weights as WeightsFile
 from hearaudiomlp.weights.locate import provenance
 from hearaudiomlp_export.networks.encoders import build, expected_tensors
 
@@ -42,14 +43,14 @@ def load_checkpoint(path: Path, licence: str | None, source: str | None) -> Chec
         source: where the weights come from; known for the published and the bundled ones.
 
     Raises:
-        OSError: the file can't be read.
-        ModelFileError: it isn't a checkpoint of one of the encoders.
+        ModelNotFoundError: it isn't there.
+        ModelFileError: it can't be read, or isn't a checkpoint of one of the encoders.
 
     Examples:
         >>> load_checkpoint(Path("checkpoints/kwmlp.pth"), None, None).name
         'kwmlp'
     """
-    data = path.read_bytes()
+    data = WeightsFile(str(path), "file").read()
     sha256 = hashlib.sha256(data).hexdigest()
     shapes = {encoder: expected_tensors(encoder) for encoder in ENCODERS}
     name, weights = read_checkpoint(data, shapes)

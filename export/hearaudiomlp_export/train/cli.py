@@ -7,7 +7,7 @@ import importlib.util
 import json
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +17,10 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
+from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output
+from hearaudiomlp.weights.locate import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,6 +153,9 @@ class _Heard:
     """The recordings that a run uses."""
 
     fingerprint: str
+    folder: Path
+    """Where they are, decoded."""
+
     training: "Recordings"
     validation: "Recordings"
 
@@ -170,9 +175,9 @@ def _prepare_recordings(options: argparse.Namespace) -> _Heard | None:
     with tqdm(total=used, desc="recordings", unit=" clips", leave=False) as bar:
         for done in recordings.prepare(clips, folder):
             bar.update(done - bar.n)
-    recordings.write_manifest(folder, _beside(_output(options), ".clips.csv"))
     return _Heard(
         mark,
+        folder,
         recordings.load(folder, layouts.TRAINING),
         recordings.load(folder, layouts.VALIDATION),
     )
@@ -183,8 +188,17 @@ def _output(options: argparse.Namespace) -> Path:
     return output
 
 
+def _start(options: argparse.Namespace) -> bytes:
+    return Weights(str(options.start), "file").read()
+
+
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.stem + ending)
+
+
+def _output_check(options: argparse.Namespace, path: Path) -> Callable[[], None]:
+    inputs = [] if options.start is None else [options.start]
+    return partial(check_output, path, overwrite=options.overwrite, inputs=inputs)
 
 
 def _recipe(options: argparse.Namespace, heard: _Heard | None) -> "Recipe":
@@ -201,8 +215,7 @@ def _recipe(options: argparse.Namespace, heard: _Heard | None) -> "Recipe":
     if options.start is not None:
         if options.name != "kwmlp":
             raise TrainingOptionError(f"--start is for kwmlp; {options.name} has a decoder besides")
-        digest = hashlib.sha256(options.start.read_bytes()).hexdigest()
-        recipe = replace(recipe, start=digest)
+        recipe = replace(recipe, start=hashlib.sha256(_start(options)).hexdigest())
     return recipe
 
 
@@ -226,12 +239,16 @@ def train(options: argparse.Namespace) -> Path:
     from hearaudiomlp_export.train.data.augment import Augmenter
     from hearaudiomlp_export.train.data.backgrounds import Backgrounds
     from hearaudiomlp_export.train.data.corpus import TRAINING, load_part
+    from hearaudiomlp_export.train.data.recordings import write_manifest
     from hearaudiomlp_export.train.loop import Batches, Run
     from hearaudiomlp_export.train.plot import plot_log
 
-    inputs = [] if options.start is None else [options.start]
-    check = partial(check_output, _output(options), overwrite=options.overwrite, inputs=inputs)
+    check = _output_check(options, _output(options))
+    manifest = _beside(_output(options), ".clips.csv")
+    check_manifest = _output_check(options, manifest)
     check()
+    if options.recordings is not None:
+        check_manifest()
     heard = _prepare_recordings(options)
     recipe = _recipe(options, heard)
     folder = options.folder or Path(f"training/{options.name}-{options.seed}")
@@ -265,6 +282,8 @@ def train(options: argparse.Namespace) -> Path:
 
         run.run(show)
         bar.update(recipe.steps - bar.n)
+    if heard is not None:
+        write_manifest(heard.folder, manifest, check_manifest)
     with replacing(_output(options), check=check) as file:
         torch.save({"model_state_dict": run.average.checkpoint()}, file)
     plot_log(folder / "log.jsonl", folder / "log.png", options.name)
@@ -304,7 +323,7 @@ def _task(
     task = KeywordTask(recipe, examples)
     if options.start is not None:
         expected = {options.name: expected_tensors(options.name)}
-        task.start_from(read_checkpoint(options.start.read_bytes(), expected)[1])
+        task.start_from(read_checkpoint(_start(options), expected)[1])
     if heard is None:
         return task, None
     validation = Validation(heard.validation, rich_words(heard.training.words))
@@ -325,7 +344,7 @@ def main(arguments: Sequence[str]) -> int:
         print("\ninterrupted: the same command resumes from here", file=sys.stderr)
         return 130
     except (HearAudioMLPError, OSError) as problem:
-        print(f"hearaudiomlp-export train: {problem}", file=sys.stderr)
+        print(f"hearaudiomlp-export train: {shorten(problem, 10_000)}", file=sys.stderr)
         return 1
-    print(f"{output}: {output.stat().st_size:,} bytes")
+    print(printable(f"{output}: {output.stat().st_size:,} bytes"))
     return 0

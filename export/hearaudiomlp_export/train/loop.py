@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.atomic import open_regular, replacing
+from hearaudiomlp.storage.ownership import MARK_FILE, describe_kind, read_sealed, seal
 from hearaudiomlp_export.train.data.augment import Augmenter
 from hearaudiomlp_export.train.errors import TrainingStateError
 from hearaudiomlp_export.train.recipe import Recipe
@@ -147,7 +148,8 @@ class Run:
                 what it returns goes into the log.
 
         Raises:
-            TrainingStateError: the folder holds another recipe's run, or a damaged state.
+            TrainingStateError: the folder holds another recipe's run, a damaged state, or what is
+                no run.
         """
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.task = task.to(self.device).train()
@@ -160,7 +162,7 @@ class Run:
         groups = _decayed_and_not(self.task, recipe.weight_decay)
         self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
         self._half = fast_bfloat16(self.device)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._claim()
         if self._state.exists():
             self._resume()
         else:
@@ -173,6 +175,26 @@ class Run:
     @property
     def _log(self) -> Path:
         return self._folder / "log.jsonl"
+
+    def _claim(self) -> None:
+        """Create the folder with its mark, or make sure that it is a run's."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        mark = self._folder / MARK_FILE
+        if not any(self._folder.iterdir()):
+            with replacing(mark) as file:
+                file.write(seal({"folder of": "a training run"}))
+        try:
+            with open_regular(mark) as file:
+                ours = read_sealed(file) is not None
+        except OSError:
+            ours = False
+        if not ours:
+            raise TrainingStateError(
+                f"{self._folder} holds something else than a training run; name another folder"
+            )
+        for path in (self._state, self._log):
+            if kind := describe_kind(path):
+                raise TrainingStateError(f"{path} is {kind}")
 
     def _resume(self) -> None:
         try:

@@ -26,7 +26,7 @@ from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.spec import WINDOW
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import MARK, check_output
-from hearaudiomlp.weights.locate import bundled
+from hearaudiomlp.weights.locate import Weights, bundled
 from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
 from hearaudiomlp_export.graph.phrases import phrase_graph
@@ -227,7 +227,7 @@ def train_phrases(options: argparse.Namespace) -> Path:
     threads = options.threads or usable_cpus()
     torch.set_num_threads(threads)
     plan = PhrasePlan(phrases, engines, seed=options.seed)
-    source = read_model_file(start.read_bytes(), "kwmlp")
+    source = read_model_file(Weights(str(start), "file").read(), "kwmlp")
     examples = _examples(options, plan, threads)
     steps = options.steps or _STEPS
     with tqdm(total=FOLDS * steps, desc="network", unit=" steps", leave=False) as bar:

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +221,83 @@ def test_what_can_not_be_trained_on_is_refused(
     (crossing / "clips.csv").write_text("file,start\nall.flac,0\n")
     with pytest.raises(RecordingsError, match="lacks a column"):
         list_clips(crossing)
+
+
+_ROW = {
+    "file": "all.flac", "start": "0", "stop": "10", "word": "yes", "kind": "word",
+    "split": "training", "speaker": "a", "clip": "c", "sha256": "0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"file": "../all.flac"}, {"file": "/etc/passwd"}, {"file": "a/../../all.flac"},
+        {"start": "-1"}, {"start": "9" * 5000}, {"stop": "-9"}, {"stop": "nan"}, {"kind": "noice"},
+        {"split": "train"}, {"word": "y" * 200_000}, {"clip": "\ud800"}, {"file": "a\0.flac"},
+    ],
+)  # fmt: skip
+def test_lists_of_clips_are_not_trusted(
+    entry: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing outside the folder is read, and whatever is wrong is one line."""
+    row = _ROW | entry
+    text = ",".join(row) + "\n" + ",".join(row.values()) + "\n"
+    (tmp_path / "clips.csv").write_bytes(text.encode(errors="surrogatepass"))
+    output = ["-o", str(tmp_path / "x.pth"), "--corpus", str(tmp_path / "c")]
+    assert cli.main(["kwmlp", "--recordings", str(tmp_path), *output]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("hearaudiomlp-export train: ")
+    assert error.count("\n") == 1
+    assert len(error) < 1000
+
+
+def test_lists_are_ordinary_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clips.csv")
+    with pytest.raises(RecordingsError, match="not an ordinary file"):
+        list_clips(tmp_path)
+    (tmp_path / "clips.csv").unlink()
+    _write(tmp_path / "yes" / "ann-1.wav", _tone(200))
+    (tmp_path / "testing_list.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(RecordingsError, match=r"testing_list\.txt can't be read"):
+        list_clips(tmp_path)
+
+
+def test_names_in_the_manifest_are_no_formulas(tmp_path: Path) -> None:
+    """Nor do names that are no UTF-8 stop it."""
+    for name in (b"=cmd().wav", b"\xff.wav"):
+        path = tmp_path / "real" / "yes" / os.fsdecode(name)
+        _write(path.with_name("x.wav"), _tone(200))
+        path.with_name("x.wav").rename(path)
+    clips = [
+        replace(clip, split="training", name=clip.path.name)
+        for clip in list_clips(tmp_path / "real", ("yes",))
+    ]
+    list(recordings.prepare(clips, tmp_path / "cache"))
+    recordings.write_manifest(tmp_path / "cache", tmp_path / "m.csv")
+    listed = (tmp_path / "m.csv").read_bytes().splitlines()
+    assert sorted(line.split(b",")[4] for line in listed[1:]) == [b"./=cmd().wav", b"\xff.wav"]
+
+
+def test_a_manifest_of_somebody_else_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _packed(tmp_path / "real", [("yes", "word", "training", "a")])
+    (tmp_path / "x.clips.csv").write_text("mine")
+    output = ["-o", str(tmp_path / "x.pth"), "--corpus", str(tmp_path / "c")]
+    assert cli.main(["kwmlp", "--recordings", str(tmp_path / "real"), *output]) == 1
+    assert "x.clips.csv exists" in capsys.readouterr().err
+    assert (tmp_path / "x.clips.csv").read_text() == "mine"
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"ends": [99]}', b"null", b"[" * 10_000])
+def test_damage_to_what_was_decoded_is_noticed(damage: bytes, tmp_path: Path) -> None:
+    _packed(tmp_path, [("yes", "word", "training", "a"), ("no", "word", "validation", "b")])
+    _prepared(tmp_path, tmp_path / "cache")
+    (tmp_path / "cache" / "training-word.json").write_bytes(damage)
+    with pytest.raises(CorpusError, match="damaged"):
+        recordings.load(tmp_path / "cache", "training")
 
 
 def test_decoding_resumes_and_damage_is_noticed(tmp_path: Path) -> None:

@@ -352,6 +352,37 @@ def test_a_file_of_somebody_else_is_no_output(
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "recipe.json", "notes.txt", "state.pt"])
+def test_a_folder_of_somebody_else_is_no_training_run(
+    name: str, tmp_path: Path, backgrounds: Backgrounds
+) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(TrainingStateError, match="something else than a training run"):
+        _run("kwmlp", tmp_path, backgrounds)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path, backgrounds: Backgrounds) -> None:
+    (tmp_path / "mine").write_text("mine")
+    folder = tmp_path / "run"
+    _run("kwmlp", folder, backgrounds)
+    (folder / "log.jsonl").symlink_to(tmp_path / "mine")
+    with pytest.raises(TrainingStateError, match="a symbolic link"):
+        _run("kwmlp", folder, backgrounds)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [[], ["--words", "hey archie"]])
+def test_weights_to_start_from_are_an_ordinary_file(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = ["kwmlp", "--corpus", str(tmp_path / "c"), "-o", str(tmp_path / "x.pth"), *words]
+    assert cli.main([*command, "--start", str(tmp_path / "pipe")]) == 1
+    assert "not an ordinary file" in capsys.readouterr().err
+
+
 def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     """Missing, and cut short."""
     plan = Plan()

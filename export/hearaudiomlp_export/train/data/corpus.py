@@ -322,9 +322,34 @@ def load_part(folder: Path, name: str, plan: CorpusPlan) -> Part:
     path = folder / plan.fingerprint() / f"{name}.json"
     if not path.exists():
         raise CorpusError(f"{path} is missing: the corpus has not been made")
-    about = json.loads(path.read_bytes())
-    pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
-    ends = np.array(about["ends"], np.int64)
-    if len(pcm) != (ends[-1] if len(ends) else 0):
-        raise CorpusError(f"{path.with_suffix('.npy')} is damaged: delete both and run again")
-    return Part(name, pcm, ends, about["words"], about["voices"])
+    try:
+        pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    except (EOFError, ValueError) as problem:
+        raise CorpusError(
+            f"{path.with_suffix('.npy')} is damaged: delete {path.parent}"
+        ) from problem
+    return open_part(path, pcm)
+
+
+def open_part(about: Path, pcm: Pcm) -> Part:
+    """Put the samples of a part together with what is known about them.
+
+    Args:
+        about: JSON file with the clips' ends, words and voices; the part has its name.
+        pcm: all clips, end to end.
+
+    Raises:
+        CorpusError: one of both is damaged.
+    """
+    try:
+        facts = json.loads(about.read_bytes())
+        ends = np.array(facts["ends"], np.int64)
+        words, voices = map(str, facts["words"]), map(str, facts["voices"])
+        part = Part(about.stem, pcm, ends, list(words), list(voices))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
+        raise CorpusError(f"{about} is damaged: delete {about.parent} and run again") from problem
+    in_order = ends.ndim == 1 and bool((np.diff(ends, prepend=0) >= 0).all())
+    known = {len(ends), len(part.words), len(part.voices)}
+    if not in_order or len(known) > 1 or len(pcm) != (ends[-1] if len(ends) else 0):
+        raise CorpusError(f"{about} is damaged: delete {about.parent} and run again")
+    return part

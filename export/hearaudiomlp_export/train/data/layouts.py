@@ -9,11 +9,14 @@ per speaker below that.
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hearaudiomlp._text import shorten
+from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.train.errors import RecordingsError
 from hearaudiomlp_export.train.speech.words import KEYWORDS
 
@@ -27,6 +30,7 @@ RUNNING_FOLDER = "_running_speech_"
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 _LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
 _MOST_OF_A_WORD = 2**27 - 1
+_LARGEST_LIST = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def hash_split(speaker: str, validation: float = 10.0, testing: float = 10.0) ->
         >>> hash_split("0a7c2a8d")
         'training'
     """
-    number = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16)
+    name = speaker.encode(errors="surrogateescape")
+    number = int(hashlib.sha1(name, usedforsecurity=False).hexdigest(), 16)
     per_cent = number % (_MOST_OF_A_WORD + 1) * (100.0 / _MOST_OF_A_WORD)
     if per_cent < validation:
         return VALIDATION
@@ -102,28 +107,60 @@ def speaker_of(below: Path, word: str) -> str:
     return first if separator and first != word else ""
 
 
-def _packed(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
+def _read(path: Path) -> str:
+    """Return the text of a list: an ordinary file, and no larger than any needs to be."""
     try:
-        with (folder / "clips.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                word, kind = _phrase(row["word"], keywords), row["kind"]
-                if keywords != KEYWORDS and kind in (WORD, OTHER):
-                    kind = _kind(word, keywords)
-                yield Clip(
-                    folder / row["file"], kind, word, row["split"], row["speaker"],
-                    row["clip"], int(row["start"]), int(row["stop"]), row["sha256"],
-                    row.get("repository") or "", row.get("licence") or "",
-                )  # fmt: skip
+        return read_ordinary(str(path), _LARGEST_LIST).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RecordingsError(f"{path} can't be read: {problem}") from None
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    return csv.DictReader(io.StringIO(_read(path), newline=""), restval="")
+
+
+def _stretch(folder: Path, row: dict[str, str]) -> tuple[Path, int, int]:
+    """Return the file of a row, which has to be in the folder, and the clip's part of it."""
+    name = Path(row["file"])
+    if name.is_absolute() or ".." in name.parts:
+        raise ValueError(f"a file outside the folder: {row['file']}")
+    start, stop = int(row["start"]), int(row["stop"])
+    if not 0 <= start <= stop:
+        raise ValueError(f"a clip from {start} to {stop}")
+    return folder / name, start, stop
+
+
+def _one_of(row: dict[str, str], column: str, known: Sequence[str]) -> str:
+    if row[column] not in known:
+        raise ValueError(f"{column} is one of {', '.join(known)}, not {row[column]!r}")
+    return row[column]
+
+
+def _packed(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
+    splits = (TRAINING, VALIDATION, TESTING)
+    try:
+        for row in _rows(folder / "clips.csv"):
+            word, kind = _phrase(row["word"], keywords), _one_of(row, "kind", (WORD, OTHER, NOISE))
+            if keywords != KEYWORDS and kind in (WORD, OTHER):
+                kind = _kind(word, keywords)
+            path, start, stop = _stretch(folder, row)
+            yield Clip(
+                path, kind, word, _one_of(row, "split", splits), row["speaker"], row["clip"],
+                start, stop, row["sha256"], row.get("repository") or "", row.get("licence") or "",
+            )  # fmt: skip
         if (folder / "running.csv").exists():
-            with (folder / "running.csv").open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    yield Clip(
-                        folder / row["file"], RUNNING, row["text"].lower(), row["split"],
-                        row["reader"], row["utterance"], int(row["start"]), int(row["stop"]),
-                    )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as problem:
+            for row in _rows(folder / "running.csv"):
+                path, start, stop = _stretch(folder, row)
+                yield Clip(
+                    path, RUNNING, row["text"].lower(), _one_of(row, "split", splits),
+                    row["reader"], row["utterance"], start, stop,
+                )  # fmt: skip
+    except (KeyError, TypeError, ValueError, csv.Error) as problem:
+        if isinstance(problem, RecordingsError):
+            raise
         raise RecordingsError(
-            f"{folder}: clips.csv or running.csv lacks a column or has a bad number ({problem})"
+            f"{folder}: clips.csv or running.csv lacks a column or has a bad entry "
+            f"({shorten(problem)})"
         ) from problem
 
 
@@ -135,7 +172,7 @@ def _listed(folder: Path) -> dict[str, str] | None:
         line.strip(): split
         for split, name in _LISTS.items()
         if (folder / name).exists()
-        for line in (folder / name).read_text().splitlines()
+        for line in _read(folder / name).splitlines()
         if line.strip()
     }
 
@@ -173,7 +210,7 @@ def _folders(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
             text = "" if kind == NOISE else word
             if kind == RUNNING:
                 said = path.with_suffix(".txt")
-                text = said.read_text(encoding="utf-8").lower() if said.exists() else ""
+                text = _read(said).lower() if said.exists() else ""
             yield Clip(path, kind, text, split, speaker, name)
 
 

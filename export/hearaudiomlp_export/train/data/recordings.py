@@ -1,17 +1,20 @@
 """Recordings of real people, decoded once: words, other words, running speech and noise."""
 
+import csv
 import hashlib
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp._text import spreadsheet_cell
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp_export.train.data.corpus import Part
+from hearaudiomlp_export.train.data.corpus import Part, open_part
 from hearaudiomlp_export.train.data.layouts import (
     NOISE,
     OTHER,
@@ -21,7 +24,7 @@ from hearaudiomlp_export.train.data.layouts import (
     WORD,
     Clip,
 )
-from hearaudiomlp_export.train.errors import CorpusError
+from hearaudiomlp_export.train.errors import CorpusError, RecordingsError
 
 Pcm = npt.NDArray[np.int16]
 
@@ -62,6 +65,8 @@ def _decoded(clips: Sequence[Clip]) -> Iterator[tuple[Clip, Pcm]]:
             path = clip.path
             heard = read_audio(path).samples
             samples = np.clip(np.round(heard * 32768.0), -32768, 32767).astype("<i2")
+        if clip.start > len(samples):
+            raise RecordingsError(f"{clip.name} begins after the end of {path}")
         yield clip, samples[clip.start : clip.stop]
 
 
@@ -75,6 +80,7 @@ def prepare(clips: Sequence[Clip], folder: Path) -> Iterator[int]:
 
     Raises:
         AudioFileError: a file can't be decoded.
+        RecordingsError: a file is shorter than the list of clips has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
@@ -120,25 +126,22 @@ def load(folder: Path, split: str) -> Recordings:
         path = folder / f"{split}-{kind}.json"
         if not path.exists():
             raise CorpusError(f"{path} is missing: the recordings have not been decoded")
-        about = json.loads(path.read_bytes())
-        ends = np.array(about["ends"], np.int64)
         raw = path.with_suffix(".pcm")
         # An empty file can't be mapped.
         pcm = np.memmap(raw, "<i2", "r") if raw.stat().st_size else np.zeros(0, np.int16)
-        if len(pcm) != (ends[-1] if len(ends) else 0):
-            raise CorpusError(f"{raw} is damaged: delete {folder} and run again")
-        parts.append(Part(f"{split}-{kind}", pcm, ends, about["words"], about["voices"]))
+        parts.append(open_part(path, pcm))
     return Recordings(*parts)
 
 
-def write_manifest(folder: Path, path: Path) -> None:
+def write_manifest(folder: Path, path: Path, check: Callable[[], None] | None = None) -> None:
     """List the clips that training heard, with what identifies each, as CSV.
 
     Args:
         folder: where :func:`prepare` put them.
         path: the file to write.
+        check: as for :func:`hearaudiomlp.storage.atomic.replacing`.
     """
-    with replacing(path) as file:
+    with replacing(path, check=check) as file:
         lines = [("source", "licence", "kind", "word", "clip", "sha256")]
         for kind in _KINDS:
             about = json.loads((folder / f"{TRAINING}-{kind}.json").read_bytes())
@@ -147,9 +150,8 @@ def write_manifest(folder: Path, path: Path) -> None:
             sources, licences, names, hashes = (about[column] for column in columns)
             kinds = [kind] * len(words)
             lines += zip(sources, licences, kinds, words, names, hashes, strict=True)
-        for line in lines:
-            file.write((",".join(_quoted(cell) for cell in line) + "\n").encode())
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(c in cell for c in ',"\n') else cell
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            map(spreadsheet_cell, line) for line in lines
+        )
+        file.write(text.getvalue().encode(errors="surrogateescape"))
