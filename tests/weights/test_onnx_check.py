@@ -194,7 +194,7 @@ def test_what_is_accepted_is_what_other_readers_see(
     except (ModelFileError, DecodeError):
         return
     ours = summarize(data)
-    assert [bytes(one) for one in ours.nodes] == [one.SerializeToString() for one in theirs.node]
+    assert [onnx.NodeProto.FromString(bytes(one)) for one in ours.nodes] == list(theirs.node)
     tensors = {
         one.name: (tuple(one.dims), one.data_type, one.raw_data) for one in theirs.initializer
     }
@@ -310,6 +310,13 @@ SQUARE = [
     node("Reshape", "windows row", "b"),
     node("MatMul", "a b", "c"),
 ]
+
+
+def sums(times: int) -> list[onnx.NodeProto]:
+    """Small results of much."""
+    return [node("ReduceMax", "c one", f"sum{i}", keepdims=i % 2) for i in range(times)]
+
+
 OUTER = tensor("column", np.array([-1, 16000, 1])), tensor("row", np.array([-1, 1, 16000]))
 
 
@@ -343,14 +350,46 @@ OUTER = tensor("column", np.array([-1, 16000, 1])), tensor("row", np.array([-1, 
             ),
             "far more to compute",
         ),
+        (
+            [*SQUARE[:2], node("Max", "b rows", "c"), *sums(200), FIRST, LAST],
+            (*OUTER, ONE, tensor("rows", np.zeros((1, 200, 1), np.float32))),
+            "far more to compute",
+        ),
+        (
+            [FIRST, node("Cast", "y", "t", to=8), node("Cast", "t", "y2", to=1), LAST],
+            (),
+            "Cast to anything but",
+        ),
     ],
     ids=[
         "loop", "endless loop", "doubling", "product", "broadcast", "expand", "constant", "random",
-        "nodes", "weights",
+        "nodes", "weights", "sums", "strings",
     ],
 )  # fmt: skip
 def test_graphs_that_would_take_memory_or_time(nodes, tensors, match: str) -> None:
     refused(handmade(nodes, tensors), match)
+
+
+SMALL = tensor("small", np.ones(3, np.float32))
+TWICE = tensor("twice", np.ones((2, FRAMES * SIZE), np.float32))
+FIXED = tensor("fixed", np.array([256, FRAMES, SIZE]))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "match"),
+    [
+        ([node("Gemm", "windows W small", "y"), LAST], "don't fit each other"),
+        ([node("Gemm", "windows W twice", "y"), LAST], "don't fit each other"),
+        ([node("Gemm", "windows W", "y", alpha=float("nan")), LAST], "no plausible number"),
+        ([node("Gemm", "windows W", "y", beta=float("inf")), LAST], "no plausible number"),
+        ([FIRST, node("LayerNormalization", "y small", "z"), LAST], "don't fit each other"),
+        ([FIRST, node("Clip", "y small", "z"), LAST], "don't fit each other"),
+        ([FIRST, node("Reshape", "y fixed", "frame_embeddings")], "Reshape to a shape"),
+    ],
+)
+def test_what_would_fail_for_some_windows(nodes: list[onnx.NodeProto], match: str) -> None:
+    """It is the fault of the file, when it is loaded."""
+    refused(handmade(nodes, (SMALL, TWICE, FIXED)), match)
 
 
 def convolved(**options: object) -> onnx.ModelProto:
@@ -391,6 +430,7 @@ def test_convolutions_over_time_are_accepted(options: dict[str, object]) -> None
         ({"pads": [-1, 3]}, "don't fit"),
         ({"pads": [1, 1], "strides": [0]}, "don't fit"),
         ({"dilations": [60]}, "don't fit"),
+        ({"kernel_shape": [5], "pads": [2, 2]}, "don't fit"),
         ({"pads": [1 << 40, 1]}, "far more to compute"),
     ],
 )

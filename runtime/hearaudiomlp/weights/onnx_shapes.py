@@ -5,6 +5,7 @@ beyond what an encoder needs. The operators are documented at https://onnx.ai/on
 """
 
 import math
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ _MAX_NODES = 1_000  # those of the largest export are 301
 MAX_DIMS = 8
 """Dimensions that a value may have."""
 
-_BATCH = 256
-"""Windows for which shapes are computed: as many as a GPU takes at a time."""
+_BATCH = 251
+"""Windows for which shapes are computed: about as many as a GPU takes at a time, and a number that
+no other size of a graph can be mistaken for."""
 
 _MAX_VALUES = 8 << 20
 """Numbers that all nodes make of one window, together; kwmlp's make 1.9 million."""
@@ -27,11 +29,16 @@ _MAX_VALUES = 8 << 20
 _MAX_CONSTANTS = 8 << 20
 """Numbers that nodes make of weights alone."""
 
+_MAX_ATTRIBUTE = 1e6
+
 _MAX_MULTIPLICATIONS = 1 << 29
-"""In the matrix products and convolutions for one window; kwmlp has 29 million."""
+"""In the matrix products and convolutions for one window, with what reductions read; kwmlp has 29
+million."""
 
 INT64 = 7
 """As TensorProto.DataType numbers it."""
+
+_CASTS = (1, 10, INT64)  # float32, float16; a string takes a hundred times the time and memory
 
 Shape = tuple[int, ...]
 
@@ -56,7 +63,10 @@ def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
     for number, value in attribute:
         if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
             values += integers(value)
-        elif number not in (1, 2, 4, 7, 13, 20):  # name, float, text, floats, comment, type
+        elif number == 2 and isinstance(value, memoryview):
+            if not abs(struct.unpack("<f", value)[0]) <= _MAX_ATTRIBUTE:  # NaN, too
+                raise ValueError("an attribute that is no plausible number")
+        elif number not in (1, 4, 7, 13, 20):  # name, text, floats, comment, type
             raise ValueError("an attribute that holds a tensor or a graph, or a long list")
     if {3, 8} <= {number for number, _ in attribute}:
         raise ValueError("an attribute that is an integer and a list")
@@ -97,6 +107,11 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape:
         if any(size not in (1, most) for size, most in zip(shape, result, strict=True)):
             raise ValueError("shapes that don't fit each other")
     return result
+
+
+def _check_fits(others: Sequence[Shape], shape: Shape) -> None:
+    if _broadcast([shape, *others]) != shape:
+        raise ValueError("a scale or bias that doesn't fit")
 
 
 def _axis(axis: int, shape: Shape) -> int:
@@ -155,8 +170,17 @@ class _Inference:
     def _same(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
         return inputs[:1]
 
+    def _scaled(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+        _check_fits(inputs[1:], inputs[0])
+        return inputs[:1]
+
     def _elementwise(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
         return [_broadcast(inputs)]
+
+    def _cast(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        if node.integer("to", 0) not in _CASTS:
+            raise ValueError("Cast to anything but float32, float16 and int64")
+        return inputs[:1]
 
     def _concat(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         axis = _axis(node.integer("axis", 0), inputs[0])
@@ -174,6 +198,8 @@ class _Inference:
         pads = node.attributes.get("pads", (0, 0))
         length = data[2] + sum(pads) - node.integer("dilations", 1) * (weights[2] - 1) - 1
         fits = groups > 0 and data[1] == weights[1] * groups and weights[0] % groups == 0
+        fits &= node.attributes.get("kernel_shape", weights[2:]) == weights[2:]
+        fits &= all(shape == weights[:1] for shape in inputs[2:])
         if not fits or min(pads) < 0 or stride < 1 or length < 0:
             raise ValueError("Conv of shapes that don't fit each other")
         result = (data[0], weights[0], length // stride + 1)
@@ -192,7 +218,9 @@ class _Inference:
             raise ValueError("Gemm of what are no matrices")
         left = left[::-1] if node.integer("transA", 0) else left
         right = right[::-1] if node.integer("transB", 0) else right
-        return self._product_of(left, right)
+        [result] = self._product_of(left, right)
+        _check_fits(inputs[2:], result)
+        return [result]
 
     def _matmul(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
         left, right = inputs
@@ -214,6 +242,7 @@ class _Inference:
 
     def _reduce(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         shape = inputs[0]
+        self._multiplications += _product(shape)  # what it reads may be far more than it makes
         if node.attributes.get("axes"):
             raise ValueError("axes as an attribute")
         axes = self._numbers(node, 1)
@@ -268,9 +297,9 @@ class _Inference:
 _Rule = Callable[[_Inference, _Node, list[Shape]], list[Shape]]
 
 _RULES: dict[_Rule, str] = {
-    _Inference._same: (
-        "BatchNormalization Cast Clip Gelu Identity LayerNormalization Log LogSoftmax Relu Sqrt"
-    ),
+    _Inference._same: "BatchNormalization Gelu Identity Log LogSoftmax Relu Sqrt",
+    _Inference._scaled: "Clip LayerNormalization",
+    _Inference._cast: "Cast",
     _Inference._elementwise: "Add Div Max Min Mul Sub",
     _Inference._concat: "Concat",
     _Inference._conv: "Conv",
