@@ -212,9 +212,10 @@ def test_wav_files_give_the_numbers_of_the_python_package(tmp_path: Path) -> Non
             kind.get(key, default)
             for key, default in (("rate", 16_000), ("channels", 1), ("samples", 9_001))
         )
-        samples = rng.uniform(-0.5, 0.5, (count, channels))
-        # soxr's second filter has nothing before the first sample, so the first few differ.
-        samples *= np.minimum(1, np.arange(count) / 1000)[:, None] ** 2
+        samples = rng.uniform(-0.4, 0.4, (count, channels))
+        if rate >= 64_000:
+            # soxr halves such rates first, by a filter that has nothing before the first sample.
+            samples *= np.minimum(1, np.arange(count) / 1000)[:, None] ** 2
         files.append(tmp_path / f"{name}.wav")
         written = {k: v for k, v in kind.items() if k in ("subtype", "format", "endian")}
         soundfile.write(files[-1], samples, rate, **{"format": "WAV", **written})
@@ -451,8 +452,7 @@ def test_resampler_agrees_with_soxr(rate: int, tmp_path: Path) -> None:
     ours = np.fromfile(tmp_path / "out.f32", "<f4")
     theirs = soxr.resample(sound, rate, 16_000, quality="HQ")
     assert len(ours) == len(theirs)
-    middle = slice(2_000, 30_000)
-    assert np.abs(ours[middle] - theirs[middle]).max() < 6e-5
+    assert np.abs(ours - theirs)[:30_000].max() < 6e-5
 
 
 ANSWER = """

@@ -83,7 +83,11 @@ function kaiser(t, cutoff, reach, beta) {
   return (x === 0 ? 1 : Math.sin(x) / x) * besselI0(beta * Math.sqrt(edge));
 }
 
-/** The response `t` samples of the lower rate from its middle, as a function; not normalized. */
+/**
+ * The response `t` samples of the lower rate from its middle, as a function; not normalized. With a second
+ * filter, an input sample `at` samples of the lower rate behind the first one is passed on by those samples between
+ * the filters that aren't before the first one either, as in soxr.
+ */
 function response({ reach, beta, second }) {
   if (second === undefined) return (t) => kaiser(t, CUTOFF, reach, beta);
   const { rate } = second;
@@ -93,7 +97,7 @@ function response({ reach, beta, second }) {
     kaiser((i - middle) / rate, CUTOFF, reach, beta),
   );
   const weights = new Map(); // of the second filter, by the place between two samples
-  return (t) => {
+  return (t, at = Infinity) => {
     const whole = Math.floor(t * rate + 1e-9);
     const place = Math.round((t * rate - whole) * 1e9) / 1e9;
     if (!weights.has(place)) {
@@ -103,13 +107,17 @@ function response({ reach, beta, second }) {
       weights.set(place, row);
     }
     const row = weights.get(place);
+    const end = Math.min(row.length, Math.floor(at * rate + 1e-9) - whole + width);
     let sum = 0;
-    for (let i = 0; i < row.length; i++) sum += row[i] * (first[whole - width + 1 + i + middle] ?? 0);
+    for (let i = 0; i < end; i++) sum += row[i] * (first[whole - width + 1 + i + middle] ?? 0);
     return sum;
   };
 }
 
-/** Taps for `phases` positions between two samples, `2 * half` each, one row after the other. */
+/**
+ * Taps for `phases` positions between two samples, `2 * half` each, one row after the other; and before them
+ * those of the first samples of the output, where they differ: `starts`.
+ */
 function design(step, phases) {
   const scale = Math.min(1, phases / step); // samples of the lower rate in one of the input
   const shape = SHAPES[`${step}:${phases}`] ?? OTHER;
@@ -121,6 +129,7 @@ function design(step, phases) {
   const taps = new Float32Array(phases * 2 * half);
   const row = new Float64Array(2 * half);
   const at = response(shape);
+  const sums = new Float64Array(phases);
   for (let phase = 0; phase < phases; phase++) {
     let sum = 0;
     for (let k = 0; k < 2 * half; k++) {
@@ -128,10 +137,19 @@ function design(step, phases) {
       row[k] = at((k - half + 1 - phase / phases) * scale);
       sum += row[k];
     }
+    sums[phase] = sum;
     // Rows that differ in their sums would turn a constant into a tone.
     for (let k = 0; k < 2 * half; k++) taps[phase * 2 * half + k] = row[k] / sum;
   }
-  return { taps, half };
+  const starts = [];
+  const end = step < 4 * phases ? beside : 0; // soxr halves higher rates first, which changes more
+  for (let m = 0; m * step * scale < end * phases; m++) {
+    const position = m * step;
+    const first = Math.floor(position / phases) - half + 1;
+    const begin = (input) => at((input - position / phases) * scale, input * scale) / sums[position % phases];
+    starts.push(Float32Array.from({ length: 2 * half }, (_, k) => (first + k < 0 ? 0 : begin(first + k))));
+  }
+  return { taps, half, starts };
 }
 
 /**
@@ -162,6 +180,7 @@ export class Resampler {
     if (this.step === this.phases) {
       this.half = 0;
       this.taps = new Float32Array(0);
+      this.starts = [];
     } else {
       Object.assign(this, design(this.step, this.phases));
     }
@@ -220,14 +239,16 @@ export class Resampler {
 
   #make(until) {
     const output = new Float32Array(Math.max(0, until - this.#made));
-    const { taps, half, step, phases } = this;
+    const { taps, half, starts, step, phases } = this;
     const input = this.#pending;
     for (let i = 0; i < output.length; i++) {
       const position = this.#made * step;
       const at = Math.floor(position / phases) - half + 1 - this.#start;
-      const row = (position % phases) * 2 * half;
+      const start = starts[this.#made];
+      const row = start === undefined ? (position % phases) * 2 * half : 0;
+      const weights = start ?? taps;
       let sum = 0;
-      for (let k = 0; k < 2 * half; k++) sum += taps[row + k] * input[at + k];
+      for (let k = 0; k < 2 * half; k++) sum += weights[row + k] * input[at + k];
       output[i] = sum;
       this.#made += 1;
     }
