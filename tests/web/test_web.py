@@ -114,7 +114,15 @@ def test_what_node_tests(
     samples, rate = soundfile.read(ROOT / "samples" / "sentence.flac", dtype="float32")
     microphone = np.pad(soxr.resample(samples, rate, 48_000), (48_000, 96_000))
     soundfile.write(tmp_path / "sentence.wav", microphone, 48_000, "PCM_16")
+    # The page decodes what is larger than 256 KB packet by packet.
+    large = tmp_path / "large"
+    large.mkdir()
+    stereo = np.tile(np.stack([soxr.resample(samples, rate, 44_100)] * 2, axis=1), (2, 1))
+    soundfile.write(large / "lossless.flac", stereo, 44_100, "PCM_24")
+    best = {"bitrate_mode": "CONSTANT", "compression_level": 0}  # 320 kbit/s
+    soundfile.write(large / "lossy.mp3", stereo, 44_100, **best)
     environment = {
+        "HEARAUDIOMLP_WEB_LARGE": str(large),
         "HEARAUDIOMLP_WEB_MODELS": str(models),
         "HEARAUDIOMLP_WEB_PICTURES": str(pictures),
         "HEARAUDIOMLP_WEB_SENTENCE": str(tmp_path / "sentence.wav"),
@@ -135,9 +143,11 @@ def test_what_node_tests(
     assert int(counts["pass"]) > 80, printed
     if Path(CHROMIUM).exists():
         assert int(counts["skipped"]) == 0, printed
-        for name in ("good.wav", "sentence.flac"):
-            saved = (pictures / name).with_suffix(".kwmlp.npz")
-            assert_like_embed(pictures / name, saved, models, tmp_path)
+        for sound in (
+            *(pictures / "good.wav", pictures / "sentence.flac"),
+            *(large / "lossless.flac", large / "lossy.mp3"),
+        ):
+            assert_like_embed(sound, sound.with_suffix(".kwmlp.npz"), models, tmp_path)
 
 
 def assert_like_embed(sound: Path, saved: Path, models: Path, scratch: Path) -> None:

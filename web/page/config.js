@@ -12,5 +12,8 @@ export const RUNTIME = {
   wasm: "vendor/ort-wasm-simd-threaded.wasm",
 };
 
+/** Where it put what takes large sound files apart. */
+export const DEMUXER = "vendor/mediabunny.min.mjs";
+
 /** A sound to try the page with. */
 export const SAMPLE = "vendor/sentence.flac";

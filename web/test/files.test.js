@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { readMetadata } from "../page/lib/onnxfile.js";
-import { recordedRate } from "../page/sound/decode.js";
 import { toCsv, toLabelTrack } from "../page/sound/export.js";
+import { mpegPadding, recordedRate } from "../page/sound/headers.js";
 import { npz } from "../page/sound/npz.js";
 
 function bytes(...parts) {
@@ -31,6 +31,18 @@ test("sample rates of file headers", () => {
 test("headers that are cut or unknown", () => {
   for (const start of ["RIFF", "fLaC", "OggS", "ID3", "", "abcdefgh"]) {
     assert.equal(recordedRate(bytes(start)), 48_000);
+  }
+});
+
+test("what an encoder added to an MP3", () => {
+  const frame = (flags, encoder) =>
+    bytes([0xff, 0xfb, 0x90, 0], Array(32).fill(0), "Info", [0, 0, 0, flags], encoder, Array(17).fill(0), [0x24, 0x04, 0xfe], Array(200).fill(0));
+  const fields = Array(112).fill(1);
+  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "LAME")])), { before: 576 + 529, behind: 0x4fe - 529 });
+  assert.deepEqual(mpegPadding(frame(1, [...bytes([0, 0, 0, 9], "Lavc")])), { before: 576 + 529, behind: 0x4fe - 529 });
+  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "none")])), { before: 0, behind: 0 });
+  for (const other of [frame(15, [...bytes(fields, "LAME")]).subarray(0, 100), new Uint8Array(400), new Uint8Array(0)]) {
+    assert.deepEqual(mpegPadding(other), { before: 0, behind: 0 });
   }
 });
 

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -75,6 +75,7 @@ describe("the page", { skip }, () => {
     cut.buffer = cut.buffer.subarray(0, 20_000);
     const broken = [
       [{ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("not a sound") }, /^notes\.txt is not a sound file/],
+      [{ name: "book.txt", mimeType: "text/plain", buffer: Buffer.alloc(400_000, "no sound ") }, /^book\.txt is not a sound file/],
       [{ name: "empty.wav", mimeType: "audio/wav", buffer: Buffer.alloc(0) }, /^empty\.wav is not a sound file/],
       [cut, /^cut\.wav: cut off: its header promises 32,044 bytes and there are 20,000/],
     ];
@@ -209,6 +210,22 @@ test("a FLAC file of 16 bits gives the Python package's numbers", { skip }, asyn
     copyFileSync(await download.path(), join(pictures, "sentence.kwmlp.npz"));
     copyFileSync(new URL("../page/vendor/sentence.flac", import.meta.url), join(pictures, "sentence.flac"));
   }
+  await leave();
+});
+
+const large = process.env.HEARAUDIOMLP_WEB_LARGE; // a folder with large sound files, compressed
+
+test("a large file is decoded packet by packet, to the Python package's numbers", { skip: skip || (!large && "there are no such files") }, async () => {
+  const { page, complaints, leave } = await visit();
+  await page.evaluate(() => (OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject(new Error("whole"))));
+  await ready(page);
+  for (const name of readdirSync(large)) {
+    await page.setInputFiles("#open", join(large, name));
+    await computed(page, name);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+    await download.saveAs(join(large, download.suggestedFilename())); // test_web.py compares them
+  }
+  assert.deepEqual(complaints, []);
   await leave();
 });
 

@@ -2,12 +2,14 @@
  * A long recording opened in the page: how long the main thread is blocked, in processor time, and how
  * much memory the page's process takes.
  *
- *     node tools/long.js [--minutes 60] [--model kwmlp] [--models FOLDER]
+ *     node tools/long.js [--minutes 60] [--as mp3] [--model kwmlp] [--models FOLDER]
  *
- * The model is kwmlp or audiomae, which takes a fifth of the time. The folder has kwmlp.onnx and
+ * The recording is a WAV at 16 kHz, or with --as a file in stereo at 44.1 kHz with this suffix, which FFmpeg
+ * writes. The model is kwmlp or audiomae, which takes a fifth of the time. The folder has kwmlp.onnx and
  * audiomae.onnx, whole pipelines; without it, those of page/models/ are used.
  */
 
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,19 +23,22 @@ import { ready, served, visit } from "./visit.js";
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "60" },
+    as: { type: "string" },
     model: { type: "string", default: "kwmlp" },
     models: { type: "string" },
   },
 });
 const minutes = Number(values.minutes);
 const folder = mkdtempSync(join(tmpdir(), "hearaudiomlp-long-"));
-const file = join(folder, "long.wav");
+const wav = join(folder, "long.wav");
+const file = join(folder, `long.${values.as ?? "wav"}`);
 let seed = 1;
 const samples = Float32Array.from({ length: 16_000 * 60 * minutes }, () => {
   seed = (seed * 48_271) % 0x7fffffff;
   return 0.2 * (seed / 0x7fffffff - 0.5);
 });
-writeFileSync(file, Buffer.concat(wavOf(samples)));
+writeFileSync(wav, Buffer.concat(wavOf(samples)));
+if (values.as) execFileSync("ffmpeg", ["-loglevel", "error", "-i", wav, "-ac", "2", "-ar", "44100", file]);
 
 const { page, browser, leave } = await visit({ served: served(values.models), query: `?model=${values.model}` });
 try {
@@ -43,7 +48,7 @@ try {
   const trace = await traceTasks(await browser.newCDPSession(page));
   const start = performance.now();
   await page.setInputFiles("#open", file);
-  const done = page.waitForFunction(() => /^long\.wav:.*computed in/.test(document.getElementById("status").textContent), null, { timeout: 0 });
+  const done = page.waitForFunction(() => /^long\.\w+:.*computed in/.test(document.getElementById("status").textContent), null, { timeout: 0 });
   let most = 0;
   let computed = false;
   done.then(() => (computed = true));

@@ -16,6 +16,7 @@ const first = MODELS[0].url.split("/").at(-1);
 function kind(path) {
   if (path.startsWith("models")) return `model, ${path.split("/").at(-1)}`;
   if (path.endsWith(".wasm")) return "ONNX Runtime, WebAssembly";
+  if (path.includes("mediabunny")) return "sound files taken apart, fetched when idle";
   if (path.endsWith(".mjs")) return "ONNX Runtime, script";
   if (/\.(png|flac)$/.test(path)) return "sample and icons, fetched when idle";
   return "page (HTML, CSS, script)";
@@ -40,7 +41,7 @@ console.log("| --- | ---: | ---: | ---: |");
 for (const [name, sizes] of [...sums].sort()) {
   row(name, sizes);
   // Only the first model is loaded with the page; the others, when they are chosen.
-  if (!/^(model|sample)/.test(name) || name.endsWith(` ${first}`)) {
+  if (!/^model|when idle$/.test(name) || name.endsWith(` ${first}`)) {
     sizes.forEach((value, i) => (total[i] += value));
   }
 }

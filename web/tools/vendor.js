@@ -1,5 +1,5 @@
 /**
- * Puts what the page needs beside it: ONNX Runtime's two files out of node_modules, the models of
+ * Puts what the page needs beside it: ONNX Runtime's two files and the demuxer out of node_modules, the models of
  * config.js out of the repository's onnx_models/ (or the folder given as argument), and a sample. It
  * lists all files of the page with their sizes in vendor/files.json, under a version made of their
  * contents. Runs after `npm install` in this folder, and before `npm start`; the page itself has no
@@ -11,7 +11,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameS
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { MODELS, RUNTIME, SAMPLE } from "../page/config.js";
+import { DEMUXER, MODELS, RUNTIME, SAMPLE } from "../page/config.js";
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const page = join(here, "page");
@@ -45,6 +45,7 @@ function main() {
   if (!existsSync(page) || !existsSync(runtime)) return; // installed as somebody's dependency
   const copies = [
     ...Object.values(RUNTIME).map((file) => [join(runtime, "dist", file.split("/").at(-1)), file]),
+    [join(here, "node_modules", "mediabunny", "dist", "bundles", DEMUXER.split("/").at(-1)), DEMUXER],
     [join(here, "..", "samples", SAMPLE.split("/").at(-1)), SAMPLE],
     ...MODELS.map(({ url }) => [join(models, url.split("/").at(-1)), url]),
   ];

@@ -16,6 +16,7 @@ import { softmax } from "../lib/words.js";
 import { Listening } from "../live/listening.js";
 import { toNpz, toWav } from "../sound/export.js";
 import { scratch, sweep } from "../sound/scratch.js";
+import { readStream } from "../sound/stream.js";
 import { Classes } from "../teach/classes.js";
 import { Scaler } from "./scaler.js";
 import { turn } from "./turn.js";
@@ -26,6 +27,9 @@ let listening = null;
 const sounds = new Map(); // {name, samples, rate, channels, duration, rows, result, wav}
 const collectors = new Map();
 const classes = new Classes();
+
+/** Bytes from which on a file isn't decoded whole: at the lowest rates in use, minutes of sound. */
+const LARGE = 1 << 18;
 
 /** Frames that are made to bytes at a time. */
 const BLOCK = 4096;
@@ -63,9 +67,11 @@ function reader(file) {
   return async (begin, end) => new Uint8Array(await file.slice(begin, end).arrayBuffer());
 }
 
-/** Read a WAV file; says so if it is another one, which only the page's browser can decode. */
-async function read({ sound, file }, { progress }) {
-  const found = await readWav(reader(file), file.size, file.name, { progress, overflow: scratch });
+/** Read a WAV file, or a large one of another kind; says so if only the page's browser can decode it. */
+async function read({ sound, file }, { progress, signal }) {
+  const options = { progress, signal, overflow: scratch };
+  let found = await readWav(reader(file), file.size, file.name, options);
+  if (found === null && file.size > LARGE) found = await readStream(file, options);
   if (found === null) return { foreign: true };
   sounds.set(sound, { name: file.name, ...found });
   return { foreign: false };
