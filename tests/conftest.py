@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import HealthCheck, settings
 
 import hearaudiomlp
 from hearaudiomlp import errors
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import SHARED
+
+# A test that is slow on a busy machine hasn't failed.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # A shell ignores Ctrl-C in what it runs in the background, and so would the commands that tests
 # interrupt.
