@@ -47,12 +47,16 @@ def plain_export(encoder: torch.nn.Module) -> Contender:
     return around(lambda x: session.run(None, {name: x})[0])
 
 
-def on_openvino(graph: bytes, hint: str, block: int) -> Contender:
+def on_openvino(graph: bytes, hint: str, block: int, threads: int) -> Contender:
     """Return OpenVINO on our graph, in blocks through its own queue of requests."""
     import openvino
 
     core = openvino.Core()
-    hints = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": "f32"}
+    hints = {
+        "PERFORMANCE_HINT": hint,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
     compiled = core.compile_model(core.read_model(graph), "CPU", hints)
     queue = openvino.AsyncInferQueue(compiled)
 
@@ -108,8 +112,8 @@ def contenders(checkpoint: Path, threads: int, *, compiled: bool) -> dict[str, C
     weights = load_checkpoint(checkpoint, None, None).weights
     graph = embed_weights(trace("kwmlp"), weights).SerializeToString()
     try:
-        chosen["OpenVINO, latency"] = on_openvino(graph, "LATENCY", 64)
-        chosen["OpenVINO, throughput"] = on_openvino(graph, "THROUGHPUT", 8)
+        chosen["OpenVINO, latency"] = on_openvino(graph, "LATENCY", 64, threads)
+        chosen["OpenVINO, throughput"] = on_openvino(graph, "THROUGHPUT", 8, threads)
     except ImportError:
         print("OpenVINO isn't installed: pip install openvino")
     return chosen
