@@ -21,6 +21,7 @@ WITHOUT = {
     "hearaudiomlp.cli.interrupts.unwinding": "changes how the process handles signals",
     "hearaudiomlp.cli.process": "ends the process",
     "hearaudiomlp.storage.stopping.stop": "stops all writing of the process",
+    "hearaudiomlp_export.cli.process": "ends the process",
     "hearaudiomlp_export.verify.selftest.main": "replaces a file of the package",
 }
 """Why they have no example."""
