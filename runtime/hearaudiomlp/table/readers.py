@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.ownership import read_sealed
-from hearaudiomlp.table.formats import ENDINGS
+from hearaudiomlp.table.formats import ENDINGS, load_h5py, load_pyarrow
 
 Columns = dict[str, Any]
 """Sequences, one value a row, or one text for all; see :class:`hearaudiomlp.table.scenes.Rows`."""
@@ -165,8 +164,7 @@ def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
 
 
 def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-    with needs_extra("hdf5", "HDF5 needs h5py"):
-        import h5py
+    h5py = load_h5py()
     with h5py.File(_ordinary(path), "r") as table:
         sets = {name: table[name] for name in NAMES if name in table}
         sets["path"], scenes = table["paths"], table["scene_embeddings"]
@@ -208,19 +206,18 @@ def _read_line(line: bytes) -> dict[str, Any]:
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-    with needs_extra("parquet", "Parquet needs pyarrow"):
-        from pyarrow import ArrowException, parquet
+    pa = load_pyarrow()
     try:
         for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
-            with parquet.ParquetFile(_ordinary(file)) as opened:
+            with pa.parquet.ParquetFile(_ordinary(file)) as opened:
                 _check_parquet(opened)
                 schema = opened.schema_arrow.names
             # Texts stay encoded as they are stored: one may stand for a million rows. Buffers of
             # a megabyte are for row groups that are larger than memory.
             texts = [name for name in ("path", "model", "checkpoint_sha256") if name in schema]
-            with parquet.ParquetFile(file, read_dictionary=texts, buffer_size=1 << 20) as opened:
+            with pa.parquet.ParquetFile(file, read_dictionary=texts, buffer_size=1 << 20) as opened:
                 yield from _batches(opened)
-    except ArrowException as problem:  # some are ValueErrors, some are not
+    except pa.ArrowException as problem:  # some are ValueErrors, some are not
         raise ValueError(f"{_NONE} ({shorten(problem, 200)})") from problem
 
 

@@ -1,6 +1,8 @@
-"""The formats of tables, by name."""
+"""The formats of tables, by name, and the packages that some of them need."""
 
-from hearaudiomlp.errors import OptionError
+from typing import Any
+
+from hearaudiomlp.errors import OptionError, needs_extra
 from hearaudiomlp.table.formats.base import Format
 
 ENDINGS = {
@@ -15,6 +17,37 @@ ENDINGS = {
 
 FORMATS = tuple(dict.fromkeys(ENDINGS.values()))
 """Names of all formats."""
+
+
+def load_h5py() -> Any:
+    """Import h5py.
+
+    Raises:
+        MissingPackageError: it isn't installed.
+
+    Examples:
+        >>> load_h5py().__name__
+        'h5py'
+    """
+    with needs_extra("hdf5", "HDF5 needs h5py"):
+        import h5py
+    return h5py
+
+
+def load_pyarrow() -> Any:
+    """Import pyarrow with its parquet.
+
+    Raises:
+        MissingPackageError: it isn't installed.
+
+    Examples:
+        >>> load_pyarrow().parquet.__name__
+        'pyarrow.parquet'
+    """
+    with needs_extra("parquet", "Parquet needs pyarrow"):
+        import pyarrow
+        import pyarrow.parquet
+    return pyarrow
 
 
 def find_format(name: str) -> Format:

@@ -1,22 +1,13 @@
 """``.hdf5`` (extra ``[hdf5]``: h5py): the arrays of the ``.npz`` as datasets."""
 
-from types import ModuleType
-
 import numpy as np
 
-from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.ownership import MARK
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.formats import arrays
+from hearaudiomlp.table.formats import arrays, load_h5py
 from hearaudiomlp.table.formats.base import RawShardWriter, ShardFiles, SingleFileFormat, Sink
 from hearaudiomlp.table.job import CompletedShards, TableSpec
 from hearaudiomlp.table.outputs import Outputs
-
-
-def _h5py() -> ModuleType:
-    with needs_extra("hdf5", "HDF5 needs h5py"):
-        import h5py
-    return h5py  # type: ignore[no-any-return]
 
 
 class Hdf5(SingleFileFormat):
@@ -36,7 +27,7 @@ class Hdf5(SingleFileFormat):
 
     def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
         """Check that h5py is installed."""
-        _h5py()
+        load_h5py()
 
     def sink(self, spec: TableSpec, files: ShardFiles) -> Sink:
         """Write bare arrays."""
@@ -44,7 +35,7 @@ class Hdf5(SingleFileFormat):
 
     def publish(self, done: CompletedShards, outputs: Outputs) -> None:
         """Put them into one file. It has no dates in it, so equal runs give equal bytes."""
-        h5py = _h5py()
+        h5py = load_h5py()
         with (
             outputs.writing(done.spec.name) as file,
             h5py.File(file, "w", track_order=False) as table,

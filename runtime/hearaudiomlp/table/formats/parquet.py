@@ -9,8 +9,8 @@ import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.embed import Embedded
-from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.store import Store
+from hearaudiomlp.table.formats import load_pyarrow
 from hearaudiomlp.table.formats.base import ShardFiles, Sink
 from hearaudiomlp.table.job import CompletedShards, Row, TableSpec
 from hearaudiomlp.table.outputs import Outputs
@@ -32,20 +32,13 @@ _FACTS = (
 )
 
 
-def _pyarrow() -> tuple[Any, Any]:
-    with needs_extra("parquet", "Parquet needs pyarrow"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    return pa, pq
-
-
 class _Shard:
     """A file whose columns come in batches; each batch is a row group."""
 
     def __init__(
         self, spec: TableSpec, file: IO[bytes], columns: dict[str, Any], stack: ExitStack
     ) -> None:
-        self._pa, pq = _pyarrow()
+        self._pa = load_pyarrow()
         facts = {name: getattr(spec, name) for name in _FACTS}
         self._schema = self._pa.schema(
             list(columns.items()), metadata={"hearaudiomlp": json.dumps(facts)}
@@ -53,7 +46,9 @@ class _Shard:
         # Embeddings have no value twice: a dictionary of them would only cost time.
         names = [name for name in columns if "embedding" not in name]
         self._writer = stack.enter_context(
-            pq.ParquetWriter(file, self._schema, compression="zstd", use_dictionary=names)
+            self._pa.parquet.ParquetWriter(
+                file, self._schema, compression="zstd", use_dictionary=names
+            )
         )
 
     def write(self, columns: dict[str, Any]) -> None:
@@ -73,7 +68,7 @@ class _Shard:
 
 class _ParquetSink:
     def __init__(self, spec: TableSpec, files: ShardFiles) -> None:
-        pa, _ = _pyarrow()
+        pa = load_pyarrow()
         self._job = spec
         names = pa.dictionary(pa.int32(), pa.string())
 
@@ -183,7 +178,7 @@ class Parquet:
 
     def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
         """Check that pyarrow is installed."""
-        _pyarrow()
+        load_pyarrow()
 
     def outputs(self, spec: TableSpec) -> Mapping[str, str]:
         """One folder, or two."""
