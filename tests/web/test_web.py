@@ -318,7 +318,7 @@ def structures() -> dict[str, bytes]:
         "RF64 of unknown size": rf64(2**64 - 1),
         "RF64 that was cut off": rf64(len(samples))[:-1_000],
         "RF64 that promises a terabyte": rf64(2**40),
-        **{f"cut off at {n}": whole[:n] for n in (0, 11, 20, 36, 44, 45, len(whole) - 1)},
+        **{f"cut off at {n}": whole[:n] for n in (*range(46), len(whole) - 1)},
         "text before": b"text" + whole,
     }
 

@@ -53,6 +53,9 @@ _LIBSNDFILE = (WAV_PCM, WAV_ADPCM, WAV_FLOAT, WAV_ALAW, WAV_ULAW, WAV_IMA_ADPCM)
 """Codecs of WAV that libsndfile reads. Of MP3 it reads a part, and GSM 6.10 it distorts."""
 
 
+_NO_SAMPLES = "it ends before its samples"
+
+
 def _chunks(
     file: BinaryIO, at: int, length: int, order: str = "<"
 ) -> Iterator[tuple[bytes, int, int]]:
@@ -141,7 +144,7 @@ def wav(file: BinaryIO) -> Structure:  # noqa: C901, PLR0911, PLR0912 - a case a
         elif name == b"data":
             break
     else:
-        return Structure("WAV")  # libsndfile says what is wrong
+        return Structure("WAV", missing=_NO_SAMPLES)
     left = length - start
     if long_size is not None and (head[:4] != b"RIFF" or size == 0xFFFFFFFF):
         # A recorder that was killed before it wrote the long size leaves 0.
@@ -190,8 +193,8 @@ def wave64(file: BinaryIO) -> Structure:
 
     Examples:
         >>> import io
-        >>> wave64(io.BytesIO(b"riff" + bytes(60))).kind
-        'Wave64'
+        >>> wave64(io.BytesIO(b"riff" + bytes(60))).missing
+        'it ends before its samples'
     """
     length = size_of(file)
     at, layout = 40, None
@@ -203,7 +206,7 @@ def wave64(file: BinaryIO) -> Structure:
         elif head[:4] == b"data":
             return _one_chunk("Wave64", file, at + 24, size - 24, layout)
         at += max(24, size + -size % 8)
-    return Structure("Wave64")
+    return Structure("Wave64", missing=_NO_SAMPLES)
 
 
 def _one_chunk(  # noqa: PLR0911 - a case a return
