@@ -59,6 +59,19 @@ FORMATS = {
 }
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_ends_in_its_header_is_no_empty_sound(tmp_path, sound, name) -> None:
+    kind, subtype, endian = FORMATS[name]
+    path = tmp_path / name
+    soundfile.write(path, sound[:50], RATE, subtype, endian, kind)
+    whole = path.read_bytes()
+    for cut in range(1, len(whole)):
+        if cut < 150 or cut > len(whole) - 450:  # the header of CAF is long, and empty
+            path.write_bytes(whole[:cut])
+            with pytest.raises(AudioFileError):
+                read_audio(path)
+
+
 # CAF has a size of its own for what is unknown, so a small one is believed there.
 @pytest.mark.parametrize(
     ("name", "size"),
@@ -325,14 +338,18 @@ def test_time_stamps_that_jump_are_not_silent(tmp_path, sound) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff" * 5000, id3(5000), bytes(5000), b"\xff\xfb\x90\x00" + bytes(3000)]
+    "content",
+    [
+        *(b"\xff" * 5000, id3(5000), bytes(5000), b"\xff\xfb\x90\x00" + bytes(3000)),
+        *(b"G" * 5000, (b"G 5 " + b"." * 89 + b"\n") * 99),  # in step with a transport stream
+    ],
 )
 def test_what_is_no_sound_is_refused_without_a_word_of_the_decoder(
     tmp_path, capfd, content
 ) -> None:
     path = Path(tmp_path / "a.mp3")
     path.write_bytes(content)
-    with pytest.raises(AudioFileError, match=r"a\.mp3"):
+    with pytest.raises(AudioFileError, match=r"a\.mp3: not an audio file"):
         read_audio(path)
     assert capfd.readouterr().err == ""
 

@@ -51,7 +51,7 @@ def test_wav_is_read_by_its_header(tmp_path, kind, subtype, rate, channels) -> N
 
 @pytest.mark.parametrize("name", [
     *("a.flac", "a.ogg", "a.opus", "a.mp3", "id3.mp3", "a.aac"),
-    *("a.w64", "a.wma", "a.wv", "a.tta", "a.avi"),
+    *("a.w64", "a.wma", "a.wv", "a.tta", "a.avi", "a.ac3", "a.eac3", "a.ts", "a.m2ts"),
 ])  # fmt: skip
 def test_other_formats_are_read_by_ffmpeg(tmp_path, monkeypatch, name) -> None:
     pytest.importorskip("av")
@@ -64,7 +64,10 @@ def test_other_formats_are_read_by_ffmpeg(tmp_path, monkeypatch, name) -> None:
         piped(path.read_bytes())
 
 
-@pytest.mark.parametrize("first", [b"", b"\xff", b"\xff\xfb\x90\x64", b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "first",
+    [b"", b"\xff", b"\xff\xfb\x90\x64", b"\xff\xff\xff\xff", b"\x0b\x77\0\0\x14@@", b"GPGP" * 300],
+)
 def test_samples_are_samples(first) -> None:
     """Also those that look like the beginning of a frame."""
     samples = first + (3000 * np.sin(np.arange(9_000) / 9)).astype("<i2").tobytes()

@@ -43,12 +43,14 @@ WMA, AAC, AMR, AC-3 ...
 import errno
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy.typing as npt
 
 from hearaudiomlp.audio.containers import boxes, chunks, frames, lossless, mpeg, ogg, transport
+from hearaudiomlp.audio.containers.magic import container
 from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
@@ -141,38 +143,22 @@ class _Behind:
         return self._file.seek(place, whence) - self._start
 
 
-def _container(  # noqa: C901, PLR0911, PLR0912 - a kind a return
-    file: BinaryIO, head: bytes
-) -> Structure | None:
-    """Look at a file that has a table of contents; None for others."""
-    match head[:4]:
-        case b"RIFF" | b"RF64" | b"BW64" | b"RIFX" if head[8:12] == b"WAVE":
-            return chunks.wav(file)
-        case b"RIFF" if head[8:12] == b"AVI ":
-            return chunks.avi(file)
-        case b"riff" if head[24:28] == b"wave":
-            return chunks.wave64(file)
-        case b"FORM" if head[8:12] in (b"AIFF", b"AIFC"):
-            return chunks.aiff(file)
-        case b".snd":
-            return chunks.au(file)
-        case b"caff":
-            return chunks.caf(file)
-        case b"wvpk":
-            return lossless.wavpack(file)
-        case b"OggS":
-            return ogg.ogg(file)
-        case b"\x1a\x45\xdf\xa3":
-            return boxes.matroska(file)
-        case b"\x30\x26\xb2\x75":
-            return boxes.asf(file)
-        case b"#!AM" if head.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
-            return mpeg.amr(file)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-        return boxes.mp4(file)
-    if (step := transport.packet_step(read_at(file, 0, 1024))) is not None:
-        return transport.transport(file, step)
-    return None
+_PARSERS: dict[str, Callable[[BinaryIO], Structure]] = {
+    "WAV": chunks.wav,
+    "AVI": chunks.avi,
+    "Wave64": chunks.wave64,
+    "AIFF": chunks.aiff,
+    "AU": chunks.au,
+    "CAF": chunks.caf,
+    "WavPack": lossless.wavpack,
+    "Ogg": ogg.ogg,
+    "Matroska": boxes.matroska,
+    "WMA": boxes.asf,
+    "AMR": mpeg.amr,
+    "MP4": boxes.mp4,
+    "MPEG-TS": transport.transport,
+}
+"""What looks at each container of :mod:`hearaudiomlp.audio.containers.magic`."""
 
 
 def _behind_tag(structure: Structure, start: int, file: BinaryIO) -> Structure:
@@ -199,14 +185,15 @@ def examine(file: BinaryIO) -> Structure:
     while size := frames.id3_size(head):  # MP3, AAC and FLAC may have tags in front
         start += size
         head = read_at(file, start, 64)
-    if head.startswith(b"fLaC"):
+    kind = container(lambda count: read_at(file, start, count))
+    if kind == "FLAC":
         return lossless.flac(file, start)
-    if head.startswith(b"TTA1"):
+    if kind == "TTA":
         return lossless.tta(file, start)
-    if not start and (container := _container(file, head)) is not None:
-        return container
-    if start and (container := _container(cast("BinaryIO", _Behind(file, start)), head)):
-        return _behind_tag(container, start, file)
+    if kind and not start:
+        return _PARSERS[kind](file)
+    if kind:
+        return _behind_tag(_PARSERS[kind](cast("BinaryIO", _Behind(file, start))), start, file)
     if frames.ac3_frame(head):
         return mpeg.ac3(file, start)
     found = mpeg.adts(file, start) if frames.adts_frame(head) else None

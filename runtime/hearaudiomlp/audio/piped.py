@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterator
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.containers.frames import adts_frame, id3_size, mp3_frame
+from hearaudiomlp.audio.containers.frames import Frame, ac3_frame, adts_frame, id3_size, mp3_frame
+from hearaudiomlp.audio.containers.magic import container
 from hearaudiomlp.audio.containers.structure import Structure
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.pcm import PcmReader, ToModelRate
@@ -37,20 +38,6 @@ _FORMATS = {
     (3, 64): "f64le",
 }
 """Formats of samples, by tag and bits in a WAV header."""
-
-_MAGIC = {
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
-    b"\x1a\x45\xdf\xa3": "Matroska",
-    b"FORM": "AIFF",
-    b".snd": "AU",
-    b"caff": "CAF",
-    b"#!AM": "AMR",
-    b"riff": "Wave64",
-    b"\x30\x26\xb2\x75": "WMA",
-    b"wvpk": "WavPack",
-    b"TTA1": "TTA",
-}
 
 
 class _Pipe:
@@ -84,30 +71,22 @@ class _Pipe:
         return b"".join(pieces)
 
 
-def _kind(head: bytes) -> str:
-    """Return the name of a format; nothing for bytes that may be samples."""
-    if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE":
-        return "WAV"
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "AVI"
-    if head[4:8] == b"ftyp":
-        return "MP4"
-    if head[:4] in _MAGIC:
-        return _MAGIC[head[:4]]
+def _frame(head: bytes) -> Frame | None:
+    return mp3_frame(head) or adts_frame(head) or ac3_frame(head)
+
+
+def _framed(pipe: _Pipe) -> str:
+    """Return the codec of frames, if two of them follow each other; nothing for other bytes.
+
+    Samples may look like one: the first byte of that of an MP3 is that of -1 in 16 bits.
+    """
+    head = pipe.peek(_HEAD)
     if id3_size(head):
         return "MP3"
-    # Samples may look like the frame of an MP3: the first of its bytes is that of -1 in 16 bits.
-    return ""
-
-
-def _is_mpeg(pipe: _Pipe, head: bytes) -> bool:
-    """Whether two frames follow each other."""
-    frame = mp3_frame(head) or adts_frame(head)
-    if frame is None:
-        return False
-    behind = pipe.peek(frame.size + 7)[frame.size :]
-    following = mp3_frame(behind) or adts_frame(behind)
-    return following is not None and following[1:] == frame[1:]
+    if (frame := _frame(head)) is None:
+        return ""
+    following = _frame(pipe.peek(frame.size + 7)[frame.size :])
+    return frame.codec if following is not None and following[1:] == frame[1:] else ""
 
 
 def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) -> Iterator[Floats]:
@@ -137,8 +116,7 @@ def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) 
     """
     raw = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
     pipe = _Pipe(descriptor)
-    head = pipe.peek(_HEAD)
-    kind = _kind(head) or ("MP3" if _is_mpeg(pipe, head) else "")
+    kind = container(pipe.peek) or _framed(pipe)
     if kind == "WAV":
         yield from _read_wav(pipe, descriptor)
     elif kind:

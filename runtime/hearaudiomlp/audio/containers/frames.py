@@ -31,7 +31,7 @@ class Frame(NamedTuple):
     """A frame's header.
 
     Examples:
-        >>> Frame(417, 44_100, 2, 1152, "MPEG layer III").size
+        >>> Frame(417, 44_100, 2, 1152, "MP3").size
         417
     """
 
@@ -51,7 +51,7 @@ def mp3_frame(head: bytes) -> Frame | None:
 
     Examples:
         >>> mp3_frame(bytes.fromhex("fffb9064"))
-        Frame(size=417, sample_rate=44100, channels=2, samples=1152, codec='MPEG layer III')
+        Frame(size=417, sample_rate=44100, channels=2, samples=1152, codec='MP3')
     """
     if len(head) < 4 or head[0] != 0xFF or head[1] < 0xE0:
         return None
@@ -69,7 +69,7 @@ def mp3_frame(head: bytes) -> Frame | None:
         samples = 576 if layer == 1 and later == 2 else 1152
         size = samples // 8 * bits // hertz + padding
     channels = 1 if head[3] >> 6 == 3 else 2
-    return Frame(size, hertz, channels, samples, f"MPEG layer {'I' * (4 - layer)}")
+    return Frame(size, hertz, channels, samples, f"MP{4 - layer}")
 
 
 def adts_frame(head: bytes) -> Frame | None:
@@ -99,7 +99,7 @@ def ac3_frame(head: bytes) -> Frame | None:
     if len(head) < 7 or head[:2] != b"\x0b\x77":
         return None
     if head[5] >> 3 > 10:
-        return Frame(2 * ((head[2] & 7) << 8 | head[3]) + 2, 0, 0, 1536, "E-AC-3")
+        return Frame(2 * ((head[2] & 7) << 8 | head[3]) + 2, 0, 0, 1536, "AC-3")
     rate, code = head[4] >> 6, head[4] & 63
     if rate == 3 or code >= 2 * len(_AC3_KBITS):
         return None

@@ -167,9 +167,8 @@ def mp3(file: BinaryIO, start: int) -> Structure | None:
             missing = f"its header promises {promised:,} frames and there are {frames:,}"
     elif walk.strange:
         missing = missing or _strange(walk)
-    kind = {"MPEG layer III": "MP3", "MPEG layer II": "MP2"}.get(walk.first.codec, "MP1")
     return Structure(
-        kind,
+        walk.first.codec,
         media=bool(walk.tags or walk.strange or walk.zeros),
         missing=missing,
         note=_strange(walk) if walk.strange and not missing else "",

@@ -14,6 +14,9 @@ _SYNC = 0x47
 _LOOK = 1 << 20
 """Bytes at the end that are looked at: a packet of sound has 64 KB at most."""
 
+HEAD = 1 << 16
+"""Bytes at the beginning in which such a stream is recognized."""
+
 _SOUND = (*range(0xC0, 0xE0), 0xBD)
 """Stream numbers of MPEG audio, and of AC-3 and others."""
 
@@ -21,16 +24,35 @@ _SOUND = (*range(0xC0, 0xE0), 0xBD)
 def packet_step(head: bytes) -> int | None:
     r"""Return the bytes from one packet to the next; None, if it is no transport stream.
 
+    Text and samples may have the sync byte, a "G", at equal distances. But a stream also has
+    packets in which its table of contents, or a piece of sound or film, begins.
+
     Examples:
-        >>> packet_step(3 * (b"\x47" + bytes(187)))
+        >>> packet = b"\x47\x40\0\x10" + bytes(184)
+        >>> packet_step(3 * packet)
         188
-        >>> packet_step(3 * (bytes(4) + b"\x47" + bytes(187)))  # with time codes, of a camera
+        >>> packet_step(3 * (bytes(4) + packet))  # with time codes, of a camera
         192
+        >>> packet_step(5000 * b"G") is None
+        True
     """
     for step in (_PACKET, _PACKET + 4):
-        if head[step - _PACKET : 3 * step : step] == bytes([_SYNC] * 3):
-            return step
+        first = step - _PACKET
+        if head[first : 3 * step : step] == bytes([_SYNC] * 3):
+            return step if any(map(_begins, _packets(head[first:], step))) else None
     return None
+
+
+def _content(packet: bytes) -> bytes:
+    if not packet[3] & 0x10:
+        return b""
+    return packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
+
+
+def _begins(packet: bytes) -> bool:
+    if len(packet) < _PACKET or not packet[1] & 0x40:
+        return False
+    return packet[1:3] == b"\x40\0" or _content(packet).startswith(b"\0\0\1")
 
 
 def _packets(data: bytes, step: int) -> Iterator[bytes]:
@@ -45,19 +67,16 @@ def _packets(data: bytes, step: int) -> Iterator[bytes]:
             at += 1
 
 
-def transport(file: BinaryIO, step: int) -> Structure:
+def transport(file: BinaryIO) -> Structure:
     r"""Look whether the last packets of sound are whole.
-
-    Args:
-        file: an open file.
-        step: as :func:`packet_step` gives it.
 
     Examples:
         >>> import io
-        >>> transport(io.BytesIO(3 * (b"\x47" + bytes(187)) + b"\x47"), 188).missing
+        >>> transport(io.BytesIO(3 * (b"\x47\x40\0\x10" + bytes(184)) + b"\x47")).missing
         'its last packet has 1 of 188 bytes'
     """
     length = size_of(file)
+    step = packet_step(read_at(file, 0, HEAD)) or _PACKET
     missing = ""
     lacks: dict[int, int] = {}  # bytes that are still to come, by the number of a stream
     for packet in _packets(read_at(file, max(0, length - _LOOK), _LOOK), step):
@@ -67,7 +86,7 @@ def transport(file: BinaryIO, step: int) -> Structure:
         stream = (packet[1] & 0x1F) << 8 | packet[2]
         if not packet[3] & 0x10:  # it has no content
             continue
-        content = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
+        content = _content(packet)
         if packet[1] & 0x40:
             size = int.from_bytes(content[4:6], "big")
             is_sound = content[:3] == b"\0\0\1" and content[3] in _SOUND
