@@ -99,7 +99,8 @@ def export(
     Raises:
         OSError: a file can't be read or written.
         OutputExistsError: something that isn't ours has the name of the model or the report.
-        ModelFileError: the checkpoint isn't one of these encoders.
+        ModelFileError: the checkpoint isn't one of these encoders, or the runtime
+            refuses the graph.
         OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
             the range of float16.
 
@@ -144,6 +145,8 @@ def export(
     if interface == "pipeline":
         encoder, graph = graph, pipeline_graph(graph)
         findings += verify_pipeline(graph, encoder)
+    if not graph_only and all(finding.passed for finding in findings):
+        read_model_file(graph.SerializeToString())  # the runtime has checks of its own
     return _write_verified(graph, findings, output, check)
 
 

@@ -42,6 +42,8 @@ class EncoderSpec(NamedTuple):
         1584
         >>> ENCODERS["kwmlp"].labels[:3]
         ('backward', 'bed', 'bird')
+        >>> ENCODERS["kwmlp"].outputs
+        ('frame_embeddings', 'keyword_logits', 'power_mel', 'mfcc')
     """
 
     name: str
@@ -59,6 +61,14 @@ class EncoderSpec(NamedTuple):
     labels: tuple[str, ...] = ()
     """Keywords, in the order of the logits; empty where there is no keyword head."""
 
+    features: tuple[str, ...] = ("power_mel",)
+    """Outputs of the graph with what the front end computes; the encoder takes the last one."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all outputs of the graph, in their order."""
+        return "frame_embeddings", *(["keyword_logits"] if self.labels else []), *self.features
+
     @property
     def scene_embedding_size(self) -> int:
         """Values in the embedding of a whole sound."""
@@ -68,7 +78,7 @@ class EncoderSpec(NamedTuple):
 ENCODERS = {
     spec.name: spec
     for spec in (
-        EncoderSpec("kwmlp", 12, 64, 16, tuple(KEYWORDS.split())),
+        EncoderSpec("kwmlp", 12, 64, 16, tuple(KEYWORDS.split()), ("power_mel", "mfcc")),
         EncoderSpec("audiomae", 6, 8, 198),
     )
 }

@@ -75,6 +75,16 @@ def test_what_is_not_verified_is_not_written(
     assert [path.name for path in tmp_path.iterdir()] == ["model.failed.md"]
 
 
+def test_what_the_runtime_refuses_is_not_written(
+    checkpoints, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr("hearaudiomlp_export.export.verify", lambda *_: [])
+    monkeypatch.setattr("hearaudiomlp_export.export.describe", lambda _: {})
+    assert main([str(checkpoints["audiomae"]), "-o", str(tmp_path / "model.onnx")]) == 1
+    assert "metadata doesn't describe an encoder" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 def test_graph_only_has_no_weights_and_says_so_when_loaded(tmp_path: Path) -> None:
     target = tmp_path / "graph.onnx"
     assert main(["--graph-only", "audiomae", "-o", str(target)]) == 0

@@ -22,7 +22,6 @@ from hearaudiomlp.spec import (
 )
 from hearaudiomlp.weights.metadata import FORMAT
 from hearaudiomlp_export.graph.macs import count_macs
-from hearaudiomlp_export.graph.trace import FEATURES
 from hearaudiomlp_export.networks.encoders import expected_tensors
 from hearaudiomlp_export.networks.filters import N_FFT
 
@@ -54,7 +53,7 @@ def describe(model: onnx.ModelProto) -> dict[str, str]:
         "keyword_labels": json.dumps(spec.labels),
         "parameters": sum(int(np.prod(shape)) for shape in expected_tensors(spec.name).values()),
         "macs_per_window": macs,
-        "encoder_macs_per_window": macs - count_macs(model, FEATURES[spec.name]),
+        "encoder_macs_per_window": macs - count_macs(model, spec.features),
     }
     return {key: str(value) for key, value in facts.items()}
 

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from hearaudiomlp import __version__
-from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.spec import ENCODERS, WINDOW
 from hearaudiomlp_export.graph.encoder import TracedEncoder
 from hearaudiomlp_export.networks.encoders import expected_tensors
 
@@ -24,12 +24,6 @@ _OPERATORS = (
 )
 ALLOWED_OPERATORS = frozenset(_OPERATORS.split())
 """Operators that a graph may use: all exist on ONNX Runtime's CPU, CUDA and web back ends."""
-
-EMBEDDINGS = {"kwmlp": ("frame_embeddings", "keyword_logits"), "audiomae": ("frame_embeddings",)}
-"""The outputs of each encoder."""
-
-FEATURES = {"kwmlp": ("power_mel", "mfcc"), "audiomae": ("power_mel",)}
-"""The outputs of each front end; the last one is what the encoder takes."""
 
 
 def clean(model: onnx.ModelProto) -> None:
@@ -88,7 +82,7 @@ def _export(name: str, blocks: torch.dtype) -> onnx.ModelProto:
         TracedEncoder(name, blocks).eval(),
         kwargs={"windows": torch.zeros(2, WINDOW), "weights": weights},
         input_names=["windows", *weights],
-        output_names=[*EMBEDDINGS[name], *FEATURES[name]],
+        output_names=ENCODERS[name].outputs,
         dynamic_shapes={
             "windows": {0: torch.export.Dim("n")},
             "weights": dict.fromkeys(weights),
@@ -124,7 +118,7 @@ def trace(name: str, blocks: torch.dtype = torch.float32) -> onnx.ModelProto:
         tensor.dims.extend(dim.dim_value for dim in weight.type.tensor_type.shape.dim)
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="weights")
-    assert [output.name for output in graph.output] == [*EMBEDDINGS[name], *FEATURES[name]]
+    assert [output.name for output in graph.output] == [*ENCODERS[name].outputs]
     unknown = {node.op_type for node in graph.node} - ALLOWED_OPERATORS
     if unknown or any(node.domain for node in graph.node):
         raise ValueError(f"the graph uses operators that not every back end has: {unknown}")

@@ -44,6 +44,9 @@ STAGE_TOLERANCES = {
 }
 _FLOAT32_FACTOR = 4.0
 
+_COMPARED = {"frame_embeddings", "keyword_logits", "power_mel", "mfcc"}
+"""Outputs that a stage compares."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -201,6 +204,9 @@ def verify(
     Returns:
         All comparisons. The graph is verified if every one of them passed.
 
+    Raises:
+        ValueError: the graph has an output that nothing is compared with.
+
     Examples:
         >>> from pathlib import Path
         >>> from hearaudiomlp_export.networks.checkpoints import load_checkpoint
@@ -226,6 +232,8 @@ def verify(
     encoder_stages = _encoder_stages if arithmetic == "float32" else _half_stages
     # All signals in one batch: windows must not leak into each other.
     batch = session.run(np.stack(list(signals.values())))
+    if unknown := set(batch) - _COMPARED:
+        raise ValueError(f"no stage compares the outputs {', '.join(sorted(unknown))}")
     for row, (signal, samples) in enumerate(signals.items()):
         got = {output: values[row] for output, values in batch.items()}
         findings += _front_end_stages(signal, samples, got)

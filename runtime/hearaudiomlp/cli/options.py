@@ -95,7 +95,7 @@ def add_encoder_argument(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         choices=tuple(ENCODERS),
         help="whose bundled weights, where no model is given (default: kwmlp); where one is given, "
-        "refuse it if it is of the other encoder",
+        "refuse it if it is of another encoder",
     )
 
 

@@ -135,7 +135,7 @@ def _add_means(graph: Any, name: str, onnx: Any) -> None:
         return PREFIX + output
 
     outputs = _block_outputs(graph)
-    step = ENCODERS[name].depth // BLOCKS
+    step = max(1, ENCODERS[name].depth // BLOCKS)
     for number in range(step, len(outputs) + 1, step):
         block = outputs[number - 1]
         rows = add("Reshape", [block, PREFIX + "frames_first"], f"rows_{number}")

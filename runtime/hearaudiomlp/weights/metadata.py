@@ -165,9 +165,7 @@ def _check_facts(card: Mapping[str, str], summary: OnnxSummary) -> None:
     if labels:
         outputs["keyword_logits"] = ("n", len(labels))
     # Files that were exported before the features became outputs have the embeddings alone.
-    outputs |= {
-        name: ("n", FRAMES, MEL_BANDS) for name in ("power_mel", "mfcc") if name in summary.outputs
-    }
+    outputs |= {name: ("n", FRAMES, MEL_BANDS) for name in spec.features if name in summary.outputs}
     signature: dict[str, tuple[object, object]] = {
         "input": (summary.inputs, {"windows": ("n", WINDOW)}),
         "outputs": (summary.outputs, outputs),

@@ -129,6 +129,15 @@ def test_verification_checks_the_matrices_of_the_graph(constant: str, stage: str
     assert stage in failed
 
 
+def test_verification_refuses_outputs_that_nothing_is_compared_with() -> None:
+    graph = onnx.load_from_string(packaged_graph("audiomae")[0])
+    inner = graph.graph.node[0].output[0]
+    graph.graph.node.append(onnx.helper.make_node("Identity", [inner], ["phase"]))
+    graph.graph.output.append(onnx.helper.make_tensor_value_info("phase", 1, None))
+    with pytest.raises(ValueError, match="phase"):
+        verify(graph, random_checkpoint("audiomae").weights)
+
+
 def test_metadata_has_what_a_program_in_any_language_needs(name: str) -> None:
     card = packaged_graph(name)[1].metadata
     numbers = {
