@@ -76,6 +76,17 @@ def test_samples_are_samples(first) -> None:
     np.testing.assert_array_equal(piped(samples), expected)
 
 
+def test_samples_are_not_waited_for() -> None:
+    """The first byte is that of packets of a transport stream."""
+    source, sink = os.pipe()
+    with os.fdopen(source, "rb"), os.fdopen(sink, "wb") as live:
+        live.write(b"G" + bytes(range(250)) * 8)
+        live.flush()
+        os.set_blocking(source, False)
+        chunks = read_pipe(source, rate=16_000, channels=1, sample_format="s16le")
+        assert len(next(chunks))
+
+
 def test_what_cannot_be_read_is_an_error(tmp_path) -> None:
     soundfile.write(tmp_path / "a.wav", speech_like(16000, 1.0), 16000)
     data = (tmp_path / "a.wav").read_bytes()

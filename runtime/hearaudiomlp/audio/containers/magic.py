@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from hearaudiomlp.audio.containers.transport import HEAD, packet_step
+from hearaudiomlp.audio.containers.transport import HEAD, packet_step, sync_step
 
 _MAGIC = {
     "WAV": rb"(RIFF|RF64|BW64|RIFX)....WAVE",
@@ -43,6 +43,7 @@ def container(peek: Callable[[int], bytes]) -> str:
     for kind, pattern in _PATTERNS.items():
         if pattern.match(head):
             return kind
-    if 0x47 in (*head[:1], *head[4:5]) and any(packet_step(peek(count)) for count in _LOOKS):
+    may_be_packets = 0x47 in (*head[:1], *head[4:5]) and sync_step(peek(_LOOKS[0]))
+    if may_be_packets and any(packet_step(peek(count)) for count in _LOOKS):
         return "MPEG-TS"
     return ""

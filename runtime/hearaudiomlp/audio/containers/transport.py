@@ -21,6 +21,19 @@ _SOUND = (*range(0xC0, 0xE0), 0xBD)
 """Stream numbers of MPEG audio, and of AC-3 and others."""
 
 
+def sync_step(head: bytes) -> int | None:
+    """Return the bytes from one sync byte to the next; None, if three aren't equally far apart.
+
+    Examples:
+        >>> sync_step(5000 * b"G")
+        188
+    """
+    for step in (_PACKET, _PACKET + 4):
+        if head[step - _PACKET : 3 * step : step] == bytes([_SYNC] * 3):
+            return step
+    return None
+
+
 def packet_step(head: bytes) -> int | None:
     r"""Return the bytes from one packet to the next; None, if it is no transport stream.
 
@@ -36,11 +49,10 @@ def packet_step(head: bytes) -> int | None:
         >>> packet_step(5000 * b"G") is None
         True
     """
-    for step in (_PACKET, _PACKET + 4):
-        first = step - _PACKET
-        if head[first : 3 * step : step] == bytes([_SYNC] * 3):
-            return step if any(map(_begins, _packets(head[first:], step))) else None
-    return None
+    step = sync_step(head)
+    if step is None or not any(map(_begins, _packets(head[step - _PACKET :], step))):
+        return None
+    return step
 
 
 def _content(packet: bytes) -> bytes:
