@@ -53,6 +53,13 @@ def is_protocol(node: Definition) -> bool:
     return isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
 
 
+def is_bare_error(node: Definition) -> bool:
+    """An error with nothing of its own is described by its bases."""
+    if not isinstance(node, ast.ClassDef) or len(node.body) > 1:
+        return False
+    return any(ast.unparse(base).endswith("Error") for base in node.bases)
+
+
 def is_command(name: str) -> bool:
     """A command's examples are the command lines of its page, which run as tests, too."""
     modules = {command.__name__ for command in COMMANDS}  # type: ignore[attr-defined]
@@ -71,6 +78,7 @@ OBJECTS = {
     name: docstrings(node)
     for name, node in public()
     if not (is_protocol(node) or is_command(name) or name in WITHOUT)
+    and not (is_bare_error(node) and ">>>" not in docstrings(node))
 }
 
 

@@ -310,7 +310,4 @@ def _flat(
 ) -> Generator[Embedded | Failed, None, None]:
     with closing(groups):
         for group in groups:
-            if isinstance(group, Failed):
-                yield group
-            else:
-                yield from group
+            yield from [group] if isinstance(group, Failed) else group

@@ -81,14 +81,7 @@ class DeviceError(HearAudioMLPError, RuntimeError):
 
 
 class MissingPackageError(HearAudioMLPError, ImportError):
-    """A package that this call needs is missing, or two installed packages conflict.
-
-    Examples:
-        >>> raise MissingPackageError("drawing needs matplotlib: pip install 'hearaudiomlp[plot]'")
-        Traceback (most recent call last):
-            ...
-        hearaudiomlp.errors.MissingPackageError: drawing needs matplotlib: ...
-    """
+    """A package that this call needs is missing, or two installed packages conflict."""
 
 
 class ModelNotFoundError(HearAudioMLPError, FileNotFoundError):
@@ -192,30 +185,17 @@ class DownloadError(HearAudioMLPError, OSError):
     """A download that failed: no network, no such host, a broken connection, or an HTTP error.
 
     Nothing of it was kept.
-
-    Examples:
-        >>> issubclass(DownloadError, OSError)
-        True
     """
 
 
 class DownloadTimeoutError(DownloadError, TimeoutError):
-    """A server that doesn't answer, or stopped in the middle. Nothing of it was kept.
-
-    Examples:
-        >>> issubclass(DownloadTimeoutError, TimeoutError)
-        True
-    """
+    """A server that doesn't answer, or stopped in the middle. Nothing of it was kept."""
 
 
 class WrongDownloadError(DownloadError, ValueError):
     """A download that isn't the file that was pinned: another size, or another SHA-256.
 
     Nothing of it was kept.
-
-    Examples:
-        >>> issubclass(WrongDownloadError, ValueError)
-        True
     """
 
 
@@ -232,21 +212,11 @@ class EmbeddingFileError(HearAudioMLPError, ValueError):
 
 
 class WeightsMismatchError(HearAudioMLPError, ValueError):
-    """Embeddings that other weights computed, and that can't be compared.
-
-    Examples:
-        >>> issubclass(WeightsMismatchError, ValueError)
-        True
-    """
+    """Embeddings that other weights computed, and that can't be compared."""
 
 
 class AudioFileChangedError(AudioFileError):
-    """An audio file that was changed between being found and being embedded.
-
-    Examples:
-        >>> issubclass(AudioFileChangedError, AudioFileError)
-        True
-    """
+    """An audio file that was changed between being found and being embedded."""
 
 
 class AudioFileTruncatedError(AudioFileError):
@@ -265,21 +235,11 @@ class AudioFileTruncatedError(AudioFileError):
 
 
 class AudioFormatChangedError(AudioFileError):
-    """An audio file whose sample rate or number of channels changes in the middle.
-
-    Examples:
-        >>> issubclass(AudioFormatChangedError, AudioFileError)
-        True
-    """
+    """An audio file whose sample rate or number of channels changes in the middle."""
 
 
 class MissingDecoderError(AudioFileError, MissingPackageError):
-    """An audio file that needs a decoder that isn't installed. Other files may not need it.
-
-    Examples:
-        >>> issubclass(MissingDecoderError, ImportError)
-        True
-    """
+    """An audio file that needs a decoder that isn't installed. Other files may not need it."""
 
 
 class ExamplesError(HearAudioMLPError, ValueError):
@@ -307,12 +267,7 @@ class OutputExistsError(HearAudioMLPError, FileExistsError):
 
 
 class RunChangedError(HearAudioMLPError, ValueError):
-    """An interrupted run that can't be resumed: its files, model or options have changed.
-
-    Examples:
-        >>> issubclass(RunChangedError, ValueError)
-        True
-    """
+    """An interrupted run that can't be resumed: its files, model or options have changed."""
 
 
 class TaskFolderError(HearAudioMLPError, ValueError):
@@ -329,12 +284,7 @@ class TaskFolderError(HearAudioMLPError, ValueError):
 
 
 class ClusterError(HearAudioMLPError, RuntimeError):
-    """Workers that can't be reached, or that died again and again.
-
-    Examples:
-        >>> issubclass(ClusterError, RuntimeError)
-        True
-    """
+    """Workers that can't be reached, or that died again and again."""
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import arrays, find_format
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, Workers, this_machine
-from hearaudiomlp.table.unit import embed_shard
 
 ALL = range(5)
 CASES = [("npz", "both"), ("npz", "timestamps"), ("npy", "both"), ("npy", "timestamps")]
@@ -30,7 +29,7 @@ def workers(model, way: str, wanted: Sequence[int]) -> Workers:
             yield from this_machine(model)(some, on_file)
             return
         for shard in some:
-            yield shard.index, embed_shard(shard, model, on_file)
+            yield from this_machine(model)([shard], on_file)
 
     return work
 

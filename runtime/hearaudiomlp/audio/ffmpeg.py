@@ -186,9 +186,7 @@ class FfmpegDecoder:
                     continue
                 self._broken = f"FFmpeg can't read any further ({self._reason(problem)})"
                 return
-            if packet.dts is None and not packet.size:
-                pass  # what the decoder still has comes at the end
-            else:
+            if packet.dts is not None or packet.size:  # not the empty one at the end
                 self._packets += 1
                 self._bad += packet.is_corrupt and not self._structure.open_end
             try:

@@ -12,6 +12,7 @@ from hearaudiomlp.cli.options import (
     add_overwrite_argument,
     add_recording_arguments,
     add_running_arguments,
+    count_argument,
     load,
     print_error,
     print_line,
@@ -86,7 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="resume an interrupted run (the default), or start over",
     )
     parser.add_argument(
-        "--shard-files", type=_count, metavar="N", help="files in a shard (default: 250 to 1000)"
+        "--shard-files",
+        type=count_argument,
+        metavar="N",
+        help="files in a shard (default: 250 to 1000)",
     )
     parser.add_argument(
         "--layout",
@@ -96,7 +100,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", action="store_true", help="run in the processes of a local Dask cluster"
     )
-    parser.add_argument("--workers", type=_count, metavar="N", help="number of these processes")
+    parser.add_argument(
+        "--workers", type=count_argument, metavar="N", help="number of these processes"
+    )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster")
 
 
@@ -273,10 +279,3 @@ def _conclude(report: "Report", options: argparse.Namespace, model: "Model") -> 
         if not report.embedded:
             print_error(f"{options.output} was not written")
     return 1 if failed else 0
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
-    return value

@@ -6,9 +6,9 @@ from hearaudiomlp.cli.options import (
     add_encoder_argument,
     add_model_argument,
     add_overwrite_argument,
+    count_argument,
     print_error,
     print_line,
-    threads_argument,
 )
 
 NAME = "fit"
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_encoder_argument(parser)
     parser.add_argument("--seed", type=int, default=0, help="of what is random (default: 0)")
     parser.add_argument(
-        "--threads", type=threads_argument, metavar="N", help="threads (default: all usable)"
+        "--threads", type=count_argument, metavar="N", help="threads (default: all usable)"
     )
     add_overwrite_argument(parser)
 

@@ -128,7 +128,7 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (the default), cpu, cuda or cuda:N")
     parser.add_argument(
         "--threads",
-        type=threads_argument,
+        type=count_argument,
         metavar="N",
         help="threads on the CPU (default: all usable)",
     )
@@ -143,10 +143,11 @@ def add_recording_arguments(parser: argparse.ArgumentParser, *, split: bool) -> 
         >>> parser.parse_args(["--channels", "split"]).channels
         'split'
     """
+    words = ("average", "split") if split else ("average",)
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--channels",
-        type=_channels if split else _channel_or_average,
+        type=lambda text: text if text in words else _channel(text),
         default="average",
         metavar="average|split|N" if split else "average|N",
         help="average all channels (the default)"
@@ -171,19 +172,11 @@ def _channel(text: str) -> int:
     return int(text)
 
 
-def _channel_or_average(text: str) -> int | str:
-    return text if text == "average" else _channel(text)
-
-
-def _channels(text: str) -> int | str:
-    return text if text in ("average", "split") else _channel(text)
-
-
-def threads_argument(text: str) -> int:
-    """Read a number of threads.
+def count_argument(text: str) -> int:
+    """Read a number of threads, processes or files.
 
     Examples:
-        >>> threads_argument("4")
+        >>> count_argument("4")
         4
     """
     value = int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -78,7 +78,7 @@ class EmbeddingMap:
         return sorted(counts, key=lambda group: (group == OTHER, -counts[group], group))
 
 
-def folders_of(paths: Sequence[str], most: int = len(PALETTE)) -> tuple[str, ...]:
+def folders_of(paths: Sequence[str]) -> tuple[str, ...]:
     """Return the folder of each path, below what all have in common; the rarest as one.
 
     Examples:
@@ -86,22 +86,17 @@ def folders_of(paths: Sequence[str], most: int = len(PALETTE)) -> tuple[str, ...
         ('dogs', 'dogs', 'cats')
     """
     parents = [Path(path).parent for path in paths]
-    common = (
-        Path(os.path.commonpath([str(parent) for parent in parents])) if _alike(parents) else None
-    )
+    alike = len({parent.is_absolute() for parent in parents}) == 1
+    common = Path(os.path.commonpath(parents)) if alike else None
     names = [
         str(parent.relative_to(common)) if common is not None and parent != common else str(parent)
         for parent in parents
     ]
     counts = Counter(names)
-    if len(counts) <= most:
+    if len(counts) <= len(PALETTE):
         return tuple(names)
-    kept = {name for name, _ in counts.most_common(most - 1)}
+    kept = {name for name, _ in counts.most_common(len(PALETTE) - 1)}
     return tuple(name if name in kept else OTHER for name in names)
-
-
-def _alike(parents: Sequence[Path]) -> bool:
-    return len({parent.is_absolute() for parent in parents}) == 1
 
 
 def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:

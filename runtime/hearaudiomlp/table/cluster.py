@@ -23,7 +23,7 @@ from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
-from hearaudiomlp.table.unit import ShardTask, embed_shard
+from hearaudiomlp.table.unit import ShardTask, embed_shards
 
 with needs_extra("dask", "a cluster needs Dask's distributed"):
     import distributed
@@ -33,10 +33,6 @@ _AHEAD = 2
 """Shards submitted for each thread: one that is computed and one that waits."""
 
 _RETRIES = 3
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
@@ -76,7 +72,8 @@ def _do_on_worker(task: ShardTask) -> ShardManifest:
             f"the worker {worker.address} doesn't see {task.spec.parts} where this process wrote "
             "it: the table has to be on storage that all of them share, or a URL"
         )
-    return embed_shard(task, worker.hearaudiomlp_model, _ignore)
+    [(_, manifest)] = embed_shards([task], worker.hearaudiomlp_model, lambda _: None)
+    return manifest
 
 
 @contextmanager

@@ -103,15 +103,12 @@ def _ending(path: str) -> str:
     return "" if ending == "." else ending
 
 
-def _order(item: os.DirEntry[str]) -> bytes:
-    return os.fsencode(item.name)
-
-
 def _entries(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
     """Yield the entries of a folder, by name; hidden ones are left out."""
     try:
         with os.scandir(folder) as found:
-            return iter(sorted((item for item in found if item.name[0] != "."), key=_order))
+            shown = [item for item in found if item.name[0] != "."]
+        return iter(sorted(shown, key=lambda item: os.fsencode(item.name)))
     except OSError:
         unreadable.append(folder)
         return iter(())

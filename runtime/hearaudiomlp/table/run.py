@@ -42,11 +42,7 @@ def this_machine(model: Model) -> Workers:
         >>> list(workers([], print))  # no shards to do
         []
     """
-
-    def work(shards: Iterable[ShardTask], on_file: OnFile) -> Iterator[tuple[int, ShardManifest]]:
-        yield from embed_shards(shards, model, on_file)
-
-    return work
+    return lambda shards, on_file: embed_shards(shards, model, on_file)
 
 
 def _ignore(_: object) -> None:

@@ -185,22 +185,3 @@ def embed_shards(
             finishing.append((task.index, finisher.submit(_finish, task, manifest, files)))
             yield from finished(_FINISHING)
         yield from finished(0)
-
-
-def embed_shard(task: ShardTask, model: Model, on_file: OnFile) -> ShardManifest:
-    """Compute a single shard: see :func:`embed_shards`.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from hearaudiomlp.storage.store import open_store
-        >>> from hearaudiomlp.table.formats import find_format
-        >>> spec = TableSpec("t.npz", "both", "cpu", "kwmlp", "", "MIT", "1.0", 16_000, 1024, 64)
-        >>> files = [stat_path("recordings/a/one.wav")]
-        >>> task = ShardTask(spec, open_store("t.npz")[0], find_format("npz"), 0, 0, files, True)
-        >>> Path("t.npz.parts").mkdir()
-        >>> manifest = embed_shard(task, hearaudiomlp.load_model(), on_file=lambda result: None)
-        >>> sorted(manifest.files)
-        ['00000.frames', '00000.rows', '00000.scenes']
-    """
-    [(_, manifest)] = embed_shards([task], model, on_file)
-    return manifest

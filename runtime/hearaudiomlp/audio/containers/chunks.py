@@ -66,10 +66,6 @@ def _chunks(
         at += 8 + size + size % 2
 
 
-def _is_tag(name: bytes) -> bool:
-    return name.rstrip() in _TAGS
-
-
 def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
     """Whether nothing but chunks, tags or zeros is from here to the end."""
     if at >= length:
@@ -81,7 +77,7 @@ def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
         return True
     for name, start, size in _chunks(file, at, length, order):
         printable = name.isascii() and name.decode().isprintable()
-        if not (_is_tag(name) or (printable and start + size <= length)):
+        if not (name.rstrip() in _TAGS or (printable and start + size <= length)):
             return False  # a tag may be cut off: nothing of the sound is missing
         if name in (b"RIFF", b"RF64", b"FORM", b"data"):
             return False
