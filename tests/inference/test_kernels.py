@@ -18,7 +18,7 @@ import pytest
 from scipy.special import erf
 
 from hearaudiomlp import Model, load_model, selftest
-from hearaudiomlp.errors import DeviceError, MissingPackageError
+from hearaudiomlp.errors import DeviceError, MissingPackageError, ModelFileError
 from hearaudiomlp.inference import kernels
 from hearaudiomlp.inference.session import Session
 from hearaudiomlp.spec import ENCODERS
@@ -281,6 +281,32 @@ def test_a_damaged_library_is_not_used(installed: Path, tmp_path, checkpoints, m
     assert load_model(checkpoints["audiomae"]).kernels is None
     with pytest.raises(DeviceError, match="can't be loaded"):
         load_model(checkpoints["audiomae"], kernels=True)
+
+
+def test_constants_that_an_operator_takes_for_granted(installed: Path, tmp_path, noise) -> None:
+    """Another shape or bound inside a stretch is another computation."""
+    windows = noise(2, 16_000)
+    tried = 0
+    packaged = onnx.load(ROOT / "onnx_models" / "audiomae.onnx").graph.initializer
+    for number, tensor in enumerate(packaged):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.int64:
+            continue
+        for changed in (values[::-1], values // 2, values - 1, values + 1):
+            model = onnx.load(ROOT / "onnx_models" / "audiomae.onnx")
+            new = onnx.numpy_helper.from_array(np.ascontiguousarray(changed), tensor.name)
+            model.graph.initializer[number].CopyFrom(new)
+            onnx.save(model, tmp_path / "x.onnx")
+            try:
+                fused = load_model(tmp_path / "x.onnx", device="cpu")
+            except ModelFileError:
+                continue
+            standard = load_model(tmp_path / "x.onnx", device="cpu", kernels=False)
+            expected = standard.encode(windows)["frame_embeddings"]
+            found = fused.encode(windows)["frame_embeddings"]
+            assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+            tried += 1
+    assert tried > 10
 
 
 def graph_of(

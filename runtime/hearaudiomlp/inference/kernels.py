@@ -19,7 +19,7 @@ from hearaudiomlp.errors import DeviceError, MissingPackageError
 from hearaudiomlp.inference.shutdown import native_call
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.model_file import packaged_graph
-from hearaudiomlp.weights.onnx_file import Message, fields, message_of, summarize
+from hearaudiomlp.weights.onnx_file import Message, Tensor, fields, message_of, summarize
 
 PACKAGE = "hearaudiomlp_kernels"
 """The package that has the library."""
@@ -120,6 +120,9 @@ class _Stretch(NamedTuple):
     made: set[str]
     """All values that they compute."""
 
+    constants: dict[str, Tensor]
+    """What else they take, like shapes and bounds of slices: the operator takes it for granted."""
+
 
 @cache
 def _packaged_stretches(name: str) -> list[_Stretch]:
@@ -133,13 +136,15 @@ def _packaged_stretches(name: str) -> list[_Stretch]:
         inside = nodes[first : last + 1]
         made = {name for node in inside for name in _names(node, 2)}
         known = made | packaged.tensors.keys()
-        [start] = {name for node in inside for name in _names(node, 1)} - known
+        used = {name for node in inside for name in _names(node, 1)}
+        [start] = used - known
         return _Stretch(
             operator,
             [bytes(node) for node in packaged.nodes[first : last + 1]],
             [start, *tensors],
             _names(inside[-1], 2)[0],
             made,
+            {name: packaged.tensors[name] for name in used - made - {start, *tensors}},
         )
 
     count = len({tensor.split(".")[1] for tensor in packaged.external if "layers." in tensor})
@@ -196,7 +201,8 @@ def fuse_graph(graph: bytes) -> bytes | None:
         begins = (index for index, node in enumerate(nodes) if node == stretch.nodes[0])
         first = next(begins, len(nodes))
         end = first + len(stretch.nodes)
-        if nodes[first:end] != stretch.nodes:
+        constants = {name: summary.tensors.get(name) for name in stretch.constants}
+        if nodes[first:end] != stretch.nodes or constants != stretch.constants:
             return None
         rest = [message_of(node) for node in nodes[:first] + nodes[end:]]
         used = {name for node in rest for name in _names(node, 1)} | set(summary.outputs)
