@@ -37,7 +37,7 @@ export interface Embedding {
 }
 
 export interface WordOptions {
-  /** Probability from which on a window is taken as one with a word in it. Default: 0.75. */
+  /** Probability from which on a window is taken as one with a word in it. Default: the model's `keywordThreshold`, or 0.75. */
   threshold?: number;
   /** Windows in a row that it takes. Default: 2. */
   hits?: number;
@@ -78,6 +78,8 @@ export class HearModel {
   readonly labels: string[];
   /** The label that stands for everything else, in models that were taught with one. */
   readonly otherLabel?: string;
+  /** The threshold that the file of one's own words recommends, if it does. */
+  readonly keywordThreshold?: number;
   /** What the model file says of itself. */
   readonly metadata: Record<string, string>;
   /**

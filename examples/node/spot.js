@@ -29,7 +29,7 @@ async function main(file) {
   if (file === undefined) throw new HearAudioMLPError("option", "usage: node spot.js MODEL.onnx < samples");
   const model = await loadModel(file);
   if (model.labels.length === 0) throw new HearAudioMLPError("model", `${file} knows no words`);
-  const spotter = new Spotter(model, { threshold: 0.75 }, {
+  const spotter = new Spotter(model, {}, {
     word: ({ word, end, probability }) => console.log(`${end.toFixed(2)} s  ${word}  ${probability.toFixed(2)}`),
   });
   console.error(`listening for: ${model.labels.join(", ")}`);

@@ -31,6 +31,7 @@ function render() {
   $("save-wav").disabled = sound === null || listening;
   for (const id of ["save-csv", "save-labels"]) $(id).disabled = !computed;
   enableTeaching({ ready });
+  showThreshold();
 }
 
 /** Use a model, and compute the sound that is shown by it. */
@@ -82,10 +83,15 @@ async function trySample() {
   await open(new File([await response.blob()], SAMPLE.split("/").at(-1)));
 }
 
+/** Show where the slider is: a person moves it, and a model whose file recommends a threshold. */
+function showThreshold() {
+  timeline.threshold = Number($("threshold").value);
+  $("threshold-value").textContent = `${Math.round(100 * timeline.threshold)} %`;
+}
+
 function onThreshold() {
-  const threshold = Number($("threshold").value);
-  timeline.threshold = threshold;
-  $("threshold-value").textContent = `${Math.round(100 * threshold)} %`;
+  showThreshold();
+  const { threshold } = timeline;
   if (state.live !== null) engine.call("setThreshold", { threshold });
   else if (state.sound?.result) {
     const { logits, times } = state.sound.result;
@@ -134,7 +140,6 @@ function connect() {
   connectFiles();
   $("threshold").value = String(THRESHOLD);
   $("threshold").addEventListener("input", onThreshold);
-  onThreshold();
   const seek = (seconds) => {
     player.seek(seconds);
     lookAt(seconds, { centre: true });

@@ -114,7 +114,11 @@ function checkNames(metadata) {
         "hearaudiomlp-export writes); make one with hearaudiomlp-export",
     );
   }
-  return { labels, size, scene };
+  const threshold = metadata.keyword_threshold === undefined ? undefined : Number(metadata.keyword_threshold);
+  if (threshold !== undefined && !(threshold > 0 && threshold <= 1)) {
+    throw new HearAudioMLPError("model", `this file's keyword_threshold is ${metadata.keyword_threshold}, not over 0 and at most 1`);
+  }
+  return { labels, size, scene, threshold };
 }
 
 /** A loaded model. Make one with {@link HearModel.create}. */
@@ -125,7 +129,7 @@ export class HearModel {
   constructor(runtime, session, metadata, file) {
     this.#runtime = runtime;
     this.#session = session;
-    const { labels, size, scene } = checkNames(metadata);
+    const { labels, size, scene, threshold } = checkNames(metadata);
     this.metadata = metadata;
     this.file = file;
     this.name = metadata.model ?? "unnamed";
@@ -134,6 +138,7 @@ export class HearModel {
     this.sceneEmbeddingSize = scene;
     this.labels = session.outputNames.some((name) => name.endsWith("_logits")) ? labels : [];
     this.otherLabel = metadata.other_label;
+    this.keywordThreshold = threshold;
   }
 
   /**
@@ -218,7 +223,7 @@ export class HearModel {
    * @param {Float32Array} audio mono at 16 kHz in [-1, 1]
    * @param {object} [options]
    * @param {number} [options.hop] seconds between keyword windows, 0.25; it has to divide 1
-   * @param {number} [options.threshold] see WordFinder
+   * @param {number} [options.threshold] see WordFinder; the file's own by default, if it has one
    * @param {number} [options.hits] see WordFinder; 2, or 1 where windows overlap little
    * @param {(message: string) => void} [options.warn] called about audio that is far too loud
    * @param {(share: number) => void | Promise<void>} [options.progress] called with the share done
@@ -249,7 +254,7 @@ export class HearModel {
    */
   async embedInto(rows, samples, options) {
     checkOptions(options, ["hop", "threshold", "hits", "warn", "progress", "signal"]);
-    const { hop = 0.25, threshold, warn, progress, signal } = options ?? {};
+    const { hop = 0.25, threshold = this.keywordThreshold, warn, progress, signal } = options ?? {};
     const { hits = hop <= 0.25 ? HITS : 1 } = options ?? {};
     const settings = { threshold, hits, ignore: this.otherLabel };
     const peak = peakOf(samples);

@@ -32,7 +32,8 @@ export class Spotter {
   /**
    * @param {import("./model.js").HearModel} model one that knows words, or none: then only windows
    *   are given
-   * @param {{threshold?: number, hits?: number}} [settings] see WordFinder
+   * @param {{threshold?: number, hits?: number}} [settings] see WordFinder; the model's own threshold by
+   *   default, if it has one
    * @param {object} [listeners] `word(utterance)`; `window(begin, result, probabilities)` after each
    *   run, with the second at which its window begins; `problem(error)`, which is thrown as an
    *   unhandled rejection otherwise
@@ -45,7 +46,8 @@ export class Spotter {
     checkOptions(settings, ["threshold", "hits"]);
     checkOptions(listeners, ["word", "window", "problem"]);
     this.#model = model;
-    this.finder = new WordFinder(model.labels, { ...settings, ignore: model.otherLabel });
+    const threshold = settings?.threshold ?? model.keywordThreshold;
+    this.finder = new WordFinder(model.labels, { ...settings, threshold, ignore: model.otherLabel });
     this.#listeners = listeners ?? {};
   }
 

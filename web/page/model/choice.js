@@ -2,6 +2,7 @@
 
 import { MODELS, RUNTIME } from "../config.js";
 import { HearAudioMLPError } from "../lib/errors.js";
+import { THRESHOLD } from "../lib/words.js";
 import { $, say, state } from "../ui.js";
 import { Engine } from "./engine.js";
 
@@ -97,6 +98,7 @@ export async function useModel(bytes, { title, value }) {
   const model = await engine.call("load", { bytes }, { transfer: [bytes.buffer] });
   const words = model.labels.filter((label) => label !== model.otherLabel);
   state.model = { ...model, title, value, words };
+  $("threshold").value = String(model.keywordThreshold ?? THRESHOLD);
   document.documentElement.dataset.model = model.name;
   const spots = model.labels.length > 0;
   for (const id of ["keywords-figure", "words-section", "vocabulary-section", "threshold-label"]) $(id).hidden = !spots;

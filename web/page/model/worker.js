@@ -58,8 +58,8 @@ async function load({ bytes }) {
   const loaded = await HearModel.create(runtime, bytes);
   await model?.close();
   model = loaded;
-  const { name, metadata, labels, otherLabel, timestampEmbeddingSize, sceneEmbeddingSize } = model;
-  return { name, metadata, labels, otherLabel, timestampEmbeddingSize, sceneEmbeddingSize };
+  const { name, metadata, labels, otherLabel, keywordThreshold, timestampEmbeddingSize, sceneEmbeddingSize } = model;
+  return { name, metadata, labels, otherLabel, keywordThreshold, timestampEmbeddingSize, sceneEmbeddingSize };
 }
 
 /** Bytes of a file, piece by piece. */
