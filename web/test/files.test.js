@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { readMetadata } from "../page/lib/onnxfile.js";
 import { toCsv, toLabelTrack } from "../page/sound/export.js";
-import { mpegPadding, recordedRate } from "../page/sound/headers.js";
+import { isChained, mpegPadding, recordedRate } from "../page/sound/headers.js";
 import { npz } from "../page/sound/npz.js";
 
 function bytes(...parts) {
@@ -38,11 +38,19 @@ test("what an encoder added to an MP3", () => {
   const frame = (flags, encoder) =>
     bytes([0xff, 0xfb, 0x90, 0], Array(32).fill(0), "Info", [0, 0, 0, flags], encoder, Array(17).fill(0), [0x24, 0x04, 0xfe], Array(200).fill(0));
   const fields = Array(112).fill(1);
-  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "LAME")])), { before: 576 + 529, behind: 0x4fe - 529 });
-  assert.deepEqual(mpegPadding(frame(1, [...bytes([0, 0, 0, 9], "Lavc")])), { before: 576 + 529, behind: 0x4fe - 529 });
-  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "none")])), { before: 0, behind: 0 });
+  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "LAME")])), { before: 576 + 529, behind: 0x4fe - 529, counted: true });
+  assert.deepEqual(mpegPadding(frame(1, [...bytes([0, 0, 0, 9], "Lavc")])), { before: 576 + 529, behind: 0x4fe - 529, counted: true });
+  assert.deepEqual(mpegPadding(frame(15, [...bytes(fields, "none")])), { before: 0, behind: 0, counted: true });
   for (const other of [frame(15, [...bytes(fields, "LAME")]).subarray(0, 100), new Uint8Array(400), new Uint8Array(0)]) {
-    assert.deepEqual(mpegPadding(other), { before: 0, behind: 0 });
+    assert.deepEqual(mpegPadding(other), { before: 0, behind: 0, counted: false });
+  }
+});
+
+test("an Ogg file behind another", async () => {
+  const page = (serial) => bytes("OggS", Array(10).fill(0), [serial, 0, 0, 0], Array(90_000).fill(1));
+  for (const [serials, chained] of [[[1], false], [[1, 1], false], [[1, 1, 2], true], [[1, 2, 2, 2], true]]) {
+    const file = bytes(...serials.map((serial) => [...page(serial)]));
+    assert.equal(await isChained(async (begin, end) => file.subarray(begin, end), file.length), chained, String(serials));
   }
 });
 

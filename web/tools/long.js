@@ -4,8 +4,8 @@
  *
  *     node tools/long.js [--minutes 60] [--as mp3] [--model kwmlp] [--models FOLDER]
  *
- * The recording is a WAV at 16 kHz, or with --as a file in stereo at 44.1 kHz with this suffix, which FFmpeg
- * writes. The model is kwmlp or audiomae, which takes a fifth of the time. The folder has kwmlp.onnx and
+ * The recording is a WAV at 16 kHz, or with --as a file in stereo at 48 kHz with this suffix, of one minute that
+ * FFmpeg repeats. The model is kwmlp or audiomae, which takes a fifth of the time. The folder has kwmlp.onnx and
  * audiomae.onnx, whole pipelines; without it, those of page/models/ are used.
  */
 
@@ -30,15 +30,21 @@ const { values } = parseArgs({
 });
 const minutes = Number(values.minutes);
 const folder = mkdtempSync(join(tmpdir(), "hearaudiomlp-long-"));
-const wav = join(folder, "long.wav");
 const file = join(folder, `long.${values.as ?? "wav"}`);
 let seed = 1;
-const samples = Float32Array.from({ length: 16_000 * 60 * minutes }, () => {
-  seed = (seed * 48_271) % 0x7fffffff;
-  return 0.2 * (seed / 0x7fffffff - 0.5);
-});
-writeFileSync(wav, Buffer.concat(wavOf(samples)));
-if (values.as) execFileSync("ffmpeg", ["-loglevel", "error", "-i", wav, "-ac", "2", "-ar", "44100", file]);
+const noise = (seconds) =>
+  Float32Array.from({ length: 16_000 * seconds }, () => {
+    seed = (seed * 48_271) % 0x7fffffff;
+    return 0.2 * (seed / 0x7fffffff - 0.5);
+  });
+const write = (path, seconds) => writeFileSync(path, Buffer.concat(wavOf(noise(seconds))));
+if (values.as) {
+  const [wav, minute] = [join(folder, "minute.wav"), join(folder, `minute.${values.as}`)];
+  write(wav, 60);
+  const ffmpeg = (...options) => execFileSync("ffmpeg", ["-loglevel", "error", ...options]);
+  ffmpeg("-i", wav, "-ac", "2", "-ar", "48000", minute);
+  ffmpeg("-stream_loop", String(minutes - 1), "-i", minute, "-c", "copy", file);
+} else write(file, 60 * minutes);
 
 const { page, browser, leave } = await visit({ served: served(values.models), query: `?model=${values.model}` });
 try {

@@ -59,6 +59,22 @@ export function isFlac16(bytes) {
   return text(bytes, 0, 4) === "fLaC" && (((bytes[20] & 1) << 4) | (bytes[21] >> 4)) + 1 === 16;
 }
 
+/** Largest page of an Ogg file, in bytes. */
+const OGG_PAGE = 65_307;
+
+/**
+ * Whether the pages of an Ogg file begin and end with different streams: one sound behind another.
+ *
+ * @param {(begin: number, end: number) => Promise<Uint8Array>} read
+ * @param {number} size bytes in the file
+ */
+export async function isChained(read, size) {
+  const [head, tail] = [await read(0, 18), await read(Math.max(0, size - 2 * OGG_PAGE), size)];
+  let at = tail.length - 18;
+  while (at > 0 && text(tail, at, 4) !== "OggS") at--;
+  return at > 0 && text(head, 14, 4) !== text(tail, at + 14, 4);
+}
+
 /** Samples by which every MP3 decoder is late. */
 const MPEG_DELAY = 529;
 
@@ -67,16 +83,18 @@ const MPEG_DELAY = 529;
  * FFmpeg write behind the fields of a Xing header.
  *
  * @param {Uint8Array} frame the first frame, or more
- * @returns {{before: number, behind: number}} samples that come before the sound and behind it
+ * @returns {{before: number, behind: number, counted: boolean}} samples that come before the sound and behind
+ *   it, and whether the file says how many there are
  */
 export function mpegPadding(frame) {
   const at = Math.max(find(frame.subarray(0, 40), "Xing"), find(frame.subarray(0, 40), "Info"));
-  if (at < 0 || frame.length < at + 148) return { before: 0, behind: 0 };
+  if (at < 0 || frame.length < at + 148) return { before: 0, behind: 0, counted: false };
   const flags = frame[at + 7];
+  const counted = (flags & 1) === 1;
   const fields = [4, 4, 100, 4]; // number of frames, of bytes, table of contents, quality
   const encoder = fields.reduce((end, size, bit) => end + (flags & (1 << bit) ? size : 0), at + 8);
-  if (!["LAME", "Lavf", "Lavc"].includes(text(frame, encoder, 4))) return { before: 0, behind: 0 };
+  if (!["LAME", "Lavf", "Lavc"].includes(text(frame, encoder, 4))) return { before: 0, behind: 0, counted };
   const [high, middle, low] = frame.subarray(encoder + 21);
   const [delay, padding] = [(high << 4) | (middle >> 4), ((middle & 15) << 8) | low];
-  return { before: delay + MPEG_DELAY, behind: Math.max(0, padding - MPEG_DELAY) };
+  return { before: delay + MPEG_DELAY, behind: Math.max(0, padding - MPEG_DELAY), counted };
 }

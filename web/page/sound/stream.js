@@ -5,24 +5,32 @@
  */
 
 import { DEMUXER } from "../config.js";
+import { HearAudioMLPError } from "../lib/errors.js";
 import { Spool } from "../lib/spool.js";
 import { Collector } from "../lib/wav.js";
-import { mpegPadding, tagLength } from "./headers.js";
+import { isChained, mpegPadding, tagLength } from "./headers.js";
 
 /** Samples that are resampled at a time, at least. */
 const PIECE = 1 << 16;
 
-/** How much of the decoded sound isn't part of it: samples `before` and `behind`; its `length` where the file has it. */
+/** Seconds that a file may lack of what its header promises. */
+const LOST = 0.1;
+
+/**
+ * How much of the decoded sound isn't part of it: samples `before` and `behind`; its `length` where the file has
+ * it; and whether the file knows how long it is (`counted`).
+ */
 async function edges(file, track, kind, rate) {
   const bytes = async (begin, end) => new Uint8Array(await file.slice(begin, end).arrayBuffer());
   if (kind === "MP3") {
     const begin = tagLength(await bytes(0, 10));
     return { ...mpegPadding(await bytes(begin, begin + 512)), length: Infinity };
   }
+  if (kind === "Ogg" && (await isChained(bytes, file.size))) throw new Error("a second sound in the same file");
   const begin = await track.getFirstTimestamp();
   const hasLength = ["Ogg", "MP4", "QuickTime File Format"].includes(kind);
   const length = hasLength ? Math.round(rate * ((await track.computeDuration()) - Math.max(0, begin))) : Infinity;
-  return { before: Math.round(rate * Math.max(0, -begin)), behind: 0, length };
+  return { before: Math.round(rate * Math.max(0, -begin)), behind: 0, length, counted: kind === "FLAC" };
 }
 
 /** The channels of a decoded packet, averaged. */
@@ -42,10 +50,11 @@ class Cutter {
   #count = 0;
 
   constructor({ before, behind, length }, collector) {
-    Object.assign(this, { before, behind, length, collector, frames: 0 });
+    Object.assign(this, { before, behind, length, collector, decoded: 0, frames: 0 });
   }
 
   async add(samples) {
+    this.decoded += samples.length;
     const kept = samples.subarray(Math.min(this.before, samples.length));
     this.before -= samples.length - kept.length;
     this.#held.push(kept);
@@ -82,6 +91,7 @@ async function demux(file) {
  *   Engine; `overflow`: see Spool
  * @returns {Promise<{samples: Spool, rate: number, channels: number, duration: number} | null>} mono at
  *   16 kHz; null for what only the whole file's decoder may know
+ * @throws {HearAudioMLPError} `file`, if it is cut off
  */
 export async function readStream(file, { progress, signal, overflow }) {
   const samples = new Spool(Float32Array, { overflow });
@@ -93,13 +103,16 @@ export async function readStream(file, { progress, signal, overflow }) {
     let first = null;
     let cutter = null;
     let reported = 0;
+    let promised = 0;
     for await (const sample of packets) {
       const { sampleRate: rate, numberOfChannels: channels, timestamp } = sample;
       const mono = toMono(sample);
       sample.close();
       if (first === null) {
         first = { rate, channels };
-        cutter = new Cutter(await edges(file, track, kind, rate), new Collector(rate, samples));
+        const found = await edges(file, track, kind, rate);
+        cutter = new Cutter(found, new Collector(rate, samples));
+        promised = found.counted ? expected : 0;
       }
       if (rate !== first.rate || channels !== first.channels) throw new Error("a second sound in the same file");
       await cutter.add(mono);
@@ -108,12 +121,17 @@ export async function readStream(file, { progress, signal, overflow }) {
       await progress(Number.isNaN(expected) ? null : Math.min(1, timestamp / expected));
     }
     if (cutter === null) throw new Error("no sound");
+    const seconds = cutter.decoded / first.rate;
+    if (seconds < promised - LOST) {
+      const [there, whole] = [seconds, promised].map((value) => value.toFixed(1));
+      throw new HearAudioMLPError("file", `${file.name}: cut off: its header promises ${whole} s and there are ${there} s`);
+    }
     await cutter.end();
     await cutter.collector.end();
     return { samples, ...first, duration: cutter.frames / first.rate };
   } catch (problem) {
     samples.remove();
-    if (signal.aborted) throw problem;
+    if (signal.aborted || problem instanceof HearAudioMLPError) throw problem;
     return null;
   } finally {
     opened?.input.dispose();
