@@ -88,12 +88,13 @@ def reduce(imports: set[tuple[str, str]]) -> set[tuple[str, str]]:
 def place(layers: list[list[str]], imports: set[tuple[str, str]]) -> dict[str, Point]:
     """Choose columns for the modules such that few arrows are long or pass behind a box."""
     random = Random(0)
+    arrows = sorted(imports)  # sums of floats depend on their order
     rows = {name: row for row, layer in enumerate(layers) for name in layer}
     columns = {name: column for layer in layers for column, name in enumerate(layer)}
 
     def cost() -> float:
         total = 0.0
-        for importer, imported in imports:
+        for importer, imported in arrows:
             (top, bottom) = (rows[importer], rows[imported])
             shift = columns[imported] - columns[importer]
             total += abs(shift) ** 1.5
