@@ -1,10 +1,11 @@
-"""Compare a file that `hearaudiomlp fit` wrote in every engine: the same logits everywhere?
+"""Compare a file of a user's own labels in every engine: the same logits everywhere?
 
     python -m conformance.compare_fitted mine.onnx mine-pipeline.onnx --program build/embed
 
-Prints, for each engine, the largest difference from the runtime's keyword logits in `samples/`, and
-the time of a window next to that of the bare encoder. The second file is the first one after
-`hearaudiomlp-export mine.onnx --interface pipeline`.
+The first file is what `hearaudiomlp fit` or `hearaudiomlp-export train --words` wrote, and the
+second one the first after `hearaudiomlp-export mine.onnx --interface pipeline`. Prints, for each
+engine, the largest difference from the runtime's keyword logits in `samples/`, and size and time of
+a window next to those of the bare encoder.
 """
 
 import argparse
@@ -84,12 +85,15 @@ def main() -> None:
         ]
         print(f"| {title} | {kind} | {max(errors):.1e} |", flush=True)
     bare = hearaudiomlp.load_model(name=model.name, device="cpu", threads=1)
-    for title, one, outputs in (
-        ("bare encoder", bare, ("frame_embeddings",)),
-        ("fitted file", model, ("frame_embeddings", "keyword_logits")),
-        ("bare encoder", bare, ("frame_embeddings",)),
-        ("fitted file", model, ("frame_embeddings", "keyword_logits")),
-    ):
+    exported = ROOT / "onnx_models" / f"{model.name}.onnx"
+    contenders = {
+        f"bare encoder, {exported.stat().st_size:,} bytes": (bare, ("frame_embeddings",)),
+        f"{options.windows.name}, {options.windows.stat().st_size:,} bytes": (
+            model,
+            ("frame_embeddings", "keyword_logits"),
+        ),
+    }
+    for title, (one, outputs) in 2 * [*contenders.items()]:
         print(f"{title}: {_best_ms(one, outputs):.2f} ms for one window, the best of {ROUNDS}")
 
 

@@ -1,4 +1,4 @@
-"""Files that fit wrote, in the graph of the whole pipeline."""
+"""Files with a user's own labels, in the graph of the whole pipeline."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from onnx.reference import ReferenceEvaluator
 import hearaudiomlp
 from hearaudiomlp.errors import ModelFileError, OptionError
 from hearaudiomlp_export.export import export
+from own_phrases import PHRASES, write_phrases
 from own_sounds import call, write_calls
 
 
@@ -33,3 +34,21 @@ def test_fitted_file_becomes_a_whole_pipeline(tmp_path: Path) -> None:
         export(str(fitted.path), tmp_path / "again.onnx")
     with pytest.raises(OptionError, match="isn't a checkpoint"):
         export("onnx_models/kwmlp.onnx", tmp_path / "again.onnx", interface="pipeline")
+
+
+def test_phrases_become_a_whole_pipeline(tmp_path: Path) -> None:
+    """Their network has convolutions; all of its tensors are used."""
+    path, pipeline = write_phrases(tmp_path / "own.onnx"), tmp_path / "pipeline.onnx"
+    graph = onnx.load(path).graph
+    assert any(node.op_type == "Conv" for node in graph.node)
+    used = {name for node in graph.node for name in node.input}
+    assert {tensor.name for tensor in graph.initializer} <= used
+    assert export(str(path), pipeline, interface="pipeline")
+    model = hearaudiomlp.load_model(path, device="cpu", threads=1)
+    assert model.labels == PHRASES
+    sound = np.concatenate([call(True, 8), call(False, 9)])
+    expected = model.encode(sound.reshape(2, 16_000))["keyword_logits"]
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    evaluator = ReferenceEvaluator(onnx.load(pipeline))
+    [logits] = evaluator.run(["keyword_logits"], {"audio": sound[None]})
+    np.testing.assert_allclose(logits[0], expected, atol=2e-5)

@@ -31,6 +31,7 @@ from hearaudiomlp.errors import AudioFileError
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.table.scenes import read_embeddings
 from hearaudiomlp_export.cli import main as export
+from own_phrases import write_phrases
 from own_sounds import call, write_calls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -383,9 +384,16 @@ def test_the_python_package_runs_what_was_taught(models: Path, tmp_path: Path) -
         assert len(logits) == 4
 
 
+@pytest.fixture(scope="module")
+def phrases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of phrases, whose network has convolutions."""
+    return write_phrases(tmp_path_factory.mktemp("phrases") / "own.onnx")
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_logits_of_a_fitted_file(
-    runtime: str, fitted: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["fitted", "phrases"])
+def test_logits_of_files_with_own_labels(
+    runtime: str, kind: str, fitted: Path, phrases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if runtime == "chromium" and not Path(CHROMIUM).exists():
         pytest.skip(f"there is no {CHROMIUM}")
@@ -393,11 +401,12 @@ def test_logits_of_a_fitted_file(
     from javascript import JavaScriptModel
 
     day = read_audio(fitted / "day.wav").samples
-    model = JavaScriptModel(runtime, str(fitted / "wake.onnx"))
-    logits = model.embed(day)[3].reshape(-1, 2)
+    path = {"fitted": fitted / "wake.onnx", "phrases": phrases}[kind]
+    model = JavaScriptModel(runtime, str(path))
+    logits = model.embed(day)[3]
     model.close()
-    expected = load_model(fitted / "wake.onnx", device="cpu").encode(day.reshape(-1, 16_000))
-    np.testing.assert_allclose(logits, expected["keyword_logits"], atol=1e-3)
+    expected = load_model(path, device="cpu").encode(day.reshape(-1, 16_000))["keyword_logits"]
+    np.testing.assert_allclose(logits.reshape(expected.shape), expected, atol=1e-3)
 
 
 def test_types() -> None:

@@ -52,6 +52,9 @@ def phrase_graph(encoder: onnx.ModelProto, heads: torch.nn.Module) -> onnx.Model
     for output in whole.graph.output:
         output.name = _without_prefix(output.name)
     clean(whole)
+    used = {name for node in whole.graph.node for name in node.input}
+    for tensor in [each for each in whole.graph.initializer if each.name not in used]:
+        whole.graph.initializer.remove(tensor)  # of the encoder's own keywords
     whole.graph.name = encoder.graph.name
     whole.producer_name, whole.producer_version = encoder.producer_name, encoder.producer_version
     onnx.checker.check_model(whole, full_check=True)
