@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearaudiomlp.errors import ExamplesError
-from hearaudiomlp.fitting.examples import Clip, find_clips, read_examples, read_label
+from hearaudiomlp.fitting.examples import Clip, find_clips, read_examples, read_label, read_samples
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
 
@@ -45,8 +45,9 @@ def test_csv_names_parts_and_groups(tmp_path: Path) -> None:
     examples = read_examples(find_clips(tmp_path / "list.csv"))
     assert [clip.group for clip in examples.clips] == ["anna", "ben"]
     expected, _ = soundfile.read(tmp_path / "long.wav", dtype="float32")
-    np.testing.assert_array_equal(examples.samples[0], expected[8_000:20_000])
-    np.testing.assert_array_equal(examples.samples[1], expected[32_000:])
+    first, second = read_samples(examples.clips)
+    np.testing.assert_array_equal(first, expected[8_000:20_000])
+    np.testing.assert_array_equal(second, expected[32_000:])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_only_an_ordinary_file_is_a_list(tmp_path: Path) -> None:
 
 def test_times_behind_the_end(tmp_path: Path) -> None:
     write(tmp_path / "a.wav")
-    [whole] = read_examples([Clip(str(tmp_path / "a.wav"), "a", end=1e308)]).samples
+    [whole] = read_samples([Clip(str(tmp_path / "a.wav"), "a", end=1e308)])
     assert len(whole) == len(NOISE)
     with pytest.raises(ExamplesError, match=r"only 0\.00 s"):
         read_examples([Clip(str(tmp_path / "a.wav"), "a", start=1e308)])
@@ -118,6 +119,21 @@ def test_all_unusable_recordings_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ExamplesError) as caught:
         read_examples(find_clips(tmp_path))
     assert all(name in str(caught.value) for name in ("silent.wav", "short.wav", "broken.wav"))
+
+
+def test_of_too_many_recordings_each_class_gets_its_share(tmp_path: Path) -> None:
+    """Every class keeps what it has, up to as many as the others; the rest is counted."""
+    path = str(write(tmp_path / "1.wav"))
+    clips = [Clip(path, "a", start=0.001 * n) for n in range(200)]
+    clips += [Clip(path, "b", start=0.001 * n) for n in range(5)]
+    clips += [Clip(path, None, start=0.001 * n) for n in range(100)]
+    examples = read_examples(clips, most=45)
+    labels = [clip.label for clip in examples.clips]
+    assert [labels.count(label) for label in ("a", "b", None)] == [20, 5, 20]
+    assert examples.left_out == 260
+    again, other = (read_examples(clips, most=45, seed=seed) for seed in (0, 1))
+    assert again.clips == examples.clips != other.clips
+    assert read_examples(clips, most=305).clips == clips
 
 
 @given(st.text(max_size=120))

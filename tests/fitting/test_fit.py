@@ -106,7 +106,7 @@ def test_names_in_the_report_are_no_markup(fitted: Fitted, calls: Path) -> None:
         labels=(name, name, "other"),
         recalls=tuple(replace(one, label=name) for one in fitted.results.recalls),
     )
-    examples = Examples([Clip(name, name)], [], {name: "0" * 64})
+    examples = Examples([Clip(name, name)], {name: "0" * 64})
     facts = Facts(name, dict(metadata) | values, b"", examples, Settings("mean", 0.03), {}, 1, 0)
     report = write_report(results, facts, f"{name}.png").decode()
     plain = re.sub(r"\\.", "", report)  # what is behind a backslash is no markup

@@ -77,7 +77,10 @@ class Windows:
 
     def of(self, groups: Integers) -> "Windows":
         """Return the windows of these groups."""
-        chosen = np.isin(self.groups, groups)
+        return self.rows(np.isin(self.groups, groups))
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> "Windows":
+        """Return the windows that are chosen [shape=(n,)]."""
         return Windows(
             self.components[chosen],
             self.targets[chosen],

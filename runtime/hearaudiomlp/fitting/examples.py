@@ -3,8 +3,10 @@
 import csv
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,9 @@ LONGEST_LABEL = 100
 
 FEWEST = 2
 """Recordings of a class: with one, nothing could be held out."""
+
+MOST_CLIPS = 10_000
+"""Recordings that are fitted to. A linear classifier gains nothing from more."""
 
 _LARGEST_CSV = 1 << 26  # bytes: a million lines
 _MOST_LABELS = 1_000
@@ -59,20 +64,20 @@ class Clip:
 
 @dataclass
 class Examples:
-    """Clips with their samples, and the SHA-256 of their files.
+    """Clips that can be fitted to, and the SHA-256 of their files.
 
     Examples:
-        >>> clips = [Clip("1.wav", "robin"), Clip("2.wav", None)]
-        >>> Examples(clips, [np.zeros(16_000, np.float32)] * 2).labels
+        >>> Examples([Clip("1.wav", "robin"), Clip("2.wav", None)]).labels
         ('robin',)
     """
 
     clips: list[Clip]
-    samples: list[Floats]
-    """Of each clip, mono at 16 kHz [shape=(n,)]."""
 
     sha256: dict[str, str] = field(default_factory=dict)
     """Of each file."""
+
+    left_out: int = 0
+    """Number of clips that there are too many of."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -222,8 +227,13 @@ def _check_labels(clips: list[Clip], source: Path) -> None:
         )
 
 
-def read_examples(clips: Iterable[Clip]) -> Examples:
-    """Read the samples of clips.
+def read_examples(clips: Sequence[Clip], most: int = MOST_CLIPS, seed: int = 0) -> Examples:
+    """Check that clips can be read and fitted to. Their samples aren't kept.
+
+    Args:
+        clips: what :func:`find_clips` found.
+        most: of more clips, so many are chosen at random, spread evenly over the classes.
+        seed: of what is chosen.
 
     Raises:
         ExamplesError: a recording can't be read, is silent, or ends before the clip starts. All
@@ -231,20 +241,19 @@ def read_examples(clips: Iterable[Clip]) -> Examples:
         MissingPackageError: the extra ``[audio]`` isn't installed.
 
     Examples:
-        >>> clip = Clip("recordings/a/one.wav", "a", start=0.25, group="anna")
-        >>> examples = read_examples([clip])
-        >>> examples.labels, examples.samples[0].shape
-        (('a',), (4000,))
+        >>> examples = read_examples([Clip("recordings/a/one.wav", "a", group="anna")])
+        >>> examples.labels, list(examples.sha256)
+        (('a',), ['recordings/a/one.wav'])
     """
-    examples = Examples([], [])
+    chosen = _choose(clips, most, seed)
+    examples = Examples([], left_out=len(clips) - len(chosen))
     problems: list[str] = []
-    last: tuple[str, Floats] | None = None
-    for clip in sorted(clips, key=lambda clip: clip.path):  # each file is read once
+    read = _reader()
+    for clip in chosen:
         try:
-            if last is None or last[0] != clip.path:
-                last = clip.path, read_audio(clip.path).samples
+            read(clip)
+            if clip.path not in examples.sha256:
                 examples.sha256[clip.path] = _sha256(clip.path)
-            examples.samples.append(_part(clip, last[1]))
             examples.clips.append(clip)
         except (AudioFileError, AudioFileNotFoundError, ExamplesError) as problem:
             problems.append(str(problem))
@@ -252,6 +261,43 @@ def read_examples(clips: Iterable[Clip]) -> Examples:
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         raise ExamplesError("; ".join(problems[:5]) + more)
     return examples
+
+
+def read_samples(clips: Sequence[Clip]) -> Iterator[Floats]:
+    """Read clips one after the other, so that one recording is in memory at a time.
+
+    Yields:
+        The samples of each clip, mono at 16 kHz [shape=(n,)].
+
+    Raises:
+        ExamplesError: a recording is silent, or ends before the clip starts.
+        AudioFileError: a recording can't be read.
+
+    Examples:
+        >>> clip = Clip("recordings/a/one.wav", "a", start=0.25, group="anna")
+        >>> [samples.shape for samples in read_samples([clip])]
+        [(4000,)]
+    """
+    return map(_reader(), clips)
+
+
+def _choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
+    """Return clips in the order of their files: all, or the first of each class, then the next."""
+    if len(clips) > most:
+        seen: Counter[str | None] = Counter()
+        places = []
+        for index in np.random.default_rng(seed).permutation(len(clips)):
+            label = clips[index].label
+            places.append((seen[label], int(index)))
+            seen[label] += 1
+        clips = [clips[index] for _, index in sorted(places)[:most]]
+    return sorted(clips, key=lambda clip: clip.path)
+
+
+def _reader() -> Callable[[Clip], Floats]:
+    """Return a function that reads clips, consecutive ones of one file at once."""
+    read = lru_cache(maxsize=1)(lambda path: read_audio(path).samples)
+    return lambda clip: _part(clip, read(clip.path))
 
 
 def _sha256(path: str) -> str:

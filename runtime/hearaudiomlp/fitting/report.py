@@ -26,7 +26,7 @@ class Facts:
     """What a classifier was fitted on, and with which options.
 
     Examples:
-        >>> facts = Facts("mine.onnx", {}, b"", Examples([], []), Settings("mean", 0.03), {}, 40, 0)
+        >>> facts = Facts("mine.onnx", {}, b"", Examples([]), Settings("mean", 0.03), {}, 40, 0)
         >>> facts.windows
         40
     """
@@ -65,7 +65,7 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
         >>> recalls, learning = (Recall("a", 1, 1),), ((0.5, 1.0),)
         >>> results = Results(("a", "other"), np.eye(2, dtype=int), recalls, (), 0.5, learning)
         >>> metadata, chosen = hearaudiomlp.load_model().metadata, Settings("mean", 0.03)
-        >>> facts = Facts("mine.onnx", metadata, b"", Examples([], []), chosen, {}, 40, 0)
+        >>> facts = Facts("mine.onnx", metadata, b"", Examples([]), chosen, {}, 40, 0)
         >>> write_report(results, facts, "mine.report.png").splitlines()[0]
         b'# mine.onnx'
     """
@@ -119,6 +119,11 @@ def _cell(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
+def _count(examples: Examples) -> str:
+    more = f", chosen at random of {len(examples.clips) + examples.left_out:,}"
+    return f"{len(examples.clips):,}{more if examples.left_out else ''}"
+
+
 def _provenance(facts: Facts) -> list[str]:
     lines = ["## What it was fitted on", "", "| | |", "| --- | --- |"]
     entries = {
@@ -127,6 +132,7 @@ def _provenance(facts: Facts) -> list[str]:
         "licence of its weights": _cell(facts.metadata["licence"]),
         "SHA-256 of this model file": f"`{hashlib.sha256(facts.data).hexdigest()}`",
         "version": _cell(facts.metadata["hearaudiomlp_version"]),
+        "recordings": _count(facts.examples),
         "windows": f"{facts.windows:,}, negatives included",
         "seed": str(facts.seed),
     }

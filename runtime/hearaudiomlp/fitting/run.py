@@ -2,38 +2,29 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.fitting import classifier
 from hearaudiomlp.fitting.calibration import calibrate
-from hearaudiomlp.fitting.classifier import Linear, Windows
-from hearaudiomlp.fitting.evaluation import Results, Slid, evaluate
-from hearaudiomlp.fitting.examples import Examples, find_clips, read_examples
-from hearaudiomlp.fitting.negatives import Projection, bundled_negatives, synthetic_windows
+from hearaudiomlp.fitting.classifier import Linear
+from hearaudiomlp.fitting.evaluation import Results, evaluate
+from hearaudiomlp.fitting.examples import find_clips, read_examples
+from hearaudiomlp.fitting.features import compute_windows
+from hearaudiomlp.fitting.negatives import Projection
 from hearaudiomlp.fitting.onnx_head import Head, write_model
-from hearaudiomlp.fitting.placing import place
 from hearaudiomlp.fitting.report import Facts, draw_report, write_report
-from hearaudiomlp.fitting.taps import Taps
-from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, rms_dbfs
-from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output
 from hearaudiomlp.weights.locate import locate
-from hearaudiomlp.weights.model_file import ModelFile, read_model_file
+from hearaudiomlp.weights.model_file import read_model_file
 
 OTHER = "other"
 """The label of everything else."""
-
-_MOST_WINDOWS = 4_800  # of all recordings together
-_WINDOWS = (4, 48)  # of one recording, fewest and most
-_MOST_OTHER = 40  # windows of one recording of everything else
-_SYNTHETIC_GROUPS = 10
 
 
 @dataclass(frozen=True)
@@ -129,10 +120,12 @@ def fit(
     for check in checks.values():
         check()
     source = read_model_file(weights.read(), name)
-    examples = read_examples(clips)
+    examples = read_examples(clips, seed=seed)
     labels = (*(label for label in examples.labels), OTHER)
-    say(f"{len(clips)} recordings, {len(labels) - 1} classes; computing their embeddings")
-    train, slid, projection = _compute(source, examples, seed, threads)
+    left_out = f" ({examples.left_out} more are left out)" if examples.left_out else ""
+    count = f"{len(examples.clips)} recordings{left_out}, {len(labels) - 1} classes"
+    say(f"{count}; computing their embeddings")
+    train, slid, projection = compute_windows(source, examples, seed, threads)
     say(f"{len(train)} windows; choosing pooling and penalty by cross-validation")
     settings, scores = classifier.choose(train, len(labels), seed)
     held_out = partial(
@@ -163,65 +156,3 @@ def _head(linear: Linear, projection: Projection, labels: tuple[str, ...]) -> He
     weights = linear.weights.astype(np.float64) @ projection.basis.T.astype(np.float64)
     bias = linear.bias - (weights @ projection.mean).sum(axis=1)
     return Head(labels, OTHER, weights.astype(np.float32), bias.astype(np.float32))
-
-
-def _compute(
-    source: ModelFile, examples: Examples, seed: int, threads: int | None
-) -> tuple[Windows, Slid, Projection]:
-    """Return windows to fit to, the recordings as a spotter sees them, and the projection."""
-    taps = Taps(source, threads)
-    rng = np.random.default_rng(seed)
-    other = len(examples.labels)
-    names = sorted({clip.group for clip in examples.clips})
-    few, most = _WINDOWS
-    count = int(np.clip(_MOST_WINDOWS // len(examples.clips), few, most))
-    train: list[tuple[Floats, int, int]] = []
-    test: list[tuple[Floats, int, int]] = []
-    for number, (clip, samples) in enumerate(zip(examples.clips, examples.samples, strict=True)):
-        target = other if clip.label is None else examples.labels.index(clip.label)
-        cut = _slide(samples)
-        test.append((cut, target, number))
-        if clip.label is None:
-            placed = cut[:: -(-len(cut) // _MOST_OTHER)]
-        else:
-            placed = place(samples, count, rng)
-        train.append((placed, target, names.index(clip.group)))
-    synthetic = synthetic_windows(rng)
-    summaries = taps.summarize(np.concatenate([*(part for part, *_ in train), synthetic]))
-    bundled = bundled_negatives(source.metadata["checkpoint_sha256"])
-    projection = bundled[0] if bundled else Projection.of(summaries)
-    noise = len(names) + np.arange(len(synthetic)) % _SYNTHETIC_GROUPS
-    components = [projection(summaries)]
-    targets = [*_repeat(train, 1), np.full(len(synthetic), other)]
-    groups = [*_repeat(train, 2), noise]
-    speech = [np.zeros(len(summaries), bool)]
-    if bundled:
-        negatives = bundled[1]
-        known = sorted(set(negatives.groups))
-        first = len(names) + _SYNTHETIC_GROUPS
-        components.append(negatives.components)
-        targets.append(np.full(len(negatives), other))
-        groups.append(first + np.array([known.index(group) for group in negatives.groups]))
-        speech.append(negatives.speech)
-    windows = Windows(*map(np.concatenate, (components, targets, groups, speech)))
-    if not bundled:
-        windows = replace(windows, speech=windows.targets == other)
-    sliding = np.concatenate([part for part, *_ in test])
-    clips = np.concatenate(_repeat(test, 2))
-    groups_of_clips = np.array([names.index(clip.group) for clip in examples.clips])
-    slid_windows = Windows(
-        projection(taps.summarize(sliding)),
-        np.concatenate(_repeat(test, 1)),
-        groups_of_clips[clips],
-        np.zeros(len(sliding), bool),
-    )
-    return windows, Slid(slid_windows, clips, rms_dbfs(sliding) < QUIET_DB), projection
-
-
-def _repeat(parts: list[tuple[Floats, int, int]], index: int) -> list[classifier.Integers]:
-    return [np.full(len(part[0]), part[index]) for part in parts]
-
-
-def _slide(samples: Floats) -> Floats:
-    sliding = SlidingWindows(hop_samples(HOP_S))
-    return np.concatenate([*sliding.push(samples), *sliding.flush()])
