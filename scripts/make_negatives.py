@@ -28,7 +28,7 @@ from hearaudiomlp.weights.model_file import read_model_file
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH, WORDS, NOISE = 1300, 5, 100
 """Windows of running speech, of each word, and of noise."""
-COMPONENTS = {"kwmlp": 128, "audiomae": 64}
+COMPONENTS = {"kwmlp": 256, "audiomae": 64}
 
 
 def held_out_readers(speech: Path) -> list[str]:

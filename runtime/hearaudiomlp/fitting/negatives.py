@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 from hearaudiomlp.fitting.placing import make_noise
 
-SIZE = 128
+SIZE = 256
 """Principal components of the means that are kept, by default."""
 
 SYNTHETIC = 300
@@ -99,7 +99,7 @@ def bundled_negatives(checkpoint_sha256: str) -> tuple[Projection, Negatives] | 
     Examples:
         >>> model = hearaudiomlp.load_model()
         >>> projection, negatives = bundled_negatives(model.metadata["checkpoint_sha256"])
-        >>> negatives.components.shape == (len(negatives), 7, 128)
+        >>> negatives.components.shape == (len(negatives), 7, 256)
         True
         >>> bundled_negatives("0" * 64) is None
         True
