@@ -223,7 +223,8 @@ def test_a_hundred_kills_and_two_hundred_interrupts(out, checkpoints, tmp_path) 
     expected = contents(whole)
     rounds = int(os.environ.get("HEARAUDIOMLP_FAULTS", "50"))
     plans = [[signal.SIGKILL]] * rounds + [[signal.SIGINT]] * rounds
-    plans += [[signal.SIGINT] * 2] * (rounds // 2) + [[signal.SIGTERM]] * (rounds // 2)
+    plans += [[signal.SIGINT] * 2] * (rounds // 2)
+    plans += [[signal.SIGTERM]] * (rounds // 4) + [[signal.SIGHUP]] * (rounds // 4)
     chance = random.Random(0)
     chance.shuffle(plans)
     out_folder = tmp_path / "out"
