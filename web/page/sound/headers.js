@@ -59,20 +59,24 @@ export function isFlac16(bytes) {
   return text(bytes, 0, 4) === "fLaC" && (((bytes[20] & 1) << 4) | (bytes[21] >> 4)) + 1 === 16;
 }
 
-/** Largest page of an Ogg file, in bytes. */
-const OGG_PAGE = 65_307;
+/** Bytes of an Ogg file that are searched at a time, and those at its start where streams may begin. */
+const SEARCHED = 1 << 20;
+const START = 4096;
 
 /**
- * Whether the pages of an Ogg file begin and end with different streams: one sound behind another.
+ * Whether another sound follows in an Ogg file: a page that begins a stream (its flag is 2).
  *
  * @param {(begin: number, end: number) => Promise<Uint8Array>} read
  * @param {number} size bytes in the file
  */
 export async function isChained(read, size) {
-  const [head, tail] = [await read(0, 18), await read(Math.max(0, size - 2 * OGG_PAGE), size)];
-  let at = tail.length - 18;
-  while (at > 0 && text(tail, at, 4) !== "OggS") at--;
-  return at > 0 && text(head, 14, 4) !== text(tail, at + 14, 4);
+  const begins = "OggS\0\x02";
+  const latin = new TextDecoder("latin1");
+  for (let at = START; at < size; at += SEARCHED) {
+    const bytes = await read(at, Math.min(size, at + SEARCHED + begins.length));
+    if (latin.decode(bytes).includes(begins)) return true;
+  }
+  return false;
 }
 
 /** Samples by which every MP3 decoder is late. */
