@@ -55,7 +55,7 @@ class PhonemeNetwork(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, width: int = 96) -> None:
+    def __init__(self, width: int = 160) -> None:
         """Build an untrained network with ``width`` channels."""
         super().__init__()
         self.register_buffer("mean", torch.zeros(MEL_BANDS))

@@ -23,7 +23,8 @@ from tqdm import tqdm
 from hearaudiomlp.fitting.placing import cut_window, place
 from hearaudiomlp.fitting.taps import tap_encoder
 from hearaudiomlp.inference.thread_pool import usable_cpus
-from hearaudiomlp.spec import WINDOW
+from hearaudiomlp.keywords import HOP_S
+from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import MARK, check_output
 from hearaudiomlp.weights.locate import Weights, bundled
@@ -39,7 +40,12 @@ from hearaudiomlp_export.train.data.corpus import Part, has_part, load_part, mak
 from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.data.phrases import PhrasePlan, check_phrases, installed_engines
 from hearaudiomlp_export.train.data.recordings import Recordings
-from hearaudiomlp_export.train.data.running import RunningSpeech, load_running_speech, respoken
+from hearaudiomlp_export.train.data.running import (
+    People,
+    RunningSpeech,
+    load_running_speech,
+    respoken,
+)
 from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
@@ -123,7 +129,7 @@ def _synthetic(
     plan: PhrasePlan, folder: Path, noise: Part, seed: int, speech: RunningSpeech
 ) -> Examples:
     """Return disturbed windows of phrases, of what is like them and of sentences."""
-    listener, people = Listener(), speech.phonemes()
+    listener, people = Listener(), People(speech)
     rng = np.random.default_rng([seed, 24])
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
     sentences = [part for name, part in made.items() if name.startswith("sentences")]
@@ -146,9 +152,9 @@ def _synthetic(
         windows, labels, possible = (t.numpy() for t in augmenter.batch(number, _BLOCK, mix))
         kept = (labels != NOT_A_KEYWORD) | ~possible.any(axis=1)
         labels = np.where(labels == NOT_A_KEYWORD, len(plan.phrases), labels)[kept]
-        none_real = np.zeros(len(labels), bool)
+        isolated = np.full(len(labels), -1)
         heard = respoken(listener.hear(windows[kept]), people, _RESPOKEN, rng)
-        found.append(Examples(heard, labels, np.arange(len(labels)), none_real))
+        found.append(Examples(heard, labels, np.arange(len(labels)), isolated))
     return concatenate(found)
 
 
@@ -169,12 +175,12 @@ def _real(phrases: tuple[str, ...], recorded: Recordings, seed: int) -> Iterator
             elif any(f" {phrase} " in f" {text} " for phrase in phrases):
                 continue
             else:
-                starts = rng.integers(0, max(1, len(clip) - WINDOW + 1), 1 + len(clip) // WINDOW)
+                starts = range(0, max(1, len(clip) - WINDOW + 1), round(HOP_S * SAMPLE_RATE))
                 windows = np.stack([cut_window(clip, at) for at in starts]).astype(np.float32)
             labels = np.full(len(windows), label)
             groups = np.full(len(windows), speakers.index(voice) if voice else number)
-            real = np.full(len(windows), running)
-            yield Examples(listener.hear(windows), labels, groups, real)
+            sentence = np.full(len(windows), 0 if running else -1)
+            yield Examples(listener.hear(windows), labels, groups, sentence)
 
 
 def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Examples]:
@@ -185,7 +191,7 @@ def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Exampl
             count = len(heard)
             labels = np.full(count, len(phrases))
             groups = np.full(count, readers.index(reader))
-            yield Examples(heard, labels, groups, np.ones(count, bool))
+            yield Examples(heard, labels, groups, np.zeros(count, int))
 
 
 def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Examples:

@@ -1,6 +1,7 @@
 """Training for a user's own phrases: what is said, what is refused, and a model that runs."""
 
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hearaudiomlp
+from hearaudiomlp.keywords import HOP_S, find_hits
 from hearaudiomlp_export.networks.phonemes import PHONEMES, STEPS, PhonemeNetwork
 from hearaudiomlp_export.train import cli, phrases
 from hearaudiomlp_export.train.data import phrases as spoken
 from hearaudiomlp_export.train.data import running
 from hearaudiomlp_export.train.data.layouts import list_clips
-from hearaudiomlp_export.train.data.running import RunningSpeech, respoken
+from hearaudiomlp_export.train.data.running import People, RunningSpeech, respoken
 from hearaudiomlp_export.train.errors import PhraseError, SynthesizerMissingError
 from hearaudiomlp_export.train.speech.phrases import (
     alike,
@@ -27,7 +29,12 @@ from hearaudiomlp_export.train.speech.phrases import (
     pronounced,
     sounds,
 )
-from hearaudiomlp_export.train.tasks.phrases import Examples, PhraseHead, fit_heads
+from hearaudiomlp_export.train.tasks.phrases import (
+    Examples,
+    PhraseHead,
+    concatenate,
+    fit_heads,
+)
 
 _GOOD_NIGHT = "gUdn'aIt"
 
@@ -154,7 +161,8 @@ def test_heads_name_phrases_and_doubt_the_rest() -> None:
     kinds = [("G", "OW", "T"), ("M", "IY", "N"), ("T", "OW", "G")]
     heard = np.concatenate([_said(rng, 300, *kind) for kind in kinds])
     labels = np.repeat(np.arange(3), 300)
-    examples = Examples(heard, labels, np.arange(900) // 30, labels == 2)
+    sentences = np.where(labels == 2, np.arange(900) // 30, -1)
+    examples = Examples(heard, labels, np.arange(900) // 30, sentences)
     heads = fit_heads(examples, PhonemeNetwork(8), 3, 0, 40).eval()
     heads.phonemes = torch.nn.Identity()
     with torch.inference_mode():
@@ -176,13 +184,71 @@ def test_a_head_takes_a_phrase_anywhere() -> None:
     assert (first - second).abs().max() < (first - third).abs().max()
 
 
+def test_sentences_keep_apart() -> None:
+    """Those of each set of examples are its own."""
+
+    def of(*sentences: int) -> Examples:
+        count = len(sentences)
+        nothing = np.zeros((count, STEPS, len(PHONEMES)), np.float32)
+        return Examples(nothing, np.zeros(count, int), np.arange(count), np.array(sentences))
+
+    together = concatenate([of(-1, 0, 0), of(-1), of(0, 1, -1), of(), of(0)])
+    assert together.sentences.tolist() == [-1, 0, 0, -1, 1, 2, -1, 3]
+
+
+def test_limits_keep_running_speech_from_being_reported() -> None:
+    """A phrase that running speech is full of gets a limit, which others don't."""
+    rng = np.random.default_rng(0)
+    kinds = [("G", "OW", "T"), ("M", "IY", "N"), ("G", "OW", "T")]
+    heard = np.concatenate([_said(rng, 240, *kind) for kind in kinds])
+    labels = np.repeat(np.arange(3), 240)
+    sentences = np.where(labels == 2, np.arange(720) // 12, -1)
+    heads = fit_heads(
+        Examples(heard, labels, np.arange(720) // 12, sentences), PhonemeNetwork(8), 3, 0, 40
+    ).eval()
+    assert heads.offset[0] < heads.offset[1] - 1
+    heads.phonemes = torch.nn.Identity()
+    with torch.inference_mode():
+        logits = heads(torch.from_numpy(_said(rng, 200, *kinds[2])))
+    starts = [HOP_S * n for n in range(200)]
+    said = find_hits(starts, logits.softmax(dim=1).numpy(), ["goat", "mean", "other"])
+    assert {hit.word for hit in said} <= {"other"}
+
+
+def _speech(*sentences: str) -> RunningSpeech:
+    """Return sentences of one step for each phoneme; the value is the number of the place."""
+    spoken = [np.array([PHONEMES.index(p) for p in each.split()], np.uint8) for each in sentences]
+    ends = np.cumsum([0, *map(len, spoken)])
+    heard = [
+        np.full((b - a, len(PHONEMES)), 0, np.float32) + np.arange(a, b, dtype=np.float32)[:, None]
+        for a, b in pairwise(ends.tolist())
+    ]
+    return RunningSpeech(heard, spoken, [""] * len(spoken), ["anna"] * len(spoken))
+
+
+def test_a_phoneme_is_taken_from_between_the_same_ones() -> None:
+    """If it is there often enough; else from beside one of them, or from anywhere."""
+    people = People(_speech(*["G OW T"] * 4, *["M OW T"] * 4, "M OW N"))
+    rng, number = np.random.default_rng(0), PHONEMES.index
+
+    def places(*phonemes: str) -> set[float]:
+        before, phoneme, after = map(number, phonemes)
+        said = [people.say(phoneme, before, after, rng) for _ in range(200)]
+        return {float(each[0, 0]) for each in said if each is not None}
+
+    assert places("G", "OW", "T") == {1, 4, 7, 10}
+    assert places("M", "OW", "N") == {13, 16, 19, 22, 25}
+    assert places("Z", "OW", "Z") == {1, 4, 7, 10, 13, 16, 19, 22, 25}
+    assert places("G", "UH", "T") == set()
+
+
 def test_phrases_are_said_again_by_people() -> None:
     """Each stretch takes what is heard of its own phoneme; phonemes that nobody says stay."""
     rng = np.random.default_rng(0)
     window = np.full((1, STEPS, len(PHONEMES)), -1, np.float32)
     window[0, :20, 3] = window[0, 20:, 5] = 0
-    people: list[list[npt.NDArray[np.float32]]] = [[] for _ in PHONEMES]
-    people[3] = [np.full((7, len(PHONEMES)), -0.5, np.float32)]
+    heard = np.full((7, len(PHONEMES)), -0.5, np.float32)
+    people = People(RunningSpeech([heard], [np.full(7, 3, np.uint8)], [""], ["anna"]))
     again = respoken(window, people, 1.0, rng)
     assert (again[0, :20] == -0.5).all()
     np.testing.assert_array_equal(again[0, 20:], window[0, 20:])

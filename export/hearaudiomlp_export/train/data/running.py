@@ -20,8 +20,11 @@ from hearaudiomlp_export.networks.phonemes import PHONEMES, STEPS
 Array = npt.NDArray[np.float32]
 
 _LEVELS = 15
-_HOP = 8
-"""Steps from one window to the next."""
+_CHOICE = 4
+"""Places that there have to be for the best match, lest it is always the same one."""
+
+_HOP = 12
+"""Steps from one window to the next, about HOP_S."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RunningSpeech:
     """Sentences, each by one reader.
 
     Examples:
-        >>> heard = [np.zeros((60, 40), np.float32)]
+        >>> heard = [np.zeros((62, 40), np.float32)]
         >>> speech = RunningSpeech(heard, [np.zeros(60, np.uint8)], ["so it was"], ["anna"])
         >>> [(reader, text, windows.shape) for reader, text, windows in speech.sentences()]
         [('anna', 'so it was', (2, 49, 40))]
@@ -43,14 +46,6 @@ class RunningSpeech:
 
     texts: Sequence[str]
     readers: Sequence[str]
-
-    def phonemes(self) -> list[list[Array]]:
-        """Return what is heard where each phoneme is said, in all places [shape=(n_steps, 40)]."""
-        found: list[list[Array]] = [[] for _ in PHONEMES]
-        for heard, spoken in zip(self.heard, self.spoken, strict=True):
-            for start, stop in _runs(spoken):
-                found[spoken[start]].append(heard[start:stop])
-        return found
 
     def sentences(self) -> Iterator[tuple[str, str, Array]]:
         """Yield the reader, the text and overlapping windows [shape=(n, 49, 40)] of each."""
@@ -90,20 +85,56 @@ def load_running_speech() -> RunningSpeech:
         return RunningSpeech(heard, spoken, stored["texts"].tolist(), stored["readers"].tolist())
 
 
-def _runs(values: npt.NDArray[np.integer]) -> list[tuple[int, int]]:
-    """Return where stretches of equal values start and stop.
+class People:
+    """How people say each phoneme between others.
 
     Examples:
-        >>> _runs(np.array([4, 4, 7]))
-        [(0, 2), (2, 3)]
+        >>> heard, spoken = np.zeros((3, 40), np.float32), np.array([4, 7, 5], np.uint8)
+        >>> people = People(RunningSpeech([heard], [spoken], ["oh"], ["anna"]))
+        >>> people.say(7, 4, 5, np.random.default_rng(0)).shape
+        (1, 40)
     """
-    changes = (np.flatnonzero(np.diff(values)) + 1).tolist()
-    return list(zip([0, *changes], [*changes, len(values)], strict=True))
+
+    def __init__(self, speech: RunningSpeech) -> None:
+        """Collect all places where a phoneme is said."""
+        self._heard: list[list[Array]] = [[] for _ in PHONEMES]
+        between: list[list[tuple[int, int]]] = [[] for _ in PHONEMES]
+        for heard, spoken in zip(speech.heard, speech.spoken, strict=True):
+            for phoneme, before, after, stretch in _stretches(spoken):
+                self._heard[phoneme].append(heard[stretch])
+                between[phoneme].append((before, after))
+        self._between = [np.array(each).reshape(-1, 2) for each in between]
+
+    def say(self, phoneme: int, before: int, after: int, rng: np.random.Generator) -> Array | None:
+        """Return what is heard in a place [shape=(n_steps, 40)], or None, if nobody says it.
+
+        Places between the same two phonemes come first, then those with one of them beside.
+        """
+        alike = (self._between[phoneme] == (before, after)).sum(axis=1)
+        for least in (2, 1, 0):
+            places = np.flatnonzero(alike >= least)
+            if len(places) >= (_CHOICE if least else 1):
+                place: int = rng.choice(places)
+                return self._heard[phoneme][place]
+        return None
 
 
-def respoken(
-    heard: Array, phonemes: Sequence[Sequence[Array]], share: float, rng: np.random.Generator
-) -> Array:
+def _stretches(spoken: npt.NDArray[np.integer]) -> Iterator[tuple[int, int, int, slice]]:
+    """Yield each stretch of one phoneme: its number, those before and after, and where it is.
+
+    Examples:
+        >>> list(_stretches(np.array([4, 4, 7])))
+        [(4, 0, 7, slice(0, 2, None)), (7, 4, 0, slice(2, 3, None))]
+    """
+    changes = np.flatnonzero(np.diff(spoken)) + 1
+    starts, stops = [0, *changes.tolist()], [*changes.tolist(), len(spoken)]
+    said = [0, *spoken[starts].tolist(), 0]
+    for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        before, phoneme, after = said[number : number + 3]
+        yield phoneme, before, after, slice(start, stop)
+
+
+def respoken(heard: Array, people: People, share: float, rng: np.random.Generator) -> Array:
     """Return windows with most phonemes as people say them.
 
     Synthesizers pronounce more clearly than people, and always alike. The most probable phoneme of
@@ -111,23 +142,21 @@ def respoken(
 
     Args:
         heard: windows [shape=(n, 49, 40)].
-        phonemes: as :meth:`RunningSpeech.phonemes` returns them.
+        people: who say them.
         share: of the stretches that are replaced.
         rng: source of randomness.
 
     Examples:
+        >>> people = People(load_running_speech())
         >>> heard = np.eye(40, dtype=np.float32)[[[3] * 49]]
-        >>> people = [[np.full((7, 40), 0.5, np.float32)] for _ in PHONEMES]
-        >>> respoken(heard, people, 1.0, np.random.default_rng(0)).mean()
-        np.float32(0.5)
+        >>> respoken(heard, people, 1.0, np.random.default_rng(0)).shape
+        (1, 49, 40)
     """
     again = heard.copy()
     for window in again:
-        probable = window.argmax(axis=1)
-        for start, stop in _runs(probable):
-            places = phonemes[probable[start]]
-            if places and rng.random() < share:
-                place = places[int(rng.integers(len(places)))]
-                steps = np.linspace(0, len(place) - 1e-3, stop - start).astype(np.int64)
-                window[start:stop] = place[steps]
+        for phoneme, before, after, stretch in _stretches(window.argmax(axis=1)):
+            said = people.say(phoneme, before, after, rng) if rng.random() < share else None
+            if said is not None:
+                steps = np.linspace(0, len(said) - 1e-3, stretch.stop - stretch.start)
+                window[stretch] = said[steps.astype(np.int64)]
     return again

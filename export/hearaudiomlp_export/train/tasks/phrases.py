@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.fitting.alarms import SURE
-from hearaudiomlp.keywords import HOP_S
+from hearaudiomlp.fitting.alarms import Tail
+from hearaudiomlp.keywords import HOP_S, SMOOTHING_S
 from hearaudiomlp_export.networks.phonemes import PHONEMES, PhonemeNetwork
 
 Array = npt.NDArray[np.float32]
@@ -27,17 +27,23 @@ _LEARNING_RATE = 3e-3
 _SHARPNESS = 1.5
 """Of the averaged logits: smoothing over windows asks for probabilities near one."""
 
-_ALARMS_PER_HOUR = 1.0
+_HARDEST = 0.05
+"""Share of the running speech that is most like a phrase, and that a head hears more often."""
+
+_LOOK_EVERY = 50
+"""Steps after which the hardest windows are looked for again."""
+
+_BLOCK = 1024
+_FAR = 50.0
+"""A margin that is certain."""
+
+_BISECTIONS = 30
+
+_ALARMS_PER_HOUR = 0.5
 """What the limits aim at, on running speech that a head hasn't heard."""
 
 THRESHOLD = 0.5
-"""Averaged probability from which a phrase counts as spoken: the threshold in the files' metadata.
-
-Lower than what single windows have to reach, because averaging over neighbours removes most of
-those that do: docs/tutorial-words.md has the figures."""
-
-_TAIL = 0.05
-"""Share of the windows of running speech that the shape of the tail is estimated from."""
+"""Averaged probability from which a phrase counts as spoken, in the files' metadata."""
 
 
 class PhraseHead(nn.Module):
@@ -100,17 +106,23 @@ class Examples:
     groups: npt.NDArray[np.int64]
     """Windows of one speaker, or drawn together, have one number [shape=(n,)]."""
 
-    real: npt.NDArray[np.bool_]
-    """Whether a window is from running speech of real people [shape=(n,)]."""
+    sentences: npt.NDArray[np.int64]
+    """The number of the sentence by real people that a window is from, or -1 [shape=(n,)].
+
+    The windows of a sentence follow one another, HOP_S apart."""
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
-    """Return several sets of examples as one."""
+    """Return several sets of examples as one; each set's sentences are its own."""
+    sentences, first = [], 0
+    for part in parts:
+        sentences.append(np.where(part.sentences < 0, -1, part.sentences + first))
+        first += part.sentences.max(initial=-1) + 1
     return Examples(
         np.concatenate([part.phonemes for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.groups for part in parts]),
-        np.concatenate([part.real for part in parts]),
+        np.concatenate(sentences),
     )
 
 
@@ -133,21 +145,22 @@ def fit_heads(  # noqa: PLR0917 - of train_phrases alone
         shown: called after each step with 1.
     """
     phonemes = torch.from_numpy(examples.phonemes)
-    heads, margins = [], []
+    heads, margins, sentences = [], [], []
     for fold in range(FOLDS):
         held_out = examples.groups % FOLDS == fold
         torch.manual_seed(seed * FOLDS + fold)
         head = PhraseHead(labels)
         rng = np.random.default_rng([seed, 22, fold])
         _train(head, phonemes, examples, ~held_out, rng, steps, shown)
-        heads.append(head.eval())
-        with torch.inference_mode():
-            logits = head(phonemes[torch.from_numpy(held_out & examples.real)])
-        margins.append(_margins(logits))
+        heads.append(head)
+        heard = held_out & (examples.sentences >= 0)
+        logits = _logits(head, phonemes[torch.from_numpy(heard)])
+        margins.append(_margins(logits * _SHARPNESS).numpy())
+        sentences.append(examples.sentences[heard])
     together = PhraseHeads(network, heads)
     if any(len(each) for each in margins):
-        limits = _limits(torch.cat(margins).numpy())
-        together.offset[:-1] = torch.from_numpy(-_SHARPNESS * limits)
+        limits = _limits(np.concatenate(margins), np.concatenate(sentences))
+        together.offset[:-1] = torch.from_numpy(-limits)
     return together
 
 
@@ -163,27 +176,20 @@ def _train(  # noqa: PLR0917 - of fit_heads alone
     """Train a head on batches of which a third are phrases, each as often, and a fifth real."""
     labels = torch.from_numpy(examples.labels)
     other = head.logits.out_features - 1
+    rest, real = used & (examples.labels == other), examples.sentences >= 0
     spoken = [np.flatnonzero(used & (examples.labels == label)) for label in range(other)]
-    pools = [numbers for numbers in spoken if len(numbers)]
-    rest = used & (examples.labels == other)
-    doubted = [
-        numbers
-        for numbers in map(np.flatnonzero, (rest & ~examples.real, rest & examples.real))
-        if len(numbers)
-    ]
-    counts = [max(1, _BATCH * 2 // 5 // len(pools))] * len(pools)
+    people = np.flatnonzero(rest & real)
+    phrases = [pool for pool in spoken if len(pool)]
+    doubted = [pool for pool in (np.flatnonzero(rest & ~real), people, people) if len(pool)]
+    counts = [max(1, _BATCH * 2 // 5 // len(phrases))] * len(phrases)
     counts += [_BATCH * 3 // 5 // len(doubted)] * len(doubted)
     optimizer = torch.optim.AdamW(head.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
-    for _ in range(steps):
-        chosen = torch.from_numpy(
-            np.concatenate(
-                [
-                    rng.choice(pool, count)
-                    for pool, count in zip([*pools, *doubted], counts, strict=True)
-                ]
-            )
-        )
+    for step in range(steps):
+        if len(people) and step >= steps // 3 and step % _LOOK_EVERY == 0:
+            doubted[-1] = people[_hardest(head, phonemes[torch.from_numpy(people)])]
+        pools = zip([*phrases, *doubted], counts, strict=True)
+        chosen = torch.from_numpy(np.concatenate([rng.choice(pool, n) for pool, n in pools]))
         loss = nn.functional.cross_entropy(
             head(phonemes[chosen]), labels[chosen], label_smoothing=0.1
         )
@@ -192,6 +198,21 @@ def _train(  # noqa: PLR0917 - of fit_heads alone
         optimizer.step()
         schedule.step()
         shown(1)
+    head.eval()
+
+
+@torch.inference_mode()
+def _logits(head: PhraseHead, phonemes: Tensor) -> Tensor:
+    head.eval()
+    parts = [head(part) for part in torch.split(phonemes, _BLOCK)]
+    return torch.cat([torch.zeros(0, head.logits.out_features), *parts])
+
+
+def _hardest(head: PhraseHead, phonemes: Tensor) -> npt.NDArray[np.int64]:
+    """Return the numbers of the windows that are most like a phrase."""
+    nearness = _margins(_logits(head, phonemes)).amax(dim=1).numpy()
+    head.train()
+    return np.argsort(-nearness)[: max(1, round(len(nearness) * _HARDEST))]
 
 
 def _margins(logits: Tensor) -> Tensor:
@@ -202,18 +223,39 @@ def _margins(logits: Tensor) -> Tensor:
     return logits[:, :-1] - rest
 
 
-def _limits(margins: Array) -> Array:
-    """Return the margin that each phrase has to reach for the aimed-at number of false alarms.
+def _limits(margins: Array, sentences: npt.NDArray[np.int64]) -> Array:
+    """Return the margin that each phrase has to exceed for the aimed-at number of false alarms.
 
-    There are too few windows to count one alarm in an hour, so the tail of the margins is continued
-    as an exponential one (peaks over threshold; Pickands 1975, with shape 0).
+    There are too few seconds to count one alarm in an hour, so what is highest in each second is
+    extrapolated (:class:`hearaudiomlp.fitting.alarms.Tail`).
     """
-    windows = 3600 / HOP_S / _ALARMS_PER_HOUR * margins.shape[1]
-    limits = []
-    for column in margins.T:
-        start = np.quantile(column, 1 - _TAIL)
-        scale = (column[column > start] - start).mean()
-        limits.append(start + scale * np.log(_TAIL * windows))
-    # A margin at its limit gets the probability at which a word counts as spoken.
-    sure = np.log(SURE / (1 - SURE)) / _SHARPNESS
-    return np.asarray(np.array(limits) - sure, np.float32)
+    highest = []
+    for number in np.unique(sentences):
+        reached = _reached(margins[sentences == number])
+        starts = np.arange(0, len(reached), round(1 / HOP_S))
+        highest.append(np.maximum.reduceat(reached, starts))
+    share = _ALARMS_PER_HOUR / 3600 / margins.shape[1]
+    tails = [Tail.of(column) for column in np.concatenate(highest).T]
+    return np.array([tail.value(share) for tail in tails], np.float32)
+
+
+def _reached(margins: Array) -> Array:
+    """Return by how much margins can be lowered until no phrase counts as spoken any more.
+
+    Args:
+        margins: of consecutive windows [shape=(n, n_phrases)].
+
+    Probabilities are averaged over neighbours, as :class:`hearaudiomlp.keywords.HitFinder` does.
+    """
+    reach = round(SMOOTHING_S / HOP_S) - 1
+    weights = 1 - np.abs(np.arange(-reach, reach + 1)) * HOP_S / SMOOTHING_S
+    weights /= weights.sum()
+    padded = np.pad(margins, ((reach, reach), (0, 0)), constant_values=-_FAR)
+    near = np.stack([padded[at : at + len(margins)] for at in range(len(weights))])
+    low, high = np.full((2, *margins.shape), [[[-_FAR]], [[_FAR]]])
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        average = np.tensordot(weights, 1 / (1 + np.exp(middle - near)), axes=1)
+        low = np.where(average > THRESHOLD, middle, low)
+        high = np.where(average > THRESHOLD, high, middle)
+    return np.asarray(low, np.float32)
