@@ -66,6 +66,13 @@ _LIKE = Mix(negatives=0.9, sounds=0.1)
 _RUN = Mix(0.0, 0.0, running=1.0)
 _SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07}
 _CUT = 0.3
+_UNDISTURBED = Strength(
+    room=0.0, noise=0.0, equalizer=0.0, low_pass=0.0, clipping=0.0, codec=0.0, zero_padding=0.2,
+    other_words=0.0,
+)  # fmt: skip
+"""The phonemes of synthetic speech have to be heard right, because most are replaced by a real
+person's; rooms and noises are in the training of the network that hears them."""
+
 _RESPOKEN = 0.8
 _OF_A_PHRASE = 3000
 _LEAST_OF_A_CLIP = 4
@@ -128,7 +135,7 @@ def _recordings(options: argparse.Namespace, phrases: tuple[str, ...]) -> Record
 def _synthetic(
     plan: PhrasePlan, folder: Path, noise: Part, seed: int, speech: RunningSpeech
 ) -> Examples:
-    """Return disturbed windows of phrases, of what is like them and of sentences."""
+    """Return windows of phrases, of what is like them and of sentences."""
     listener, people = Listener(), People(speech)
     rng = np.random.default_rng([seed, 24])
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
@@ -139,7 +146,7 @@ def _synthetic(
         parts,
         [_SHARES[part.name.partition("-")[2]] for part in parts],
         Backgrounds(parts, seed, each=8, recorded=noise),
-        Strength(),
+        _UNDISTURBED,
         seed,
         recordings=Recordings(none, none, _joined("sentences", sentences), none),
         keywords=plan.phrases,

@@ -92,13 +92,13 @@ class PhrasePlan:
     sentences: int = 240
 
     windows: int = 900
-    """Disturbed windows of each phrase that the network is trained on."""
+    """Windows of each phrase that the network is trained on."""
 
     others: int = 3600
-    """Disturbed windows of what is like the phrases, of other words, and of noise."""
+    """Windows of what is like the phrases, of other words, and of noise."""
 
     run: int = 2400
-    """Disturbed windows of the sentences."""
+    """Windows of the sentences."""
 
     longest: ClassVar[int] = 6 * SAMPLE_RATE
 
