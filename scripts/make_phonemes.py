@@ -8,7 +8,7 @@ and word and kind, or reader and text), and the recordings. `--sentences` is a f
 --words` has left, whose synthetic sentences are trained on as well. PocketSphinx finds where each
 phoneme is. Its own model and dictionary come with it. Only the training split is used, only the 35
 keywords of its words, and the first 584 sentences of its running speech; what the network hears in
-others is written as `running_speech.npz`. Half an hour on one core.
+others is written as `running_speech.npz`. 35 minutes on one core.
 """
 
 import argparse

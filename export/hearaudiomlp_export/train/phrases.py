@@ -132,12 +132,9 @@ def _recordings(options: argparse.Namespace, phrases: tuple[str, ...]) -> Record
     return recordings.load(folder, layouts.TRAINING)
 
 
-def _synthetic(
-    plan: PhrasePlan, folder: Path, noise: Part, seed: int, speech: RunningSpeech
-) -> Examples:
+def _synthetic(plan: PhrasePlan, folder: Path, noise: Part, seed: int, people: People) -> Examples:
     """Return windows of phrases, of what is like them and of sentences."""
-    listener, people = Listener(), People(speech)
-    rng = np.random.default_rng([seed, 24])
+    listener, rng = Listener(), np.random.default_rng([seed, 24])
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
     sentences = [part for name, part in made.items() if name.startswith("sentences")]
     parts = [part for name, part in made.items() if name.startswith("phrases") and len(part)]
@@ -165,7 +162,9 @@ def _synthetic(
     return concatenate(found)
 
 
-def _real(phrases: tuple[str, ...], recorded: Recordings, seed: int) -> Iterator[Examples]:
+def _real(
+    phrases: tuple[str, ...], recorded: Recordings, seed: int, people: People
+) -> Iterator[Examples]:
     """Yield windows of the user's recordings: phrases, other words, and running speech."""
     listener, rng = Listener(), np.random.default_rng([seed, 23])
     speakers = sorted({*recorded.words.voices, *recorded.others.voices, *recorded.running.voices})
@@ -187,7 +186,10 @@ def _real(phrases: tuple[str, ...], recorded: Recordings, seed: int) -> Iterator
             labels = np.full(len(windows), label)
             groups = np.full(len(windows), speakers.index(voice) if voice else number)
             sentence = np.full(len(windows), 0 if running else -1)
-            yield Examples(listener.hear(windows), labels, groups, sentence)
+            heard = listener.hear(windows)
+            if text in phrases:  # as others would say it, too
+                heard[::2] = respoken(heard[::2], people, _RESPOKEN, rng)
+            yield Examples(heard, labels, groups, sentence)
 
 
 def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Examples]:
@@ -206,9 +208,10 @@ def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Ex
     recorded = _recordings(options, plan.phrases)
     prepare_parts(options.corpus, plan, threads)
     speech = load_running_speech()
-    made = _synthetic(plan, options.corpus, recorded.noise, options.seed, speech)
-    people = _real(plan.phrases, recorded, options.seed)
-    return concatenate([made, *people, *_bundled(plan.phrases, speech)])
+    people = People(speech)
+    made = _synthetic(plan, options.corpus, recorded.noise, options.seed, people)
+    real = _real(plan.phrases, recorded, options.seed, people)
+    return concatenate([made, *real, *_bundled(plan.phrases, speech)])
 
 
 def train_phrases(options: argparse.Namespace) -> Path:
