@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -213,13 +213,13 @@ test("a FLAC file of 16 bits gives the Python package's numbers", { skip }, asyn
   await leave();
 });
 
-const large = process.env.HEARAUDIOMLP_WEB_LARGE; // a folder with large sound files, compressed
+const large = process.env.HEARAUDIOMLP_WEB_LARGE; // a folder with lossless.flac and lossy.mp3, large ones
 
 test("a large file is decoded packet by packet, to the Python package's numbers", { skip: skip || (!large && "there are no such files") }, async () => {
   const { page, complaints, leave } = await visit();
   await page.evaluate(() => (OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject(new Error("whole"))));
   await ready(page);
-  for (const name of readdirSync(large)) {
+  for (const name of ["lossless.flac", "lossy.mp3"]) {
     await page.setInputFiles("#open", join(large, name));
     await computed(page, name);
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
