@@ -4,7 +4,7 @@ import onnx
 import onnx.compose
 import torch
 
-from hearaudiomlp.fitting.taps import PREFIX
+from hearaudiomlp.fitting.taps import PREFIX, remove_unused
 from hearaudiomlp.spec import FRAMES, MEL_BANDS
 from hearaudiomlp_export.graph.trace import clean, export_quietly
 
@@ -52,9 +52,7 @@ def phrase_graph(encoder: onnx.ModelProto, heads: torch.nn.Module) -> onnx.Model
     for output in whole.graph.output:
         output.name = _without_prefix(output.name)
     clean(whole)
-    used = {name for node in whole.graph.node for name in node.input}
-    for tensor in [each for each in whole.graph.initializer if each.name not in used]:
-        whole.graph.initializer.remove(tensor)  # of the encoder's own keywords
+    remove_unused(whole.graph, {output.name for output in whole.graph.output})
     whole.graph.name = encoder.graph.name
     whole.producer_name, whole.producer_version = encoder.producer_name, encoder.producer_version
     onnx.checker.check_model(whole, full_check=True)

@@ -71,7 +71,7 @@ def tap_encoder(source: ModelFile) -> Any:
     model = onnx.load_model_from_string(packaged_graph(source.card["model"])[0])
     graph = model.graph
     outputs = [output for output in graph.output if output.name != "keyword_logits"]
-    _remove_unused(graph, {output.name for output in outputs})
+    remove_unused(graph, {output.name for output in outputs})
     del graph.output[:]
     graph.output.extend(outputs)
     _bind(graph, read_weights(source), onnx)
@@ -79,7 +79,17 @@ def tap_encoder(source: ModelFile) -> Any:
     return model
 
 
-def _remove_unused(graph: Any, outputs: set[str]) -> None:
+def remove_unused(graph: Any, outputs: set[str]) -> None:
+    """Remove the nodes and tensors of an ONNX graph that none of its ``outputs`` needs.
+
+    Examples:
+        >>> import onnx
+        >>> nodes = [onnx.helper.make_node("Neg", ["x"], [name]) for name in ("y", "z")]
+        >>> graph = onnx.helper.make_graph(nodes, "two", [], [])
+        >>> remove_unused(graph, {"z"})
+        >>> [node.output[0] for node in graph.node]
+        ['z']
+    """
     needed = set(outputs)
     unused = []
     for node in reversed(graph.node):  # in topological order, as ONNX demands
