@@ -145,7 +145,8 @@ def _main(arguments: Sequence[str]) -> int:
         return _fail(message or problem)
     except HearAudioMLPError as problem:
         refused = isinstance(problem, OutputExistsError)
-        about = "" if refused else f"{options.checkpoint}: "
+        named = refused or str(options.checkpoint) in str(problem)
+        about = "" if named else f"{options.checkpoint}: "
         return _fail(f"{about}{problem}", 2 if refused else 1)
     except OSError as problem:
         name = problem.filename or options.output

@@ -163,6 +163,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
 
 def test_missing_files_and_folders_are_reported(tmp_path: Path, checkpoints, capsys) -> None:
     assert main([str(tmp_path / "no.pth"), "-o", str(tmp_path / "x.onnx")]) == 1
-    assert "no.pth: No such file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said == f"hearaudiomlp-export: there is no model file {tmp_path / 'no.pth'}\n"
     assert main([str(checkpoints["audiomae"]), "-o", str(tmp_path / "no/x.onnx")]) == 1
     assert "No such file" in capsys.readouterr().err
