@@ -165,7 +165,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("export", type=Path)
-    parser.add_argument("checkouts", type=Path, nargs=2, metavar=("OLD", "NEW"))
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
     parser.add_argument("--rounds", type=int, default=15, help="of arrays and starts")
     parser.add_argument("--command-rounds", type=int, default=4)
     parser.add_argument("--files", type=int, default=2000)
@@ -173,7 +174,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args()
     models = {"checkpoint": options.checkpoint.resolve(), "export": options.export.resolve()}
-    sides = dict(zip(("old", "new"), (path.resolve() for path in options.checkouts), strict=True))
+    sides = {"old": options.old.resolve(), "new": options.new.resolve()}
     figures: dict[str, dict[str, list[float]]] = {}
     for measured in (
         measure_arrays(sides, models["checkpoint"], options.rounds),
