@@ -23,6 +23,12 @@ _MAX_NUMBER = 1 << 29  # of a field
 _MAX_FIELDS = 100_000  # of one message; a graph has some hundred
 _MAX_INTEGERS = 1_000  # of one list; shapes have a few
 
+MAX_DIMS = 8
+"""Dimensions that a value may have."""
+
+INT64 = 7
+"""As TensorProto.DataType numbers it."""
+
 Message = list[tuple[int, int | memoryview]]
 """Numbers of the fields of a message, and their values."""
 

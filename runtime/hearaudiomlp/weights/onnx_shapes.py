@@ -12,12 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.weights.onnx_file import OnnxSummary, Tensor, fields, integers, text
+from hearaudiomlp.weights.onnx_file import (
+    INT64,
+    MAX_DIMS,
+    OnnxSummary,
+    Tensor,
+    fields,
+    integers,
+    text,
+)
 
 _MAX_NODES = 1_000  # those of the largest export are 301
-
-MAX_DIMS = 8
-"""Dimensions that a value may have."""
 
 _BATCH = 251
 """Windows for which shapes are computed: about as many as a GPU takes at a time, and a number that
@@ -34,9 +39,6 @@ _MAX_ATTRIBUTE = 1e6
 _MAX_MULTIPLICATIONS = 1 << 29
 """In the matrix products and convolutions for one window, with what reductions read; kwmlp has 29
 million."""
-
-INT64 = 7
-"""As TensorProto.DataType numbers it."""
 
 _CASTS = (1, 10, INT64)  # float32, float16; a string takes a hundred times the time and memory
 
