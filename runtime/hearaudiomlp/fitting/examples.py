@@ -32,7 +32,7 @@ FEWEST = 2
 """Recordings of a class: with one, nothing could be held out."""
 
 MOST_CLIPS = 10_000
-"""Recordings that are fitted to. A linear classifier gains nothing from more."""
+"""Recordings that are fitted to, so that time and memory stay bounded."""
 
 _LARGEST_CSV = 1 << 26  # bytes: a million lines
 _MOST_LABELS = 1_000
