@@ -247,3 +247,30 @@ def test_times_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     Path("l.csv").write_text("path,start,end,label\nx.wav,soon,6,wren\n")
     with pytest.raises(OutputExistsError, match="columns path, start"):
         LabelFile(Path("l.csv"))
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "", " x", "x" * 101])
+def test_a_label_that_fit_would_refuse(table: str, capsys, name: str) -> None:
+    assert main(["similar", "1", table, "--label", "l.csv", f"--as={name}"]) == 2
+    assert capsys.readouterr().err.startswith("hearaudiomlp: ")
+    assert not Path("l.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "table", "folder"])
+def test_what_takes_the_place_of_labels_meanwhile_stays(tmp_path: Path, kind: str) -> None:
+    labels, theirs = LabelFile(tmp_path / "l.csv"), tmp_path / "theirs.csv"
+    labels.add(Similar(0, "a.wav", None, None, None, 1.0), "wren")
+    (tmp_path / "l.csv").unlink()
+    theirs.write_text("path,start,end,label\n" if kind == "link" else "somebody's\n")
+    before = theirs.read_bytes()
+    if kind == "link":
+        (tmp_path / "l.csv").symlink_to(theirs)
+    elif kind == "pipe":
+        os.mkfifo(tmp_path / "l.csv")
+    elif kind == "folder":
+        (tmp_path / "l.csv").mkdir()
+    else:
+        theirs = theirs.rename(tmp_path / "l.csv")
+    with pytest.raises(OutputExistsError):
+        labels.add(Similar(1, "b.wav", None, None, None, 1.0), "wren")
+    assert theirs.read_bytes() == before

@@ -9,8 +9,18 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearaudiomlp.errors import ExamplesError
-from hearaudiomlp.fitting.examples import Clip, find_clips, read_examples, read_label, read_samples
+from hearaudiomlp.cli.labels import LabelFile
+from hearaudiomlp.errors import AudioFileChangedError, ExamplesError
+from hearaudiomlp.fitting import examples
+from hearaudiomlp.fitting.examples import (
+    Clip,
+    Examples,
+    find_clips,
+    read_examples,
+    read_label,
+    read_samples,
+)
+from hearaudiomlp.similar import Similar
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
 
@@ -45,7 +55,7 @@ def test_csv_names_parts_and_groups(tmp_path: Path) -> None:
     examples = read_examples(find_clips(tmp_path / "list.csv"))
     assert [clip.group for clip in examples.clips] == ["anna", "ben"]
     expected, _ = soundfile.read(tmp_path / "long.wav", dtype="float32")
-    first, second = read_samples(examples.clips)
+    first, second = read_samples(examples)
     np.testing.assert_array_equal(first, expected[8_000:20_000])
     np.testing.assert_array_equal(second, expected[32_000:])
 
@@ -83,9 +93,41 @@ def test_only_an_ordinary_file_is_a_list(tmp_path: Path) -> None:
             find_clips(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "a\x85\u2028\x0b\x1cb.wav", "=a.wav"])
+def test_what_similar_labels_is_what_fit_reads(tmp_path: Path, name: str) -> None:
+    """Names with line breaks of any kind are those of other files if a break is lost."""
+    paths = [str(tmp_path / one) for one in (name, "b.wav")]
+    labels = LabelFile(tmp_path / "list.csv")
+    for number, path in enumerate(paths):
+        labels.add(Similar(number, path, None, None, None, 1.0), "wren")
+    found = [Path(clip.path) for clip in find_clips(tmp_path / "list.csv")]
+    assert found == [Path(path) for path in paths]
+
+
+def test_a_list_of_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "MOST_ROWS", 5)
+    for count in (5, 6):
+        rows = "".join(f"{number}.wav,wren\n" for number in range(count))
+        (tmp_path / "list.csv").write_text("path,label\n" + rows)
+        if count == 5:
+            assert len(find_clips(tmp_path / "list.csv")) == 5
+    with pytest.raises(ExamplesError, match="more than 5 rows"):
+        find_clips(tmp_path / "list.csv")
+
+
+def test_a_recording_that_changes_between_check_and_computation(tmp_path: Path) -> None:
+    """The report would state the SHA-256 of something else than what was fitted to."""
+    path = write(tmp_path / "a.wav")
+    examples = read_examples([Clip(str(path), "a")])
+    write(path, NOISE[::-1])
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(AudioFileChangedError, match="has changed"):
+        list(read_samples(examples))
+
+
 def test_times_behind_the_end(tmp_path: Path) -> None:
     write(tmp_path / "a.wav")
-    [whole] = read_samples([Clip(str(tmp_path / "a.wav"), "a", end=1e308)])
+    [whole] = read_samples(Examples([Clip(str(tmp_path / "a.wav"), "a", end=1e308)]))
     assert len(whole) == len(NOISE)
     with pytest.raises(ExamplesError, match=r"only 0\.00 s"):
         read_examples([Clip(str(tmp_path / "a.wav"), "a", start=1e308)])

@@ -1,6 +1,7 @@
 """Tables of every format, read back."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,13 @@ def test_tables_that_cannot_be(tmp_path: Path) -> None:
     good = {"path": "a", "model": "m", "checkpoint_sha256": "1", "scene_embedding": [1.0, 2.0]}
     for other, problem in (
         ({"checkpoint_sha256": "2"}, "several weights"),
-        ({"model": ["m"]}, "unhashable"),
+        ({"model": ["m"]}, "another type"),
+        ({"model": "m" * 40_000}, "too long"),
+        ({"path": "a" * 40_000}, "too long"),
+        ({"start": [0.0] * 9_000}, "another type"),
+        ({"scene_embedding": [1.0] * 9_000}, "no scene"),
         ({"scene_embedding": [1.0]}, "shape|several sizes"),
+        ({"scene_embedding": [[1.0, 2.0]]}, "no scene"),
         ({"scene_embedding": [1.0, float("nan")]}, "NaN"),
         ({"scene_embedding": ["x", "y"]}, "convert"),
         ({"path": 3}, "texts"),
@@ -158,3 +164,75 @@ def test_hdf5_that_is_stored_in_another_way(tmp_path: Path) -> None:
             continue
         with pytest.raises(EmbeddingFileError):
             read(tmp_path / f"{name}.h5")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_that_embed_does_not_use(tmp_path: Path, method: int) -> None:
+    """Its readers take gigabytes for a dictionary, and raise errors of their own."""
+    np.savez(tmp_path / "t.npz", paths=["a"], scene_embeddings=np.ones((1, 4), np.float32))
+    with (
+        zipfile.ZipFile(tmp_path / "t.npz") as whole,
+        zipfile.ZipFile(tmp_path / "u.npz", "w", method) as other,
+    ):
+        for name in whole.namelist():
+            other.writestr(name, whole.read(name))
+    with pytest.raises(EmbeddingFileError, match="compressed"):
+        read(tmp_path / "u.npz")
+
+
+def test_rows_that_are_too_wide(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", paths=["a"], scene_embeddings=np.ones((1, 9_000), np.float32))
+    with pytest.raises(EmbeddingFileError, match="no scene"):
+        read(tmp_path / "t.npz")
+
+
+def test_a_list_of_files_without_lines(tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", np.ones((1, 4), np.float32))
+    for beginning in ("", "path\n"):
+        with (tmp_path / "t.files.csv").open("w") as file:
+            file.write(beginning)
+            file.truncate(1 << 36)
+        with pytest.raises(EmbeddingFileError, match="line of over"):
+            read(tmp_path / "t.npy")
+
+
+def test_links_in_hdf5_are_not_followed(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    scenes = np.ones((2, 4), np.float32)
+    with h5py.File(tmp_path / "theirs.h5", "w") as table:
+        table["paths"], table["start"] = ["secret", "b"], [1.0, 2.0]
+        table["scene_embeddings"] = scenes
+    for name in ("paths", "start", "model", "scene_embeddings"):
+        for link in (h5py.ExternalLink("theirs.h5", "/paths"), h5py.SoftLink("/other")):
+            with h5py.File(tmp_path / "t.h5", "w") as table:
+                table["other"] = ["a", "b"]
+                for own, values in (("paths", ["a", "b"]), ("scene_embeddings", scenes)):
+                    table[own if own != name else "unused"] = values
+                table[name] = link
+            with pytest.raises(EmbeddingFileError, match="stored in a way"):
+                read(tmp_path / "t.h5")
+
+
+def test_one_long_text_for_many_rows_of_hdf5(tmp_path: Path) -> None:
+    """A reference to it takes 16 bytes, so a small file could unfold to gigabytes."""
+    h5py = pytest.importorskip("h5py")
+    for name, shape in (("paths", (8,)), ("model", ())):
+        with h5py.File(tmp_path / "t.h5", "w") as table:
+            table["scene_embeddings"] = np.ones((8, 4), np.float32)
+            if name != "paths":
+                table["paths"] = ["a"] * 8
+            texts = table.create_dataset(name, shape, h5py.string_dtype())
+            texts[...] = "a" * 200_000
+            offset = texts.id.get_offset()
+        data = (tmp_path / "t.h5").read_bytes()
+        one = data[offset : offset + 16]
+        (tmp_path / "t.h5").write_bytes(
+            data[:offset] + one * max(1, *shape, 1) + data[offset + 16 * max(1, *shape, 1) :]
+        )
+        with pytest.raises(EmbeddingFileError, match="texts of 200,000 bytes"):
+            read(tmp_path / "t.h5")
+    with h5py.File(tmp_path / "t.h5", "w") as table:
+        table["scene_embeddings"] = np.ones((8, 4), np.float32)
+        table.create_dataset("paths", (8,), "S200000")  # never written, so it takes no space
+    with pytest.raises(EmbeddingFileError, match="no list of texts"):
+        read(tmp_path / "t.h5")

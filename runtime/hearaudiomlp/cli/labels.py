@@ -72,12 +72,18 @@ class LabelFile:
             OutputExistsError: there is something else of that name.
             FileNotFoundError: there is no folder to write to.
         """
-        self.path = path
-        refuse_links_and_devices(path)
-        refuse_inputs(path, inputs)
+        self.path, self._inputs = path, tuple(inputs)
         if not path.parent.is_dir():
             raise FileNotFoundError(2, os.strerror(2), str(path.parent))
-        self._known: set[Facts] = set(self._read()) if path.exists() else set()
+        self._known: set[Facts] = set()
+        self._look()
+
+    def _look(self) -> None:
+        """Check that the file can be added to, and read what it has."""
+        refuse_links_and_devices(self.path)
+        refuse_inputs(self.path, self._inputs)
+        if self.path.exists():
+            self._known.update(self._read())
 
     def _read(self) -> list[Facts]:
         not_ours = OutputExistsError(
@@ -109,11 +115,13 @@ class LabelFile:
         """Append a line.
 
         Raises:
+            OutputExistsError: meanwhile, there is something else of that name.
             OSError: the file can't be written to.
         """
+        self._look()
         text = io.StringIO(newline="")
         lines = csv.writer(text)  # with CRLF, or it wouldn't quote a CR in a path
-        with self.path.open("a+b") as file:
+        with open(self.path, "a+b", opener=_without_links) as file:
             size = file.seek(0, os.SEEK_END)
             if not size:
                 lines.writerow(COLUMNS)
@@ -122,6 +130,10 @@ class LabelFile:
             lines.writerow([*self._facts(found), label])
             file.write(text.getvalue().encode(errors="backslashreplace"))
         self._known.add(self._facts(found))
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _time(text: str) -> float | None:

@@ -16,7 +16,7 @@ from hearaudiomlp.cli.options import (
     print_error,
     print_line,
 )
-from hearaudiomlp.errors import OptionError
+from hearaudiomlp.errors import ExamplesError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Search, and show what was found."""
     from hearaudiomlp.cli.labels import LabelFile
+    from hearaudiomlp.fitting.examples import read_label
     from hearaudiomlp.similar import check_options, embed_query, search
     from hearaudiomlp.storage.atomic import replacing
     from hearaudiomlp.storage.ownership import check_output
@@ -84,13 +85,15 @@ def run(options: argparse.Namespace) -> int:
     check = None
     try:
         check_options(options.k, options.start, options.end)
+        if options.label:
+            read_label(options.name)  # as fit will
         labels = LabelFile(options.label, inputs) if options.label else None
         if options.output:
             check = partial(
                 check_output, options.output, overwrite=options.overwrite, inputs=inputs
             )
             check()
-    except OptionError as problem:
+    except (OptionError, ExamplesError) as problem:
         print_error(problem)
         return 2
     table = SceneTable(options.table)

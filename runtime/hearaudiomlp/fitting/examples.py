@@ -1,6 +1,7 @@
 """The user's recordings: a folder for each class, or a CSV of path, start, end and label."""
 
 import csv
+import io
 import math
 import os
 from collections import Counter
@@ -14,7 +15,12 @@ import numpy as np
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import read_audio
-from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError, ExamplesError
+from hearaudiomlp.errors import (
+    AudioFileChangedError,
+    AudioFileError,
+    AudioFileNotFoundError,
+    ExamplesError,
+)
 from hearaudiomlp.keywords.hits import QUIET_DB, rms_dbfs
 from hearaudiomlp.signal.windows import to_samples
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
@@ -34,7 +40,10 @@ FEWEST = 2
 MOST_CLIPS = 10_000
 """Recordings that are fitted to, so that time and memory stay bounded."""
 
-_LARGEST_CSV = 1 << 26  # bytes: a million lines
+MOST_ROWS = 1_000_000
+"""Rows of a CSV."""
+
+_LARGEST_CSV = 1 << 26  # bytes
 _MOST_LABELS = 1_000
 _SHORTEST_S = 0.05
 
@@ -78,6 +87,9 @@ class Examples:
 
     left_out: int = 0
     """Number of clips that there are too many of."""
+
+    states: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Size in bytes and date in nanoseconds of each file when it was read first."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -162,7 +174,7 @@ def _in_csv(path: Path) -> Iterator[Clip]:
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise ExamplesError(f"can't read {path}: {shorten(reason)}") from None
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(io.StringIO(text, newline=""))  # names may have any line break in them
     try:
         names = rows.fieldnames or []
         if missing := {"path", "label"} - set(names):
@@ -170,7 +182,9 @@ def _in_csv(path: Path) -> Iterator[Clip]:
                 f"{path} has no column {' and no column '.join(sorted(missing))}: its first line "
                 "names the columns path, label and, if wanted, start, end and group"
             )
-        for row in rows:
+        for number, row in enumerate(rows):
+            if number == MOST_ROWS:
+                raise ExamplesError(f"{path} has more than {MOST_ROWS:,} rows")
             if row["path"] is None or row["label"] is None:
                 raise ExamplesError(f"{path}, line {rows.line_num}: too few columns")
             try:
@@ -248,7 +262,7 @@ def read_examples(clips: Sequence[Clip], most: int = MOST_CLIPS, seed: int = 0) 
     chosen = _choose(clips, most, seed)
     examples = Examples([], left_out=len(clips) - len(chosen))
     problems: list[str] = []
-    read = _reader()
+    read = _reader(examples.states)
     for clip in chosen:
         try:
             read(clip)
@@ -263,22 +277,25 @@ def read_examples(clips: Sequence[Clip], most: int = MOST_CLIPS, seed: int = 0) 
     return examples
 
 
-def read_samples(clips: Sequence[Clip]) -> Iterator[Floats]:
+def read_samples(examples: Examples) -> Iterator[Floats]:
     """Read clips one after the other, so that one recording is in memory at a time.
+
+    Args:
+        examples: what :func:`read_examples` returned.
 
     Yields:
         The samples of each clip, mono at 16 kHz [shape=(n,)].
 
     Raises:
         ExamplesError: a recording is silent, or ends before the clip starts.
-        AudioFileError: a recording can't be read.
+        AudioFileError: a recording can't be read, or isn't what it was.
 
     Examples:
         >>> clip = Clip("recordings/a/one.wav", "a", start=0.25, group="anna")
-        >>> [samples.shape for samples in read_samples([clip])]
+        >>> [samples.shape for samples in read_samples(Examples([clip]))]
         [(4000,)]
     """
-    return map(_reader(), clips)
+    return map(_reader(examples.states), examples.clips)
 
 
 def _choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
@@ -294,9 +311,22 @@ def _choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
     return sorted(clips, key=lambda clip: clip.path)
 
 
-def _reader() -> Callable[[Clip], Floats]:
-    """Return a function that reads clips, consecutive ones of one file at once."""
-    read = lru_cache(maxsize=1)(lambda path: read_audio(path).samples)
+def _reader(states: dict[str, tuple[int, int]]) -> Callable[[Clip], Floats]:
+    """Return a function that reads clips, consecutive ones of one file at once.
+
+    What is computed is what was checked, and has the SHA-256 that the report states: a file may
+    not change between the first and the second reading.
+    """
+
+    @lru_cache(maxsize=1)
+    def read(path: str) -> Floats:
+        samples = read_audio(path).samples
+        status = Path(path).stat()
+        state = status.st_size, status.st_mtime_ns
+        if states.setdefault(path, state) != state:
+            raise AudioFileChangedError(f"{path}: has changed since it was checked")
+        return samples
+
     return lambda clip: _part(clip, read(clip.path))
 
 

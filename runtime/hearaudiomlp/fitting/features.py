@@ -121,7 +121,7 @@ def _parts(examples: Examples, seed: int) -> Iterator[_Part]:
     to_fit, to_test = (
         min(most, max(fewest, together // count)) for together, fewest, most in (_TO_FIT, _TO_TEST)
     )
-    for number, samples in enumerate(read_samples(examples.clips)):
+    for number, samples in enumerate(read_samples(examples)):
         if examples.clips[number].label is None:
             yield _Part(_spread(samples), number, fits=True)
         else:
@@ -180,6 +180,6 @@ def _compute(
 def _own_projection(taps: Taps, examples: Examples, seed: int) -> Projection:
     """Return the components of weights that have none in the package, by a sample of recordings."""
     order = np.random.default_rng(seed).permutation(len(examples.clips))
-    sample = Examples([examples.clips[index] for index in np.sort(order[:_SAMPLE])])
+    sample = replace(examples, clips=[examples.clips[index] for index in np.sort(order[:_SAMPLE])])
     to_fit = (part for part in _parts(sample, seed) if part.fits)
     return Projection.of(_compute(to_fit, taps.summarize)[0])

@@ -31,9 +31,11 @@ NAMES = ("path", "start", "end", "channel", "model", "checkpoint_sha256")
 """Columns that are read, where a table has them."""
 
 _ROWS = 1024
-_MAX_COLUMNS = 1 << 16
+_MAX_COLUMNS = 1 << 13
 _MAX_NAME = 1 << 15  # characters of a path
 _MAX_LINE = 1 << 28  # bytes of a line of JSON
+_MAX_CSV_LINE = 1 << 18  # characters of a line of CSV
+_REFERENCE = 16  # bytes in HDF5 that stand for a text of any length; its length is the first four
 _NONE = "has no scene embeddings"
 _NO_NAMES = "its paths are no list of texts"
 
@@ -108,7 +110,11 @@ def _read_npz(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     with zipfile.ZipFile(_ordinary(path)) as archive, ExitStack() as stack:
 
         def array(name: str) -> _Array:
-            return _Array(stack.enter_context(archive.open(f"{name}.npy")))
+            member = archive.getinfo(f"{name}.npy")
+            # Others take gigabytes for their dictionaries, or raise what isn't zipfile's.
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("is compressed in a way in which embed doesn't compress it")
+            return _Array(stack.enter_context(archive.open(member)))
 
         arrays = {"path": array("paths")}
         members = set(archive.namelist())
@@ -146,44 +152,88 @@ def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
         weights = {name: str(facts[name]) for name in NAMES if name in facts}
     names = _ordinary(path.with_name(f"{path.name.rpartition('.')[0]}.files.csv"))
     with _ordinary(path).open("rb") as file, names.open(encoding="utf-8", newline="") as listed:
-        array, lines = _Array(file), csv.DictReader(listed, strict=True)
+        array, lines = _Array(file), csv.DictReader(_lines(listed), strict=True)
         if not array.shape or "path" not in (lines.fieldnames or ()):
             raise ValueError(_NONE)
         _check_shape(array.shape, array.shape[0])
         left = array.shape[0]
-        while some := list(islice(lines, _ROWS)):
+        rows = ({name: line[name] for name in NAMES if name in line} for line in lines)
+        while some := list(islice(rows, _ROWS)):
             left -= len(some)
             if left < 0:
                 break
-            columns = weights | {
-                name: [line[name] for line in some] for name in NAMES if name in some[0]
-            }
+            columns = weights | {name: [row[name] for row in some] for name in some[0]}
             yield columns, array.read(len(some))
         if left:
             raise ValueError(f"its rows and those of {names.name} differ in number")
 
 
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Yield the lines of a file that may have none."""
+    while line := file.readline(_MAX_CSV_LINE):
+        if len(line) == _MAX_CSV_LINE:
+            raise ValueError(f"the list of its files has a line of over {_MAX_CSV_LINE:,} letters")
+        yield line
+
+
 def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     h5py = load_h5py()
-    with h5py.File(_ordinary(path), "r") as table:
-        sets = {name: table[name] for name in NAMES if name in table}
-        sets["path"], scenes = table["paths"], table["scene_embeddings"]
-        for name, one in [*sets.items(), ("scene_embeddings", scenes)]:
+    with h5py.File(_ordinary(path), "r") as table, path.open("rb") as file:
+
+        def dataset(name: str) -> Any:
+            links = table.id.links  # `table[name]` would open the file that a link names
+            is_link = links.exists(name.encode()) and (
+                links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD
+            )
+            one = None if is_link else table[name]
             if not isinstance(one, h5py.Dataset) or one.is_virtual or one.external or one.chunks:
                 raise ValueError(f"its {name} is stored in a way in which embed doesn't store it")
+            return one
+
+        links = table.id.links
+        sets = {name: dataset(name) for name in NAMES if links.exists(name.encode())}
+        sets["path"], scenes = dataset("paths"), dataset("scene_embeddings")
         rows = scenes.shape[0] if scenes.shape else 0
         _check_shape(scenes.shape, rows)
         text = {n: one.asstr() for n, one in sets.items() if h5py.check_string_dtype(one.dtype)}
         if "path" not in text:
             raise ValueError(_NO_NAMES)
-        one_text = {name: values[()] for name, values in text.items() if sets[name].shape == ()}
+        one_text = {
+            name: values[()]
+            for name, values in text.items()
+            if sets[name].shape == () and _has_short_texts(file, sets[name], 0, 1)
+        }
         many = {name: text.get(name, one) for name, one in sets.items() if name not in one_text}
         if any(sets[name].shape != (rows,) for name in many):
             raise ValueError("has columns of several lengths")
         for start in range(0, rows, _ROWS):
             stop = min(rows, start + _ROWS)
-            columns = {name: values[start:stop] for name, values in many.items()}
+            columns = {
+                name: values[start:stop]
+                for name, values in many.items()
+                if name not in text or _has_short_texts(file, sets[name], start, stop - start)
+            }
             yield one_text | columns, scenes[start:stop]
+
+
+def _has_short_texts(file: IO[bytes], texts: Any, start: int, count: int) -> bool:
+    """Look at the lengths of texts in HDF5 first: one of megabytes may stand for all rows.
+
+    Raises:
+        ValueError: they are longer than a path is, or stored in another way.
+    """
+    size, offset = texts.dtype.itemsize, texts.id.get_offset()
+    if size > 4 * _MAX_NAME:
+        raise ValueError(_NO_NAMES)
+    if texts.dtype.kind == "O" and offset is not None:  # of any length
+        if texts.id.get_storage_size() != _REFERENCE * math.prod(texts.shape):
+            raise ValueError(_NO_NAMES)
+        file.seek(offset + _REFERENCE * start)
+        references = file.read(_REFERENCE * count)
+        lengths = np.frombuffer(references, "<u4")[:: _REFERENCE // 4]
+        if len(lengths) != count or lengths.max() > 4 * _MAX_NAME:
+            raise ValueError(f"has texts of {lengths.max(initial=0):,} bytes")
+    return True
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
@@ -201,8 +251,13 @@ def _read_line(line: bytes) -> dict[str, Any]:
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row["path"], str):
         raise ValueError(_NO_NAMES)
+    facts = {name: row[name] for name in NAMES if name in row}
+    for name, value in facts.items():
+        if not isinstance(value, (str, int, float)) or len(str(value)) > _MAX_NAME:
+            raise ValueError(f"its {name} is of another type, or too long")
     scene = np.array(row["scene_embedding"], np.float64)
-    return {name: row[name] for name in NAMES if name in row} | {"scene_embedding": scene}
+    _check_shape((1, *scene.shape), 1)
+    return facts | {"scene_embedding": scene}
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
