@@ -46,12 +46,21 @@ class TrainingExtraMissingError(HearAudioMLPError, ImportError):
     """A package of the extra [train] isn't installed."""
 
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"{printable(text)} is a folder: name a file")
+    if not path.parent.is_dir():  # or minutes of training would have no place to go
+        raise argparse.ArgumentTypeError(f"there is no folder {printable(path.parent)}")
+    return path
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's arguments."""
     parsing = argparse.ArgumentParser("hearaudiomlp-export train", description=_DESCRIPTION)
     parsing.add_argument("name", choices=("kwmlp", "audiomae"))
     parsing.add_argument(
-        "-o", "--output", metavar="FILE.pth", type=Path, help="the checkpoint (default: NAME.pth)"
+        "-o", "--output", metavar="FILE.pth", type=_file, help="the checkpoint (default: NAME.pth)"
     )
     parsing.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
     parsing.add_argument("--steps", type=int, help="instead of the recipe's: fewer for a trial")

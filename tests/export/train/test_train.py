@@ -338,6 +338,18 @@ def test_a_missing_synthesizer_is_named(
 
 
 @pytest.mark.parametrize("words", [[], ["--words", "hey archie"]])
+@pytest.mark.parametrize("name", [".", "/", "nowhere/x.pth", "nowhere\x1b[31m/x.pth"])
+def test_a_place_where_nothing_can_be_written_is_refused_first(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["kwmlp", "-o", name, *words])
+    message = capsys.readouterr().err
+    assert "folder" in message
+    assert "\x1b" not in message
+
+
+@pytest.mark.parametrize("words", [[], ["--words", "hey archie"]])
 def test_a_file_of_somebody_else_is_no_output(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -394,6 +406,14 @@ def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     about = {"ends": [5, 11], "words": ["a", "b"], "voices": ["x", "x"]}
     (folder / "train-espeak.json").write_text(json.dumps(about))
     with pytest.raises(CorpusError, match="damaged"):
+        load_part(tmp_path, "train-espeak", plan)
+    for samples in (np.zeros(11), np.zeros((11, 2), np.int16)):
+        np.save(folder / "train-espeak.npy", samples)
+        with pytest.raises(CorpusError, match="damaged"):
+            load_part(tmp_path, "train-espeak", plan)
+    (folder / "train-espeak.npy").unlink()
+    os.mkfifo(folder / "train-espeak.npy")
+    with pytest.raises(CorpusError, match="has not been made"):
         load_part(tmp_path, "train-espeak", plan)
 
 

@@ -320,7 +320,7 @@ def load_part(folder: Path, name: str, plan: CorpusPlan) -> Part:
         CorpusError: the part isn't there, or isn't whole.
     """
     path = folder / plan.fingerprint() / f"{name}.json"
-    if not path.exists():
+    if not (path.is_file() and path.with_suffix(".npy").is_file()):
         raise CorpusError(f"{path} is missing: the corpus has not been made")
     try:
         pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
@@ -348,7 +348,8 @@ def open_part(about: Path, pcm: Pcm) -> Part:
         part = Part(about.stem, pcm, ends, list(words), list(voices))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
         raise CorpusError(f"{about} is damaged: delete {about.parent} and run again") from problem
-    in_order = ends.ndim == 1 and bool((np.diff(ends, prepend=0) >= 0).all())
+    is_sound = pcm.dtype == np.int16 and pcm.ndim == 1
+    in_order = is_sound and ends.ndim == 1 and bool((np.diff(ends, prepend=0) >= 0).all())
     known = {len(ends), len(part.words), len(part.voices)}
     if not in_order or len(known) > 1 or len(pcm) != (ends[-1] if len(ends) else 0):
         raise CorpusError(f"{about} is damaged: delete {about.parent} and run again")
