@@ -1,7 +1,7 @@
 """What is computed of recordings before anything is fitted."""
 
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ def test_of_many_recordings_neither_samples_nor_windows_are_kept(
 ) -> None:
     """A batch of windows at a time, however many recordings there are."""
 
-    def read(clips: Sequence[Clip]) -> Iterator[np.ndarray]:
-        return (np.ones(24_000, np.float32) for _ in clips)
+    def read(examples: Examples) -> Iterator[np.ndarray]:
+        return (np.ones(24_000, np.float32) for _ in examples.clips)
 
     monkeypatch.setattr(features, "Taps", NoTaps)
     monkeypatch.setattr(features, "read_samples", read)
@@ -50,7 +50,7 @@ def test_long_recordings_are_seen_in_part(monkeypatch: pytest.MonkeyPatch) -> No
     """Ten minutes at most, and of everything else windows from all over it."""
     long = np.ones(620 * 16_000, np.float32)
     monkeypatch.setattr(features, "Taps", NoTaps)
-    monkeypatch.setattr(features, "read_samples", lambda clips: (long for _ in clips))
+    monkeypatch.setattr(features, "read_samples", lambda examples: (long for _ in examples.clips))
     source = read_model_file(locate(None).read())
     clips = [Clip("a.wav", None, group="a"), Clip("b.wav", None, group="b")]
     train, slid, _ = features.compute_windows(source, Examples(clips), 0, 1)
