@@ -6,8 +6,8 @@ from hearaudiomlp import HearAudioMLPError
 class SynthesizerMissingError(HearAudioMLPError, FileNotFoundError):
     """A speech synthesizer that the recipe needs isn't installed."""
 
-    def __init__(self, name: str, package: str) -> None:
-        super().__init__(f"{name} is missing: apt-get install {package}")
+    def __init__(self, name: str, package: str, installer: str = "apt-get") -> None:
+        super().__init__(f"{name} is missing: {installer} install {package}")
 
 
 class CorpusError(HearAudioMLPError, ValueError):

@@ -8,6 +8,7 @@ speech of real people, which comes with the package.
 import argparse
 import io
 import json
+import math
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
@@ -64,7 +66,7 @@ _STEPS = 500
 _PHRASES = Mix(0.0, 0.0)
 _LIKE = Mix(negatives=0.9, sounds=0.1)
 _RUN = Mix(0.0, 0.0, running=1.0)
-_SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07}
+_SHARES = {"espeak": 0.6, "flite": 0.2, "festival": 0.13, "pico": 0.07, "kokoro": 1.0}
 _CUT = 0.3
 _UNDISTURBED = Strength(
     room=0.0, noise=0.0, equalizer=0.0, low_pass=0.0, clipping=0.0, codec=0.0, zero_padding=0.2,
@@ -74,6 +76,10 @@ _UNDISTURBED = Strength(
 person's; rooms and noises are in the training of the network that hears them."""
 
 _RESPOKEN = 0.8
+_RESPOKEN_OF_KOKORO = 0.4
+_WINDOWS_OF_KOKORO = 0.6
+"""As a share of the windows of all other engines, where Kokoro is installed."""
+
 _OF_A_PHRASE = 3000
 _LEAST_OF_A_CLIP = 4
 
@@ -132,12 +138,30 @@ def _recordings(options: argparse.Namespace, phrases: tuple[str, ...]) -> Record
     return recordings.load(folder, layouts.TRAINING)
 
 
-def _synthetic(plan: PhrasePlan, folder: Path, noise: Part, seed: int, people: People) -> Examples:
-    """Return windows of phrases, of what is like them and of sentences."""
-    listener, rng = Listener(), np.random.default_rng([seed, 24])
+def _synthetic(
+    plan: PhrasePlan, folder: Path, noise: Part, seed: int, people: People
+) -> Iterator[Examples]:
+    """Yield windows of phrases, of what is like them and of sentences."""
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
+    neural = {name: part for name, part in made.items() if name.endswith("-kokoro")}
+    others = {name: part for name, part in made.items() if name not in neural}
+    shares = ((others, 1.0, _RESPOKEN), (neural, _WINDOWS_OF_KOKORO, _RESPOKEN_OF_KOKORO))
+    listener, rng = Listener(), np.random.default_rng([seed, 24])
+    for group, share, respoken_share in shares:
+        for windows, labels in _windows(group, plan, share, noise, seed):
+            heard = respoken(listener.hear(windows), people, respoken_share, rng)
+            isolated = np.full(len(labels), -1)
+            yield Examples(heard, labels, np.arange(len(labels)), isolated)
+
+
+def _windows(
+    made: dict[str, Part], plan: PhrasePlan, share: float, noise: Part, seed: int
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+    """Yield windows of parts, ``share`` as many as the plan has, and their labels."""
     sentences = [part for name, part in made.items() if name.startswith("sentences")]
     parts = [part for name, part in made.items() if name.startswith("phrases") and len(part)]
+    if not parts:
+        return
     none = _joined("none", [])
     augmenter = Augmenter(
         parts,
@@ -150,16 +174,11 @@ def _synthetic(plan: PhrasePlan, folder: Path, noise: Part, seed: int, people: P
         cut=_CUT,
     )
     wanted = ((_PHRASES, len(plan.phrases) * plan.windows), (_LIKE, plan.others), (_RUN, plan.run))
-    mixes = [mix for mix, count in wanted for _ in range(-(-count // _BLOCK))]
-    found = []
+    mixes = [mix for mix, count in wanted for _ in range(math.ceil(share * count / _BLOCK))]
     for number, mix in enumerate(tqdm(mixes, desc="windows", unit=" blocks", leave=False)):
         windows, labels, possible = (t.numpy() for t in augmenter.batch(number, _BLOCK, mix))
         kept = (labels != NOT_A_KEYWORD) | ~possible.any(axis=1)
-        labels = np.where(labels == NOT_A_KEYWORD, len(plan.phrases), labels)[kept]
-        isolated = np.full(len(labels), -1)
-        heard = respoken(listener.hear(windows[kept]), people, _RESPOKEN, rng)
-        found.append(Examples(heard, labels, np.arange(len(labels)), isolated))
-    return concatenate(found)
+        yield windows[kept], np.where(labels == NOT_A_KEYWORD, len(plan.phrases), labels)[kept]
 
 
 def _real(
@@ -211,7 +230,7 @@ def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Ex
     people = People(speech)
     made = _synthetic(plan, options.corpus, recorded.noise, options.seed, people)
     real = _real(plan.phrases, recorded, options.seed, people)
-    return concatenate([made, *real, *_bundled(plan.phrases, speech)])
+    return concatenate([*made, *real, *_bundled(plan.phrases, speech)])
 
 
 def train_phrases(options: argparse.Namespace) -> Path:

@@ -23,6 +23,7 @@ from hearaudiomlp_export.train.speech.accents import accented
 from hearaudiomlp_export.train.speech.espeak import ACCENTS, FOREIGN, ESpeak
 from hearaudiomlp_export.train.speech.festival import Festival
 from hearaudiomlp_export.train.speech.flite import Flite
+from hearaudiomlp_export.train.speech.kokoro import Kokoro
 from hearaudiomlp_export.train.speech.pico import Pico
 from hearaudiomlp_export.train.speech.voices import Voice, to_clip
 from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
@@ -217,6 +218,13 @@ def _espeak_part(requests: list[Request], speaker: ESpeak) -> Iterator[tuple[Req
         yield request, to_clip(spoken, speaker.rate)
 
 
+def _kokoro_part(requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
+    speaker = Kokoro()
+    for request in _grouped(requests):
+        spoken = speaker.speak(request.text, request.voice, phonemes=request.phonemes)
+        yield request, to_clip(*spoken)
+
+
 def _simple_part(requests: list[Request], engine: Flite | Pico) -> Iterator[tuple[Request, Pcm]]:
     for request in _grouped(requests):
         yield request, to_clip(*engine.speak(request.text, request.voice))
@@ -230,13 +238,17 @@ def _festival_part(requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
 
 
 def speak_requests(engine: str, requests: list[Request]) -> Iterator[tuple[Request, Pcm]]:
-    """Synthesize clips with ``espeak``, ``flite``, ``festival`` or ``pico``, voice by voice.
+    """Synthesize clips with ``espeak``, ``kokoro``, ``flite``, ``festival`` or ``pico``.
+
+    Clips come voice by voice.
 
     Raises:
         SynthesizerMissingError: the engine isn't installed.
     """
     if engine == "espeak":
         return _espeak_part(requests, ESpeak())
+    if engine == "kokoro":
+        return _kokoro_part(requests)
     if engine == "festival":
         return _festival_part(requests)
     return _simple_part(requests, Flite() if engine == "flite" else Pico())

@@ -25,6 +25,7 @@ from hearaudiomlp_export.train.speech.accents import accented
 from hearaudiomlp_export.train.speech.espeak import ACCENTS, FOREIGN, ESpeak
 from hearaudiomlp_export.train.speech.festival import Festival
 from hearaudiomlp_export.train.speech.flite import Flite
+from hearaudiomlp_export.train.speech.kokoro import Kokoro, mixed, read_voices
 from hearaudiomlp_export.train.speech.phrases import (
     alike,
     distance,
@@ -40,6 +41,7 @@ from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
 
 ENGINES: dict[str, Callable[[], object]] = {
     "espeak": ESpeak,
+    "kokoro": Kokoro,
     "flite": Flite,
     "festival": Festival,
     "pico": Pico,
@@ -79,6 +81,9 @@ class PhrasePlan:
 
     abroad: int = 80
     """The same, read by the spelling of other languages."""
+
+    kokoro: int = 60
+    """Clips of each phrase by Kokoro, half of them with other vowels, stress or accents."""
 
     flite: int = 120
     festival: int = 60
@@ -179,6 +184,8 @@ def check_phrases(phrases: tuple[str, ...], engines: tuple[str, ...]) -> list[st
 def _voices(engine: str) -> list[str]:
     if engine == "espeak":
         return list(ACCENTS)
+    if engine == "kokoro":
+        return list(read_voices())
     if engine == "festival":
         return Festival.installed_voices()
     return list(flite.PITCH if engine == "flite" else pico.VOICES)
@@ -187,6 +194,8 @@ def _voices(engine: str) -> list[str]:
 def _draw(
     voices: list[str], engine: str, rng: np.random.Generator, variants: Sequence[str] = ()
 ) -> Voice:
+    if engine == "kokoro":
+        return Voice(mixed(voices, rng), rate=float(rng.uniform(0.75, 1.25)))
     name = voices[int(rng.integers(len(voices)))]
     if variants and rng.random() < 0.9:
         name += "+" + variants[int(rng.integers(len(variants)))]
@@ -197,6 +206,9 @@ def _phrases(plan: PhrasePlan, engine: str, rng: np.random.Generator) -> Iterato
     voices = _voices(engine)
     if engine == "espeak":
         yield from _by_espeak(plan, voices, rng)
+    if engine == "kokoro":
+        yield from _by_kokoro(plan, rng)
+        return
     count: int = getattr(plan, engine)
     for phrase in plan.phrases if engine != "espeak" else ():
         for _ in range(count):
@@ -238,6 +250,26 @@ def _by_espeak(plan: PhrasePlan, voices: list[str], rng: np.random.Generator) ->
                 yield Request(word, word, draw(voices))
 
 
+def _by_kokoro(plan: PhrasePlan, rng: np.random.Generator) -> Iterator[Request]:
+    """Phrases by Kokoro, which is slow, and nearest to people; and as many other words."""
+    speaker = ESpeak()
+    draw = partial(_draw, _voices("kokoro"), "kokoro", rng)
+    others = [word for word in (*KEYWORDS, *OTHER_WORDS) if word not in plan.phrases]
+    for phrase in plan.phrases:
+        american = speaker.phonemes(phrase)
+        for number in range(plan.kokoro):
+            said = punctuated(phrase, rng)
+            if number % 2:
+                changed = accented(american, rng, rng.uniform(0.0, 0.5))
+                said = changed if number % 4 == 1 else pronounced(american, rng)
+            yield Request(phrase, said, draw(), phonemes=number % 2 == 1)
+        for _ in range(plan.kokoro // 6):
+            word = others[int(rng.integers(len(others)))]
+            yield Request(word, punctuated(word, rng), draw())
+            said = neighbour(american, rng)
+            yield Request("", said, draw(), phonemes=True)
+
+
 def _single_words(phrases: tuple[str, ...], phrase: str) -> list[str]:
     """Return the words of a phrase of several, except those that are phrases themselves."""
     words = plain(phrase).split()
@@ -250,7 +282,7 @@ def _sentences(plan: PhrasePlan, engine: str, rng: np.random.Generator) -> Itera
     variants = speaker.variants() if speaker else []
     parts = sorted({w for phrase in plan.phrases for w in _single_words(plan.phrases, phrase)})
     common = [word for word in (*OTHER_WORDS, *KEYWORDS) if word not in plan.phrases]
-    share = {"espeak": 1.0, "flite": 0.6, "festival": 0.3, "pico": 0.2}[engine]
+    share = {"espeak": 1.0, "kokoro": 0.15, "flite": 0.6, "festival": 0.3, "pico": 0.2}[engine]
     for _ in range(round(plan.sentences * share)):
         pools = [common if rng.random() < 0.5 else _FUNCTION_WORDS.split() for _ in range(9)]
         said = [pool[int(rng.integers(len(pool)))] for pool in pools[: int(rng.integers(5, 10))]]

