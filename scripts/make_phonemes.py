@@ -7,8 +7,9 @@ The folder has `clips.csv` and `running.csv`, lists of recordings (columns file,
 and word and kind, or reader and text), and the recordings. `--sentences` is a folder that `train
 --words` has left, whose synthetic sentences are trained on as well. PocketSphinx finds where each
 phoneme is. Its own model and dictionary come with it. Only the training split is used, only the 35
-keywords of its words, and the first 584 sentences of its running speech; what the network hears in
-others is written as `running_speech.npz`. 35 minutes on one core.
+keywords of its words, and the first 584 sentences of its running speech, whose phonemes are written
+as `read_sentences.npz`. What the network hears in others is written as `running_speech.npz`. 35
+minutes on one core.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp_export.networks.filters import dct_matrix
 from hearaudiomlp_export.networks.frontend import front_end
 from hearaudiomlp_export.networks.phonemes import PHONEMES, PhonemeNetwork
-from hearaudiomlp_export.train.data.running import RunningSpeech
+from hearaudiomlp_export.train.data.running import RunningSpeech, pack_read_sentences
 
 Samples = npt.NDArray[np.float32]
 Sound = tuple[Samples, npt.NDArray[np.uint8]]
@@ -259,24 +260,28 @@ def main() -> None:
     rng = np.random.default_rng(1)
     aligner, disturber = Aligner(), Disturber(options.speech, rng)
     trained, fresh = recordings(options.speech)
-    clips = [(read(options.speech, row), row["text"], COPIES) for row in trained[: options.most]]
+    chosen = trained[: options.most]
+    clips = [(read(options.speech, row), row["text"], "reader" in row) for row in chosen]
     if options.sentences:
         for path in sorted(options.sentences.glob("sentences-*.json")):
-            clips += [(pcm, text, COPIES) for pcm, text in synthetic(path)][: options.most]
+            clips += [(pcm, text, False) for pcm, text in synthetic(path)][: options.most]
     started = time.perf_counter()
-    features, spoken = [], []
+    features, spoken, read_aloud = [], [], []
     front = front_end("kwmlp")
-    for pcm, text, copies in clips:
+    for pcm, text, is_read in clips:
         frames = aligner.align(pcm, text)
         if frames is None:
             continue
-        found = list(windows_of((pcm / np.float32(32768), frames), copies, rng))
+        if is_read:
+            read_aloud.append((text.lower(), frames[1::2]))
+        found = list(windows_of((pcm / np.float32(32768), frames), COPIES, rng))
         disturbed = np.stack([disturber.disturb(window) for window, _ in found])
         features.append(front(torch.from_numpy(disturbed)).half())
         spoken.append(torch.from_numpy(np.stack([frames[::2] for _, frames in found])))
     print(f"{len(features)} recordings aligned in {time.perf_counter() - started:.0f} s")
     network = train(torch.cat(features), torch.cat(spoken), options.steps)
     save(network)
+    (DATA / "read_sentences.npz").write_bytes(pack_read_sentences(read_aloud))
     write_running_speech(network, aligner, options.speech, fresh[: options.heard])
 
 

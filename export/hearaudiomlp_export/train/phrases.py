@@ -45,8 +45,10 @@ from hearaudiomlp_export.train.data.recordings import Recordings
 from hearaudiomlp_export.train.data.running import (
     People,
     RunningSpeech,
+    load_read_sentences,
     load_running_speech,
     respoken,
+    say_again,
 )
 from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
@@ -222,6 +224,16 @@ def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Exampl
             yield Examples(heard, labels, groups, np.zeros(count, int))
 
 
+def _said_again(phrases: tuple[str, ...], people: People, seed: int) -> Iterator[Examples]:
+    """Yield windows of sentences without the phrases, in the phonemes of other people."""
+    rng = np.random.default_rng([seed, 25])
+    for text, spoken in load_read_sentences():
+        if not any(f" {phrase} " in f" {text} " for phrase in phrases):
+            heard = say_again(spoken, people, rng)
+            labels = np.full(len(heard), len(phrases))
+            yield Examples(heard, labels, np.arange(len(heard)), np.full(len(heard), -1))
+
+
 def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Examples:
     """Return all windows, as the network of phonemes hears them."""
     recorded = _recordings(options, plan.phrases)
@@ -230,7 +242,8 @@ def _examples(options: argparse.Namespace, plan: PhrasePlan, threads: int) -> Ex
     people = People(speech)
     made = _synthetic(plan, options.corpus, recorded.noise, options.seed, people)
     real = _real(plan.phrases, recorded, options.seed, people)
-    return concatenate([*made, *real, *_bundled(plan.phrases, speech)])
+    again = _said_again(plan.phrases, people, options.seed)
+    return concatenate([*made, *again, *real, *_bundled(plan.phrases, speech)])
 
 
 def train_phrases(options: argparse.Namespace) -> Path:

@@ -15,7 +15,6 @@ from hearaudiomlp_export.train.speech.kokoro import TOKENS, Kokoro, mixed, symbo
 from hearaudiomlp_export.train.speech.voices import Voice
 from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
 
-
 _TIMES = 400
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,12 @@ from hearaudiomlp_export.train import cli, phrases
 from hearaudiomlp_export.train.data import phrases as spoken
 from hearaudiomlp_export.train.data import running
 from hearaudiomlp_export.train.data.layouts import list_clips
-from hearaudiomlp_export.train.data.running import People, RunningSpeech, respoken
+from hearaudiomlp_export.train.data.running import (
+    People,
+    RunningSpeech,
+    pack_read_sentences,
+    respoken,
+)
 from hearaudiomlp_export.train.errors import PhraseError, SynthesizerMissingError
 from hearaudiomlp_export.train.speech.phrases import (
     alike,
@@ -271,6 +277,37 @@ def test_the_bundled_running_speech_is_what_was_packed(
         np.testing.assert_allclose(one, other, atol=1 / 30 + 1e-6)
     np.testing.assert_array_equal(np.concatenate(again.spoken), np.concatenate(spoken))
     assert (list(again.texts), list(again.readers)) == (list(speech.texts), list(speech.readers))
+
+
+@given(st.lists(st.lists(st.integers(0, 39), min_size=1, max_size=9), min_size=1, max_size=5))
+def test_read_sentences_are_what_was_packed(sentences: list[list[int]]) -> None:
+    """Each with its text, also where two sentences meet in the same phoneme."""
+    packed = [(f"text {n}", np.array(each, np.uint8)) for n, each in enumerate(sentences)]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        (Path(folder) / "data").mkdir()
+        (Path(folder) / "data" / "read_sentences.npz").write_bytes(pack_read_sentences(packed))
+        patch.setattr(running, "files", lambda _: Path(folder))
+        again = running.load_read_sentences()
+    assert [(text, spoken.tolist()) for text, spoken in again] == [
+        (text, spoken.tolist()) for text, spoken in packed
+    ]
+
+
+def test_sentences_are_said_again_by_people() -> None:
+    """Every phoneme is somebody's, and in its place."""
+    said = [3] * 20 + [5] * 60 + [3] * 20
+    people = People(
+        RunningSpeech(
+            [np.full((7, len(PHONEMES)), -0.3, np.float32), np.full((7, 40), -0.5, np.float32)],
+            [np.full(7, 3, np.uint8), np.full(7, 5, np.uint8)],
+            ["", ""],
+            ["anna", "ben"],
+        )
+    )
+    again = running.say_again(np.array(said, np.uint8), people, np.random.default_rng(0))
+    assert again.shape == (2, STEPS, len(PHONEMES))
+    heard = np.where(np.array(said[: 2 * STEPS]) == 3, -0.3, -0.5).astype(np.float32)
+    np.testing.assert_array_equal(again.reshape(-1, len(PHONEMES))[:, 0], heard)
 
 
 def test_the_command_writes_a_model_that_runs(

@@ -4,7 +4,8 @@ It is also a store of how people say each phoneme, of which synthetic phrases ar
 again: as in unit selection (Hunt and Black 1996), but of what the network of phonemes hears.
 
 No audio comes with the package. ``scripts/make_phonemes.py`` writes what the network of phonemes
-hears in sentences that it wasn't trained on (checkpoints/NOTICE names the recordings).
+hears in sentences that it wasn't trained on (checkpoints/NOTICE names the recordings). Of those
+that it was trained on, which it hears better than any others, come only the phonemes.
 """
 
 import io
@@ -83,6 +84,55 @@ def load_running_speech() -> RunningSpeech:
         heard = np.split(steps, stored["ends"][:-1])
         spoken = np.split(stored["spoken"], stored["ends"][:-1])
         return RunningSpeech(heard, spoken, stored["texts"].tolist(), stored["readers"].tolist())
+
+
+def load_read_sentences() -> list[tuple[str, npt.NDArray[np.uint8]]]:
+    """Return the texts that the network of phonemes was trained on, and what is said in each step.
+
+    Examples:
+        >>> text, spoken = load_read_sentences()[0]
+        >>> len(text.split()) > 5, spoken.dtype, int(spoken.max()) < 40
+        (True, dtype('uint8'), True)
+    """
+    path = files("hearaudiomlp_export").joinpath("data/read_sentences.npz")
+    with path.open("rb") as file, np.load(file) as stored:
+        spoken = np.split(np.repeat(stored["phonemes"], stored["lengths"]), stored["ends"][:-1])
+        return list(zip(stored["texts"].tolist(), spoken, strict=True))
+
+
+def pack_read_sentences(sentences: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> bytes:
+    """Return an ``.npz`` that :func:`load_read_sentences` reads."""
+    steps = np.concatenate([spoken for _, spoken in sentences])
+    starts = np.flatnonzero(np.diff(steps, prepend=-1))
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        phonemes=steps[starts],
+        lengths=np.diff(starts, append=len(steps)).astype(np.uint16),
+        ends=np.cumsum([len(spoken) for _, spoken in sentences]),
+        texts=np.array([text for text, _ in sentences]),
+    )
+    return file.getvalue()
+
+
+def say_again(spoken: npt.NDArray[np.uint8], people: "People", rng: np.random.Generator) -> Array:
+    """Return the windows of a sentence [shape=(n, 49, 40)] as other people might say it.
+
+    Args:
+        spoken: the number of the phoneme in each step [shape=(n_steps,)].
+        people: who say it.
+        rng: source of randomness.
+
+    Examples:
+        >>> people = People(load_running_speech())
+        >>> _, spoken = load_read_sentences()[0]
+        >>> say_again(spoken[:100], people, np.random.default_rng(0)).shape
+        (2, 49, 40)
+    """
+    count = len(spoken) // STEPS
+    certain = np.eye(len(PHONEMES), dtype=np.float32) - 1.0
+    heard = certain[spoken[: count * STEPS]].reshape(count, STEPS, len(PHONEMES))
+    return respoken(heard, people, 1.0, rng)
 
 
 class People:
