@@ -29,6 +29,7 @@ import torch
 from pocketsphinx import Decoder
 from torch import Tensor, nn
 
+from hearaudiomlp.fitting.phonemes import PATH
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp_export.networks.filters import dct_matrix
 from hearaudiomlp_export.networks.frontend import front_end
@@ -243,7 +244,7 @@ def save(network: PhonemeNetwork) -> None:
         for name, tensor in network.state_dict().items()
         if tensor.is_floating_point()
     }
-    np.savez_compressed(DATA / "phonemes.npz", **weights)
+    np.savez_compressed(PATH, **weights)
     for name, values in weights.items():
         network.state_dict()[name].copy_(torch.from_numpy(values.astype(np.float32)))
 

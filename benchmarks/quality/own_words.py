@@ -25,7 +25,7 @@ import soundfile
 
 import hearaudiomlp
 from hearaudiomlp.fitting.alarms import THRESHOLD
-from hearaudiomlp.fitting.taps import PREFIX, Taps
+from hearaudiomlp.fitting.taps import PREFIX, STRETCHES, Taps
 from hearaudiomlp.keywords.hits import HOP_S, QUIET_DB, find_hits, rms_dbfs, softmax
 from hearaudiomlp.signal.windows import SlidingWindows, hop_samples
 from hearaudiomlp.weights.locate import locate
@@ -66,13 +66,15 @@ def summarize(taps: Taps, samples: Any) -> Sound:
     """Return what `keywords` would compute of a file, up to the classifier."""
     sliding = SlidingWindows(hop_samples(HOP_S))
     windows = np.concatenate([*sliding.push(samples), *sliding.flush()])
-    means = taps.summarize(windows).reshape(len(windows), -1).astype(np.float16)
+    means = taps.summarize(windows).astype(np.float16)
     return Sound(means, rms_dbfs(windows) < QUIET_DB)
 
 
 def find(sound: Sound, weights: Any, bias: Any, labels: list[str], threshold: float) -> list[str]:
     """Return the words that `keywords` would print."""
-    probabilities = softmax(sound.means.astype(np.float32) @ weights.T + bias)
+    means = sound.means[:, :, : weights.shape[2]]  # without phonemes, if the file has none
+    flat = means.reshape(len(means), -1).astype(np.float32)
+    probabilities = softmax(flat @ weights.reshape(len(bias), -1).T + bias)
     probabilities[sound.quiet] = 0.0
     starts = [number * HOP_S for number in range(len(probabilities))]
     hits = find_hits(starts, probabilities[:, :-1], labels, threshold=threshold)
@@ -100,7 +102,8 @@ def fit_draw(clips: list[dict[str, Any]], words: list[str], count: int, seed: in
         tensors = onnx.load(fitted.path).graph.initializer
         arrays = {one.name: onnx.numpy_helper.to_array(one) for one in tensors}
         size = fitted.path.stat().st_size
-    return arrays[PREFIX + "weights"], arrays[PREFIX + "bias"], set(chosen), size
+    weights, bias = arrays[PREFIX + "weights"], arrays[PREFIX + "bias"]
+    return weights.reshape(len(bias), STRETCHES, -1), bias, set(chosen), size
 
 
 def main() -> None:
@@ -114,7 +117,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     words = sorted(options.words.split(","))
-    taps = Taps(read_model_file(locate(None).read()), threads=1)
+    taps = Taps(read_model_file(locate(None).read()), threads=1, phonemes=True)
     clips = read_clips(options.speech, words, options.clips)
     rng = np.random.default_rng(0)
     alone, among = [], []

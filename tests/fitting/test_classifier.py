@@ -15,6 +15,7 @@ from hearaudiomlp.fitting.calibration import calibrate
 from hearaudiomlp.fitting.classifier import (
     Settings,
     Windows,
+    choose,
     fit_linear,
     held_out_logits,
     split_groups,
@@ -66,6 +67,21 @@ def test_held_out_logits_do_not_know_their_group() -> None:
     assert (logits.argmax(axis=1) == targets).mean() < 0.7
     fitted = fit_linear(data, 2, Settings("means of 7 stretches", 1.0))
     assert (fitted.logits(data.components).argmax(axis=1) == targets).mean() > 0.8
+
+
+@pytest.mark.parametrize("helps", [False, True])
+def test_phonemes_are_used_where_they_help(helps: bool) -> None:
+    """The last components tell the classes apart, or are noise."""
+    data = windows(2, per_class=80, size=6)
+    rng = np.random.default_rng(0)
+    components = rng.normal(size=data.components.shape).astype(np.float32)
+    components[..., :3] += 0.1 * data.targets[:, None, None]
+    components[..., 3:] += 2.0 * helps * data.targets[:, None, None]
+    data = Windows(components, data.targets, data.groups, data.speech)
+    chosen, scores = choose(data, 2, 0, (3, 6))
+    assert chosen.components == (6 if helps else 3)
+    assert chosen in scores
+    assert fit_linear(data, 2, chosen).weights.shape[2] == chosen.components
 
 
 def test_tail_of_a_normal_sample() -> None:

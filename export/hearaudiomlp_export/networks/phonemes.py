@@ -6,7 +6,6 @@ phonemes, from a network that was trained on real people. ``scripts/make_phoneme
 """
 
 from functools import cache
-from importlib.resources import files
 from typing import cast
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hearaudiomlp.fitting.phonemes import DILATIONS, FLOOR, STEPS, load_phoneme_weights
 from hearaudiomlp.spec import MEL_BANDS
 from hearaudiomlp_export.networks.frontend import front_end
 
@@ -22,12 +22,7 @@ _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
 PHONEMES = ("SIL", *sorted(f"{_VOWELS} {_CONSONANTS}".split()))
 """Silence, and the phonemes of the CMU Pronouncing Dictionary."""
 
-STEPS = 49
-"""Probabilities of a window, one every two frames (20 ms)."""
-
-_FLOOR = -6.0
 _BLOCK = 128
-_DILATIONS = (1, 1, 1, 1, 2, 2)
 
 
 class _Block(nn.Module):
@@ -62,7 +57,7 @@ class PhonemeNetwork(nn.Module):
         self.register_buffer("spread", torch.ones(MEL_BANDS))
         self.first = nn.Conv1d(MEL_BANDS, width, 6, stride=2, padding=2)
         self.norm = nn.BatchNorm1d(width)
-        self.blocks = nn.Sequential(*(_Block(width, dilation) for dilation in _DILATIONS))
+        self.blocks = nn.Sequential(*(_Block(width, dilation) for dilation in DILATIONS))
         self.last = nn.Conv1d(width, len(PHONEMES), 1)
 
     def logits(self, mfcc: Tensor) -> Tensor:
@@ -73,7 +68,7 @@ class PhonemeNetwork(nn.Module):
 
     def forward(self, mfcc: Tensor) -> Tensor:
         """Map MFCCs [shape=(n, frames, 40)] to log probabilities, from -1 (e^-6 or less) to 0."""
-        return self.logits(mfcc).log_softmax(dim=2).clamp(min=_FLOOR) / -_FLOOR
+        return self.logits(mfcc).log_softmax(dim=2).clamp(min=FLOOR) / -FLOOR
 
 
 @cache
@@ -85,9 +80,8 @@ def load_phoneme_network() -> PhonemeNetwork:
         >>> PHONEMES[int(network(torch.zeros(1, 98, 40))[0, 0].argmax())]
         'SIL'
     """
-    path = files("hearaudiomlp_export").joinpath("data/phonemes.npz")
-    with path.open("rb") as file, np.load(file) as stored:
-        weights = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in stored.files}
+    stored = load_phoneme_weights()
+    weights = {name: torch.from_numpy(values.copy()) for name, values in stored.items()}
     network = PhonemeNetwork(len(weights["first.bias"]))
     network.load_state_dict(weights, strict=False)
     return network.eval().requires_grad_(False)

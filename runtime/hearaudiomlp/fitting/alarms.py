@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 from hearaudiomlp.keywords.hits import HOP_S
 
-ALARMS_PER_HOUR = 10.0
+ALARMS_PER_HOUR = 5.0
 """Windows an hour of other sound whose probability of a class may be :data:`SURE` or more.
 
 A spotter averages neighboring windows, and most of these are alone: docs/own-words.md has what

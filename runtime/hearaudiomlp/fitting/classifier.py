@@ -1,15 +1,15 @@
 """A linear classifier of windows: fitted and chosen by grouped cross-validation.
 
-Multinomial logistic regression with an L2 penalty, on standardized features. Pooling and penalty
-are chosen by what a spotter needs: the share of windows with a sound in them whose score is above
-one that other sound reaches ten times an hour. Recordings, and the speakers of the negatives, are
-on one side of each split only.
+Multinomial logistic regression with an L2 penalty, on standardized features. Pooling, penalty and
+whether phonemes are heard are chosen by what a spotter needs: the share of windows with a sound in
+them whose score is above one that other sound reaches a few times an hour. Recordings, and the
+speakers of the negatives, are on one side of each split only.
 """
 
 import itertools
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ POOLINGS = {"means of 7 stretches": STRETCHES, "mean": 1}
 
 STRENGTHS = (0.003, 0.03)
 """Inverse strengths of the penalty that are tried."""
+
+_COST = 0.02  # of phonemes, in windows recognized: they make a larger file
 
 
 def import_sklearn() -> Any:
@@ -106,8 +108,11 @@ class Linear:
     """[shape=(n_classes,)]"""
 
     def logits(self, components: Floats) -> Floats:
-        """Return the logits [shape=(n, n_classes)] of windows [shape=(n, 7, n_components)]."""
-        flat = components.reshape(len(components), -1)
+        """Return the logits [shape=(n, n_classes)] of windows [shape=(n, 7, n_components)].
+
+        Components beyond those that it was fitted to are ignored.
+        """
+        flat = components[..., : self.weights.shape[2]].reshape(len(components), -1)
         result: Floats = flat @ self.weights.reshape(len(self.bias), -1).T + self.bias
         return result
 
@@ -123,6 +128,9 @@ class Settings:
 
     pooling: str
     strength: float
+
+    components: int | None = None
+    """How many of the components are used, the first ones; all, if None."""
 
 
 def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
@@ -143,9 +151,10 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
         True
     """
     sklearn = import_sklearn()
-    count, _, size = windows.components.shape
+    components = windows.components[..., : settings.components]
+    count, _, size = components.shape
     kept = POOLINGS[settings.pooling]
-    pooled = windows.components.reshape(count, kept, -1, size).mean(axis=2)
+    pooled = components.reshape(count, kept, -1, size).mean(axis=2)
     features = pooled.reshape(count, -1)
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     model = sklearn.linear_model.LogisticRegression(C=settings.strength, max_iter=200, tol=1e-3)
@@ -263,8 +272,18 @@ def recognized(train: Windows, logits: Floats, classes: int) -> tuple[float, ...
     )
 
 
-def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Settings, float]]:
-    """Choose pooling and penalty by cross-validation.
+def choose(
+    train: Windows, classes: int, seed: int, sizes: Sequence[int | None] = (None,)
+) -> tuple[Settings, dict[Settings, float]]:
+    """Choose pooling and components by cross-validation, and then the penalty for these.
+
+    Where all windows are recognized, nothing else is tried.
+
+    Args:
+        train: windows to fit to.
+        classes: number of classes.
+        seed: of the splits.
+        sizes: numbers of components: those of the encoder alone, those with phonemes.
 
     Returns:
         The best settings, and of all the share of held-out windows above ``alarm_margins``.
@@ -278,9 +297,16 @@ def choose(train: Windows, classes: int, seed: int) -> tuple[Settings, dict[Sett
         >>> scores[settings]
         1.0
     """
-    scores = {}
-    for pooling, strength in itertools.product(POOLINGS, STRENGTHS):
-        settings = Settings(pooling, strength)
+    scores: dict[Settings, float] = {}
+
+    def score(settings: Settings) -> float:
         logits, _ = held_out_logits(train, train, classes, settings, seed=seed)
         scores[settings] = float(np.mean(recognized(train, logits, classes)))
-    return max(scores, key=lambda settings: scores[settings]), scores
+        return scores[settings]
+
+    for size, pooling in itertools.product(sizes, POOLINGS):
+        if score(settings := Settings(pooling, STRENGTHS[0], size)) == 1.0:
+            return settings, scores
+    best = max(scores, key=lambda one: scores[one] - _COST * sizes.index(one.components))
+    stronger = [replace(best, strength=strength) for strength in STRENGTHS[1:]]
+    return max([best, *stronger], key=lambda one: scores.get(one) or score(one)), scores

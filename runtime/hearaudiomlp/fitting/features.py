@@ -1,6 +1,6 @@
 """From recordings to what a classifier sees of their windows, a batch at a time.
 
-A window takes 64 kB as samples, 12 kB as means and 7.2 kB as the components that are kept. So only
+A window takes 64 kB as samples, 17 kB as means and 12.5 kB as the components that are kept. So only
 a batch of windows is in memory at a time, and of many recordings fewer windows each are taken.
 """
 
@@ -78,8 +78,8 @@ def compute_windows(
         >>> len(train) > 1_000, len(slid.windows)
         (True, 1)
     """
-    taps = Taps(source, threads)
     bundled = bundled_negatives(source.metadata["checkpoint_sha256"])
+    taps = Taps(source, threads, phonemes=bundled is not None and bundled[0].phonemes > 0)
     projection = bundled[0] if bundled else _own_projection(taps, examples, seed)
 
     def see(windows: Floats) -> Floats:
@@ -96,6 +96,7 @@ def compute_windows(
             targets[number] = examples.labels.index(clip.label)
     everything = Windows(components, targets[numbers], groups[numbers], np.zeros(len(fits), bool))
     train, tested = (everything.rows(kind) for kind in (fits, ~fits))
+    del components, everything  # as large as both
     if bundled:
         train = _with_negatives(train, bundled[1], other)
     else:

@@ -15,28 +15,70 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.fitting.phonemes import phonemes_sha256
 from hearaudiomlp.fitting.placing import make_noise
 
 SIZE = 256
-"""Principal components of the means that are kept, by default."""
+"""Principal components of an encoder's means that are kept, by default."""
 
 SYNTHETIC = 300
 """Windows of synthetic noise that are added to every fit."""
 
 _FOLDER = Path(__file__).parent.parent / "data"
 _LEVELS = 127
-_STEP = 0.25  # between levels, in standard deviations
+_STEP = 0.5  # between levels, in standard deviations
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Principal components: what is kept of the means in a window."""
+    """Principal components: what is kept of the means in a window.
+
+    With phonemes, the encoder's components come first, and those of what the network of phonemes
+    hears come behind them.
+    """
 
     mean: Floats
     """[shape=(size,)]"""
 
     basis: Floats
     """From values less the mean to components [shape=(size, n_components)]."""
+
+    phonemes: int = 0
+    """How many of the components, the last ones, are of what the network of phonemes hears."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of first components that a classifier may use: without phonemes, or all."""
+        size = self.basis.shape[1]
+        return (size - self.phonemes, size) if self.phonemes else (size,)
+
+    def first(self, count: int) -> "Projection":
+        """Return the first components alone, of only those means that they are made of.
+
+        Examples:
+            >>> encoder, phonemes = (Projection(np.zeros(n), np.ones((n, 2))) for n in (8, 5))
+            >>> encoder.beside(phonemes).first(2).basis.shape
+            (8, 2)
+        """
+        basis = self.basis[:, :count]
+        size = 1 + int(np.flatnonzero(basis.any(axis=1))[-1])
+        kept = self.phonemes if count == self.basis.shape[1] else 0
+        return Projection(self.mean[:size], basis[:size], kept)
+
+    def beside(self, phonemes: "Projection") -> "Projection":
+        """Return components of an encoder's means, and behind them those of phonemes.
+
+        Examples:
+            >>> encoder, phonemes = (Projection(np.zeros(n), np.ones((n, 2))) for n in (8, 5))
+            >>> both = encoder.beside(phonemes)
+            >>> both.basis.shape, both.sizes
+            ((13, 4), (2, 4))
+        """
+        (rows, columns), (more_rows, more_columns) = self.basis.shape, phonemes.basis.shape
+        basis = np.zeros((rows + more_rows, columns + more_columns), np.float32)
+        basis[:rows, :columns] = self.basis
+        basis[rows:, columns:] = phonemes.basis
+        return Projection(np.concatenate([self.mean, phonemes.mean]), basis, more_columns)
 
     def __call__(self, summaries: Floats) -> Floats:
         """Return the components [shape=(n, 7, n_components)] of means [shape=(n, 7, size)]."""
@@ -99,8 +141,8 @@ def bundled_negatives(checkpoint_sha256: str) -> tuple[Projection, Negatives] | 
     Examples:
         >>> model = hearaudiomlp.load_model()
         >>> projection, negatives = bundled_negatives(model.metadata["checkpoint_sha256"])
-        >>> negatives.components.shape == (len(negatives), 7, 256)
-        True
+        >>> projection.sizes, negatives.components.shape == (len(negatives), 7, 448)
+        ((256, 448), True)
         >>> bundled_negatives("0" * 64) is None
         True
     """
@@ -146,6 +188,8 @@ def pack(projection: Projection, negatives: Negatives, checkpoint_sha256: str) -
         checkpoint_sha256=np.array(checkpoint_sha256),
         projection_mean=projection.mean,
         projection_basis=projection.basis.astype(np.float16),
+        projection_phonemes=projection.phonemes,
+        phonemes_sha256=phonemes_sha256(),
         levels=levels.astype(np.int8),
         mean=mean.astype(np.float16),
         scale=scale.astype(np.float16),
@@ -162,6 +206,8 @@ def _unpack(stored: dict[str, npt.NDArray[np.generic]]) -> tuple[Projection, Neg
     names = stored["names"].tolist()
     groups = tuple(names[number] for number in stored["group"].tolist())
     projection = Projection(
-        stored["projection_mean"].astype(np.float32), stored["projection_basis"].astype(np.float32)
+        stored["projection_mean"].astype(np.float32),
+        stored["projection_basis"].astype(np.float32),
+        int(stored["projection_phonemes"]),
     )
     return projection, Negatives(components, groups, stored["speech"].astype(bool))

@@ -11,6 +11,7 @@ import numpy as np
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.fitting.alarms import THRESHOLD
+from hearaudiomlp.fitting.phonemes import STEPS, count_phonemes
 from hearaudiomlp.fitting.taps import FEATURES, PREFIX, STRETCHES, import_onnx, tap_encoder
 from hearaudiomlp.spec import ENCODERS, FRAMES
 from hearaudiomlp.weights.model_file import ModelFile, packaged_graph
@@ -36,6 +37,9 @@ class Head(NamedTuple):
     bias: Floats
     """[shape=(n_labels,)]"""
 
+    phonemes: bool = False
+    """Whether the means have what the network of phonemes hears."""
+
 
 def write_model(source: ModelFile, head: Head) -> bytes:
     """Return the encoder of a model file with a classifier instead of the keywords.
@@ -57,7 +61,7 @@ def write_model(source: ModelFile, head: Head) -> bytes:
         '["robin", "other"]'
     """
     onnx = import_onnx()
-    model = tap_encoder(source)
+    model = tap_encoder(source, head.phonemes)
     graph = model.graph
     flat, shape, weights, bias = (
         PREFIX + name for name in ("features", "one_row", "weights", "bias")
@@ -100,8 +104,9 @@ def _metadata(source: ModelFile, head: Head) -> dict[str, str]:
     name = source.card["model"]
     packaged = packaged_graph(name)[1].metadata
     size = head.weights.shape[2]
-    added = STRETCHES * size * (FRAMES + len(head.labels))
-    replaced = len(ENCODERS[name].labels) * ENCODERS[name].timestamp_embedding_size
+    heard, inside = count_phonemes() if head.phonemes else (0, 0)
+    added = STRETCHES * (size * len(head.labels) + (size - heard) * FRAMES + heard * STEPS) + inside
+    replaced = len(ENCODERS[name].labels) * ENCODERS[name].timestamp_embedding_size * FRAMES
     macs = {
         key: str(int(packaged[key]) - replaced + added)
         for key in ("macs_per_window", "encoder_macs_per_window")

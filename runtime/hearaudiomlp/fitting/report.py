@@ -137,11 +137,13 @@ def _provenance(facts: Facts) -> list[str]:
         "seed": str(facts.seed),
     }
     lines += [f"| {name} | {value} |" for name, value in entries.items()]
-    lines += ["", "| pooling | inverse penalty | windows recognized | |"]
-    lines.append("| --- | ---: | ---: | --- |")
+    lines += ["", "| pooling | components | inverse penalty | windows recognized | |"]
+    lines.append("| --- | ---: | ---: | ---: | --- |")
     for settings, score in facts.scores.items():
         chosen = "chosen" if settings == facts.settings else ""
-        lines.append(f"| {settings.pooling} | {settings.strength:g} | {score:.1%} | {chosen} |")
+        count = settings.components or "all"
+        cells = (settings.pooling, count, f"{settings.strength:g}", f"{score:.1%}", chosen)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     files = list(facts.examples.sha256.items())
     lines += ["", "| recording | SHA-256 |", "| --- | --- |"]
     lines += [f"| {_cell(path)} | `{sha256}` |" for path, sha256 in files[:_MOST_FILES]]

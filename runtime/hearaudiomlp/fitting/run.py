@@ -126,8 +126,8 @@ def fit(
     count = f"{len(examples.clips)} recordings{left_out}, {len(labels) - 1} classes"
     say(f"{count}; computing their embeddings")
     train, slid, projection = compute_windows(source, examples, seed, threads)
-    say(f"{len(train)} windows; choosing pooling and penalty by cross-validation")
-    settings, scores = classifier.choose(train, len(labels), seed)
+    say(f"{len(train)} windows; choosing by cross-validation")
+    settings, scores = classifier.choose(train, len(labels), seed, projection.sizes)
     held_out = partial(
         classifier.held_out_logits, train, slid.windows, len(labels), settings, seed=seed
     )
@@ -153,6 +153,8 @@ def fit(
 
 def _head(linear: Linear, projection: Projection, labels: tuple[str, ...]) -> Head:
     """Return the classifier on the means themselves: the projection is linear, too."""
+    projection = projection.first(linear.weights.shape[2])
     weights = linear.weights.astype(np.float64) @ projection.basis.T.astype(np.float64)
     bias = linear.bias - (weights @ projection.mean).sum(axis=1)
-    return Head(labels, OTHER, weights.astype(np.float32), bias.astype(np.float32))
+    tensors = np.asarray(weights, np.float32), np.asarray(bias, np.float32)
+    return Head(labels, OTHER, *tensors, phonemes=projection.phonemes > 0)

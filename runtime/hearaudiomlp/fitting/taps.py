@@ -2,16 +2,19 @@
 
 The last layer of a keyword spotter keeps what distinguishes its own words and little else, so other
 words look alike there. Earlier blocks still have it. Six of the blocks are taken (all of
-audiomae's, every second one of kwmlp's) and, of kwmlp, the MFCCs. Means over seven consecutive
-stretches of 14 frames keep the order of sounds.
+audiomae's, every second one of kwmlp's) and, of kwmlp, the MFCCs; for words, also what the network
+of phonemes hears in these MFCCs. Means over seven consecutive stretches of 14 frames keep the order
+of sounds.
 """
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import ModelFileError, needs_extra
+from hearaudiomlp.fitting.phonemes import add_phonemes
 from hearaudiomlp.inference.session import Session
 from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, usable_cpus
 from hearaudiomlp.spec import ENCODERS, FRAMES
@@ -29,6 +32,10 @@ PREFIX = "classifier."
 FEATURES = PREFIX + "stretches"
 """The value in the graph that has the means [shape=(n, 7, size)]."""
 
+MFCC = "mfcc"
+"""The value in kwmlp's graph that has the MFCCs [shape=(n, 98, 40)]."""
+
+_LENGTH = FRAMES // STRETCHES
 _WIDTH = 64  # of the blocks
 
 
@@ -47,11 +54,12 @@ def import_onnx() -> Any:
     return onnx
 
 
-def tap_encoder(source: ModelFile) -> Any:
+def tap_encoder(source: ModelFile, phonemes: bool = False) -> Any:
     """Return the encoder of a model file, without keywords, with the means as a value in its graph.
 
     Args:
         source: a model file of either encoder.
+        phonemes: whether the means have what the network of phonemes hears, too; of kwmlp alone.
 
     Returns:
         An ``onnx.ModelProto``; :data:`FEATURES` isn't an output yet.
@@ -75,7 +83,7 @@ def tap_encoder(source: ModelFile) -> Any:
     del graph.output[:]
     graph.output.extend(outputs)
     _bind(graph, read_weights(source), onnx)
-    _add_means(graph, source.card["model"], onnx)
+    _add_means(graph, source.card["model"], phonemes, onnx)
     return model
 
 
@@ -125,35 +133,37 @@ def _block_outputs(graph: Any) -> list[str]:
     ]
 
 
-def _add_means(graph: Any, name: str, onnx: Any) -> None:
-    length = FRAMES // STRETCHES
-    pool = np.repeat(np.eye(STRETCHES, dtype=np.float32), length, axis=1) / length
-    constants = {
-        "pool": pool,
-        "frames_first": np.array([FRAMES, -1]),
-        "windows_second": np.array([STRETCHES, -1, _WIDTH]),
-    }
-    for key, values in constants.items():
+def _add_means(graph: Any, name: str, phonemes: bool, onnx: Any) -> None:
+    pool = np.repeat(np.eye(STRETCHES, dtype=np.float32), _LENGTH, axis=1) / _LENGTH
+
+    def constant(key: str, values: npt.NDArray[Any]) -> str:
         graph.initializer.append(onnx.numpy_helper.from_array(values, PREFIX + key))
-    parts = []
+        return PREFIX + key
 
     def add(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        node = onnx.helper.make_node(
-            operator, inputs, [PREFIX + output], name=PREFIX + output, **attributes
-        )
+        output = PREFIX + output
+        node = onnx.helper.make_node(operator, inputs, [output], name=output, **attributes)
         graph.node.append(node)
-        return PREFIX + output
+        return output
 
+    of_frames = constant("pool", pool)
+    frames_first = constant("frames_first", np.array([FRAMES, -1]))
+    windows_second = constant("windows_second", np.array([STRETCHES, -1, _WIDTH]))
+    parts = []
     outputs = _block_outputs(graph)
     step = max(1, ENCODERS[name].depth // BLOCKS)
     for number in range(step, len(outputs) + 1, step):
-        block = outputs[number - 1]
-        rows = add("Reshape", [block, PREFIX + "frames_first"], f"rows_{number}")
-        means = add("MatMul", [PREFIX + "pool", rows], f"means_{number}")
-        split = add("Reshape", [means, PREFIX + "windows_second"], f"split_{number}")
+        rows = add("Reshape", [outputs[number - 1], frames_first], f"rows_{number}")
+        means = add("MatMul", [of_frames, rows], f"means_{number}")
+        split = add("Reshape", [means, windows_second], f"split_{number}")
         parts.append(add("Transpose", [split], f"block_{number}", perm=[1, 0, 2]))
-    if any(output.name == "mfcc" for output in graph.output):
-        parts.append(add("MatMul", [PREFIX + "pool", "mfcc"], "mfcc_means"))
+    if any(output.name == MFCC for output in graph.output):
+        parts.append(add("MatMul", [of_frames, MFCC], "mfcc_means"))
+    if phonemes:
+        steps = pool.T.reshape(-1, 2, STRETCHES).sum(axis=1)  # one is two frames
+        heard = add("Concat", add_phonemes(add, constant, MFCC), "heard", axis=1)
+        means = add("MatMul", [heard, constant("pool_steps", steps)], "heard_means")
+        parts.append(add("Transpose", [means], "heard_stretches", perm=[0, 2, 1]))
     add("Concat", parts, "stretches", axis=2)
 
 
@@ -168,15 +178,22 @@ class Taps:
         (2, 7, 424)
     """
 
-    def __init__(self, source: ModelFile, threads: int | None = None) -> None:
+    def __init__(
+        self, source: ModelFile, threads: int | None = None, phonemes: bool = False
+    ) -> None:
         """Open a session on the CPU.
+
+        Args:
+            source: a model file of either encoder.
+            threads: that compute; all usable CPUs, if None.
+            phonemes: whether the means have what the network of phonemes hears, too.
 
         Raises:
             MissingPackageError: the extra ``[fit]`` isn't installed.
             ModelFileError: the file has other weights than its encoder.
         """
         onnx = import_onnx()
-        model = tap_encoder(source)
+        model = tap_encoder(source, phonemes)
         del model.graph.output[:]
         model.graph.output.append(
             onnx.helper.make_tensor_value_info(

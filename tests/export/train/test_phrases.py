@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hearaudiomlp
+from hearaudiomlp.fitting.phonemes import STEPS
 from hearaudiomlp.keywords import HOP_S, find_hits
-from hearaudiomlp_export.networks.phonemes import PHONEMES, STEPS, PhonemeNetwork
+from hearaudiomlp_export.networks.phonemes import PHONEMES, PhonemeNetwork
 from hearaudiomlp_export.train import cli, phrases
 from hearaudiomlp_export.train.data import phrases as spoken
 from hearaudiomlp_export.train.data import running

@@ -16,7 +16,8 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp_export.networks.phonemes import PHONEMES, STEPS
+from hearaudiomlp.fitting.phonemes import STEPS
+from hearaudiomlp_export.networks.phonemes import PHONEMES
 
 Array = npt.NDArray[np.float32]
 
