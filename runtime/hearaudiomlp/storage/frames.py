@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
@@ -29,16 +30,30 @@ class FrameStore:
         self.size = size
         """Values in a frame."""
 
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with this
+        self._kept: list[Floats] = []  # as they came, until there is a file
+        self._file: IO[bytes] | None = None
         self._rows = 0
+        self._closed = False
 
     def __len__(self) -> int:
         return self._rows
 
     def append(self, frames: Floats) -> None:
-        """Add frames [shape=(..., size)] after those that are there."""
-        self._file.write(np.ascontiguousarray(frames, np.float32).data)
-        self._rows += frames.size // self.size
+        """Add frames [shape=(..., size)] after those that are there. They may not change later."""
+        rows = np.ascontiguousarray(frames, np.float32).reshape(-1, self.size)
+        rows.flags.writeable = False  # of this view alone
+        self._rows += len(rows)
+        self._kept.append(rows)
+        if self._file is None and self._rows * self._row > IN_MEMORY:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
+        if self._file is not None:
+            for kept in self._kept:
+                self._file.write(kept.data)
+            self._kept.clear()
+
+    @property
+    def _row(self) -> int:
+        return self.size * np.dtype(np.float32).itemsize
 
     def chunks(self, start: int, stop: int) -> Iterator[Floats]:
         """Return frames ``start`` to ``stop`` (exclusive) in pieces [shape=(n, size)].
@@ -46,21 +61,33 @@ class FrameStore:
         Raises:
             ValueError: they were released.
         """
-        if self._file.closed:
+        if self._closed:
             raise ValueError("these embeddings were released: read them before close()")
-        return self._read(start, stop)
+        if self._file is None:
+            return self._from_memory(start, stop)
+        return self._from_file(self._file, start, stop)
 
-    def _read(self, start: int, stop: int) -> Iterator[Floats]:
-        row = self.size * np.dtype(np.float32).itemsize
-        most = max(1, CHUNK_BYTES // row)
+    def _from_memory(self, start: int, stop: int) -> Iterator[Floats]:
+        first = 0
+        for rows in self._kept:
+            wanted = rows[max(0, start - first) : max(0, stop - first)]
+            if len(wanted):
+                yield wanted
+            first += len(rows)
+
+    def _from_file(self, file: IO[bytes], start: int, stop: int) -> Iterator[Floats]:
+        most = max(1, CHUNK_BYTES // self._row)
         for first in range(start, stop, most):
-            self._file.seek(first * row)
-            data = self._file.read(min(most, stop - first) * row)
+            file.seek(first * self._row)
+            data = file.read(min(most, stop - first) * self._row)
             yield np.frombuffer(data, np.float32).reshape(-1, self.size)
 
     def close(self) -> None:
         """Release memory or file."""
-        self._file.close()
+        self._closed = True
+        self._kept.clear()
+        if self._file is not None:
+            self._file.close()
 
     def __del__(self) -> None:
         """Release memory or file, if close() wasn't called."""
