@@ -60,7 +60,7 @@ _LARGE = 1 << 30
 _FILLED = 20
 """Of a large file, at least one byte in so many has to be on disk."""
 
-_BUFFER = 1 << 16
+_BUFFER = 1 << 13
 
 
 class Decoder(Protocol):

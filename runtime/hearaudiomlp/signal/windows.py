@@ -174,7 +174,7 @@ class SlidingWindows:
     def reset(self) -> None:
         """Forget everything: the next sample starts a new sound."""
         # Views of this memory are handed out, so that what was written to it never changes.
-        self._memory = np.zeros(2 * WINDOW, np.float32)
+        self._memory = np.zeros(self._pad_left, np.float32)
         self._start, self._stop = 0, self._pad_left  # first sample of the next window, and the end
         self.n_samples = 0
         """Number of samples pushed so far."""
@@ -205,7 +205,8 @@ class SlidingWindows:
     def _append(self, samples: Floats) -> None:
         if self._stop + len(samples) > len(self._memory):
             kept = self._memory[self._start : self._stop]
-            self._memory = np.empty(max(2 * WINDOW, len(kept) + len(samples)), np.float32)
+            room = len(kept) + len(samples) + WINDOW  # for the zeros behind a brief sound, too
+            self._memory = np.empty(max(3 * WINDOW, room), np.float32)
             self._memory[: len(kept)] = kept
             self._start, self._stop = 0, len(kept)
         self._memory[self._stop : self._stop + len(samples)] = samples
