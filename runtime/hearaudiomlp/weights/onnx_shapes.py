@@ -7,6 +7,7 @@ beyond what an encoder needs. The operators are documented at https://onnx.ai/on
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -57,11 +58,12 @@ class _Node(NamedTuple):
         return self.attributes.get(name, (default,))[-1]
 
 
-def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
+_Attribute = tuple[str, tuple[int, ...]]
+
+
+def _attribute(data: bytes) -> _Attribute:
     values: tuple[int, ...] = ()
-    if isinstance(data, int):
-        raise ValueError("a number instead of an attribute")
-    attribute = list(fields(data, float_field=2))
+    attribute = list(fields(memoryview(data), float_field=2))
     for number, value in attribute:
         if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
             values += integers(value)
@@ -75,19 +77,19 @@ def _attribute(data: int | memoryview) -> tuple[str, tuple[int, ...]]:
     return text(attribute, 1), values
 
 
-def _node(data: memoryview) -> _Node:
+def _node(data: memoryview, read_attribute: Callable[[bytes], _Attribute]) -> _Node:
     inputs: list[str] = []
     outputs: list[str] = []
     attributes: dict[str, tuple[int, ...]] = {}
     operator = ""
     for number, value in fields(data):
+        if isinstance(value, int) or number not in (1, 2, 3, 4, 5, 6, 7, 9):
+            raise ValueError("a node with an unknown part")
         if number == 5:
-            name, values = _attribute(value)
+            name, values = read_attribute(bytes(value))
             if name in attributes:
                 raise ValueError("two attributes of one name")
             attributes[name] = values
-        elif isinstance(value, int) or number not in (1, 2, 3, 4, 6, 7, 9):
-            raise ValueError("a node with an unknown part")
         elif number in (1, 2):
             (inputs if number == 1 else outputs).append(bytes(value).decode())
         elif number == 4:
@@ -342,8 +344,9 @@ def check_shapes(summary: OnnxSummary) -> None:
 
     inputs = {name: fixed(shape) for name, shape in summary.inputs.items()}
     inference = _Inference(summary.tensors, inputs)
+    read_attribute = cache(_attribute)  # hundreds of nodes share a few dozen
     for node in summary.nodes:
-        inference.add(_node(node))
+        inference.add(_node(node, read_attribute))
     for name, shape in summary.outputs.items():
         if inference.shapes[name] != fixed(shape):
             raise ValueError(f"{name} of another shape than it declares")
