@@ -173,6 +173,7 @@ def process() -> NoReturn:
             code = main()
     except KeyboardInterrupt:  # while it was being imported
         code = 130
+    interrupts.ignore()  # a second one would end Python's own clean-up without our exit code
     sys.exit(interrupts.status(code))
 
 

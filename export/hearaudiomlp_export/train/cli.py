@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -124,16 +123,13 @@ def _make_part(folder: Path, name: str, progress: "Queue[tuple[int, int]]") -> N
 def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
     """Make the parts of the corpus that aren't there, with a progress bar each.
 
-    Each is made in a process of its own: what eSpeak NG speaks depends a little on what it
-    has spoken before, and a synthesizer that crashes takes nothing else with it.
-
     Raises:
         SynthesizerMissingError: an engine isn't installed.
         CorpusError: a synthesizer crashed.
     """
     from tqdm import tqdm
 
-    from hearaudiomlp_export.train.data.corpus import Plan, has_part
+    from hearaudiomlp_export.train.data.corpus import Plan, has_part, part_makers
     from hearaudiomlp_export.train.errors import CorpusError
 
     context = multiprocessing.get_context("spawn")
@@ -143,7 +139,7 @@ def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
                 continue
             progress = manager.Queue()
             with (
-                ProcessPoolExecutor(1, mp_context=context) as pool,
+                part_makers(1) as pool,
                 tqdm(desc=name, unit=" clips", leave=False) as bar,
             ):
                 making = pool.submit(_make_part, folder, name, progress)

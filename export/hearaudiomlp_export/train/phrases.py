@@ -9,10 +9,9 @@ import argparse
 import io
 import json
 import math
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,7 @@ from hearaudiomlp_export.networks.phonemes import Listener, load_phoneme_network
 from hearaudiomlp_export.train.data import layouts, recordings
 from hearaudiomlp_export.train.data.augment import NOT_A_KEYWORD, Augmenter, Mix
 from hearaudiomlp_export.train.data.backgrounds import Backgrounds
-from hearaudiomlp_export.train.data.corpus import Part, has_part, load_part, make_part
+from hearaudiomlp_export.train.data.corpus import Part, has_part, load_part, make_part, part_makers
 from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.data.phrases import PhrasePlan, check_phrases, installed_engines
 from hearaudiomlp_export.train.data.recordings import Recordings
@@ -98,9 +97,8 @@ def prepare_parts(folder: Path, plan: PhrasePlan, workers: int) -> None:
         CorpusError: a synthesizer crashed.
     """
     names = [name for name in plan.parts_to_make() if not has_part(folder, name, plan)]
-    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool,
+        part_makers(workers) as pool,
         tqdm(total=len(names), desc="speech", unit=" parts", leave=False) as bar,
     ):
         making: list[Future[None]] = [

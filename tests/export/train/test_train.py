@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from hearaudiomlp_export.train.data.corpus import (
     held_out_variants,
     load_part,
     make_part,
+    part_makers,
 )
 from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.data.evaluate import clean_windows, windows_of
@@ -393,6 +396,23 @@ def test_weights_to_start_from_are_an_ordinary_file(
     command = ["kwmlp", "--corpus", str(tmp_path / "c"), "-o", str(tmp_path / "x.pth"), *words]
     assert cli.main([*command, "--start", str(tmp_path / "pipe")]) == 1
     assert "not an ordinary file" in capsys.readouterr().err
+
+
+def test_an_interrupt_does_not_wait_for_the_synthesizers() -> None:
+    """Neither for the part that is being made, nor for those that haven't begun."""
+    making = []
+
+    def work() -> None:
+        with part_makers(1) as pool:
+            making.extend(pool.submit(time.sleep, 60) for _ in range(2))
+            while not making[0].running():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert isinstance(making[0].exception(), BrokenProcessPool)
+    assert making[1].cancelled() or isinstance(making[1].exception(), BrokenProcessPool)
 
 
 def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ voices. What is spoken, and how, follows from the seed alone.
 
 import hashlib
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hearaudiomlp.cli import interrupts
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp_export.train.errors import CorpusError
@@ -323,6 +327,30 @@ def make_part(folder: Path, name: str, plan: CorpusPlan, progress: Progress) -> 
             made.append((request, pcm))
         progress(name, len(made), total)
     _write(folder, name, made, plan.longest)
+
+
+@contextmanager
+def part_makers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Return a pool in which each part is made in a process of its own.
+
+    What eSpeak NG speaks depends a little on what it has spoken before, and a synthesizer that
+    crashes takes nothing else with it. An error or Ctrl-C in the body ends the processes; a pool
+    by itself would finish all parts first.
+
+    Args:
+        count: processes at a time.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        count, mp_context=context, max_tasks_per_child=1, initializer=interrupts.install
+    ) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def load_part(folder: Path, name: str, plan: CorpusPlan) -> Part:
