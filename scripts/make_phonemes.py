@@ -1,4 +1,4 @@
-"""Train the network of phonemes behind `train --words`, and write what it hears in running speech.
+"""Train the network of phonemes of `train --words` and `fit`, and write what it hears in speech.
 
     pip install pocketsphinx
     python scripts/make_phonemes.py ../shared/speech --sentences training/corpus/FINGERPRINT
@@ -9,7 +9,8 @@ and word and kind, or reader and text), and the recordings. `--sentences` is a f
 phoneme is. Its own model and dictionary come with it. Only the training split is used, only the 35
 keywords of its words, and the first 584 sentences of its running speech, whose phonemes are written
 as `read_sentences.npz`. What the network hears in others is written as `running_speech.npz`. 35
-minutes on one core.
+minutes on one core. Afterwards `scripts/make_negatives.py` has to run: the negatives of `fit` are
+what this network hears. Other blocks than those of today need `DILATIONS` in `fitting/phonemes.py`.
 """
 
 import argparse
