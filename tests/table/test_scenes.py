@@ -233,6 +233,17 @@ def test_one_long_text_for_many_rows_of_hdf5(tmp_path: Path) -> None:
             read(tmp_path / "t.h5")
     with h5py.File(tmp_path / "t.h5", "w") as table:
         table["scene_embeddings"] = np.ones((8, 4), np.float32)
-        table.create_dataset("paths", (8,), "S200000")  # never written, so it takes no space
+        table["paths"] = np.full(8, b"a" * 200_000)
     with pytest.raises(EmbeddingFileError, match="no list of texts"):
         read(tmp_path / "t.h5")
+
+
+def test_rows_of_hdf5_that_were_never_written(tmp_path: Path) -> None:
+    """They take no space, so a file of two kilobytes could keep the command busy for years."""
+    h5py = pytest.importorskip("h5py")
+    rows = 1 << 40
+    with h5py.File(tmp_path / "t.h5", "w") as table:
+        table.create_dataset("paths", (rows,), h5py.string_dtype())
+        table.create_dataset("scene_embeddings", (rows, 4), np.float32)
+    with pytest.raises(EmbeddingFileError, match="stored in a way"):
+        SceneTable(tmp_path / "t.h5")

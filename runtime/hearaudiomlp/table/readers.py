@@ -186,7 +186,11 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
                 links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD
             )
             one = None if is_link else table[name]
-            if not isinstance(one, h5py.Dataset) or one.is_virtual or one.external or one.chunks:
+            if (
+                not isinstance(one, h5py.Dataset)
+                or (one.is_virtual or one.external or one.chunks)
+                or (one.size and one.id.get_offset() is None)  # never written: rows without end
+            ):
                 raise ValueError(f"its {name} is stored in a way in which embed doesn't store it")
             return one
 
