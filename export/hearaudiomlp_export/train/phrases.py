@@ -50,6 +50,7 @@ from hearaudiomlp_export.train.data.running import (
     say_again,
 )
 from hearaudiomlp_export.train.errors import CorpusError, VerificationError
+from hearaudiomlp_export.train.speech.kokoro import read_voices
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
     FOLDS,
@@ -145,19 +146,28 @@ def _synthetic(
     made = {name: load_part(folder, name, plan) for name in plan.parts_to_make()}
     neural = {name: part for name, part in made.items() if name.endswith("-kokoro")}
     others = {name: part for name, part in made.items() if name not in neural}
-    shares = ((others, 1.0, _RESPOKEN), (neural, _WINDOWS_OF_KOKORO, _RESPOKEN_OF_KOKORO))
+    said = len(plan.phrases) * plan.windows
+    all_kinds = ((_PHRASES, said), (_LIKE, plan.others), (_RUN, plan.run))
+    groups = (
+        (others, all_kinds, _RESPOKEN),
+        (neural, ((_PHRASES, round(said * _WINDOWS_OF_KOKORO)),), _RESPOKEN_OF_KOKORO),
+    )
     listener, rng = Listener(), np.random.default_rng([seed, 24])
-    for group, share, respoken_share in shares:
-        for windows, labels in _windows(group, plan, share, noise, seed):
-            heard = respoken(listener.hear(windows), people, respoken_share, rng)
+    for group, wanted, share in groups:
+        for windows, labels in _windows(group, plan, wanted, noise, seed):
+            heard = respoken(listener.hear(windows), people, share, rng)
             isolated = np.full(len(labels), -1)
             yield Examples(heard, labels, np.arange(len(labels)), isolated)
 
 
 def _windows(
-    made: dict[str, Part], plan: PhrasePlan, share: float, noise: Part, seed: int
+    made: dict[str, Part],
+    plan: PhrasePlan,
+    wanted: Sequence[tuple[Mix, int]],
+    noise: Part,
+    seed: int,
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """Yield windows of parts, ``share`` as many as the plan has, and their labels."""
+    """Yield windows of parts, so many of each kind, and their labels."""
     sentences = [part for name, part in made.items() if name.startswith("sentences")]
     parts = [part for name, part in made.items() if name.startswith("phrases") and len(part)]
     if not parts:
@@ -173,8 +183,7 @@ def _windows(
         keywords=plan.phrases,
         cut=_CUT,
     )
-    wanted = ((_PHRASES, len(plan.phrases) * plan.windows), (_LIKE, plan.others), (_RUN, plan.run))
-    mixes = [mix for mix, count in wanted for _ in range(math.ceil(share * count / _BLOCK))]
+    mixes = [mix for mix, count in wanted for _ in range(math.ceil(count / _BLOCK))]
     for number, mix in enumerate(tqdm(mixes, desc="windows", unit=" blocks", leave=False)):
         windows, labels, possible = (t.numpy() for t in augmenter.batch(number, _BLOCK, mix))
         kept = (labels != NOT_A_KEYWORD) | ~possible.any(axis=1)
@@ -272,7 +281,7 @@ def train_phrases(options: argparse.Namespace) -> Path:
         _note(f"warning: {each}")
     threads = options.threads or usable_cpus()
     torch.set_num_threads(threads)
-    plan = PhrasePlan(phrases, engines, seed=options.seed)
+    plan = PhrasePlan(phrases, engines, options.seed, tuple(read_voices()))
     source = read_model_file(Weights(str(start), "file").read(), "kwmlp")
     examples = _examples(options, plan, threads)
     steps = options.steps or _STEPS

