@@ -42,8 +42,13 @@ _BISECTIONS = 30
 _ALARMS_PER_HOUR = 0.5
 """What the limits aim at, on running speech that a head hasn't heard."""
 
-THRESHOLD = 0.5
-"""Averaged probability from which a phrase counts as spoken, in the files' metadata."""
+_LEVEL = 0.5
+"""Averaged probability that running speech would reach so often."""
+
+THRESHOLD = 0.55
+"""Averaged probability from which a phrase counts as spoken, in the files' metadata.
+
+It is above the level of the limits, because other readers than those reach it more often."""
 
 
 class PhraseHead(nn.Module):
@@ -256,6 +261,6 @@ def _reached(margins: Array) -> Array:
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         average = np.tensordot(weights, 1 / (1 + np.exp(middle - near)), axes=1)
-        low = np.where(average > THRESHOLD, middle, low)
-        high = np.where(average > THRESHOLD, high, middle)
+        low = np.where(average > _LEVEL, middle, low)
+        high = np.where(average > _LEVEL, high, middle)
     return np.asarray(low, np.float32)
