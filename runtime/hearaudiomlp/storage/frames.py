@@ -55,6 +55,10 @@ class FrameStore:
     def _row(self) -> int:
         return self.size * np.dtype(np.float32).itemsize
 
+    @property
+    def _most(self) -> int:
+        return max(1, CHUNK_BYTES // self._row)
+
     def chunks(self, start: int, stop: int) -> Iterator[Floats]:
         """Return frames ``start`` to ``stop`` (exclusive) in pieces [shape=(n, size)].
 
@@ -68,18 +72,16 @@ class FrameStore:
         return self._from_file(self._file, start, stop)
 
     def _from_memory(self, start: int, stop: int) -> Iterator[Floats]:
-        first = 0
-        for rows in self._kept:
-            wanted = rows[max(0, start - first) : max(0, stop - first)]
-            if len(wanted):
-                yield wanted
-            first += len(rows)
+        if len(self._kept) > 1:
+            self._kept = [np.concatenate(self._kept)]
+            self._kept[0].flags.writeable = False
+        for first in range(start, stop, self._most):
+            yield self._kept[0][first : min(first + self._most, stop)]
 
     def _from_file(self, file: IO[bytes], start: int, stop: int) -> Iterator[Floats]:
-        most = max(1, CHUNK_BYTES // self._row)
-        for first in range(start, stop, most):
+        for first in range(start, stop, self._most):
             file.seek(first * self._row)
-            data = file.read(min(most, stop - first) * self._row)
+            data = file.read(min(self._most, stop - first) * self._row)
             yield np.frombuffer(data, np.float32).reshape(-1, self.size)
 
     def close(self) -> None:
