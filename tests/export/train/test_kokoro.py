@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hearaudiomlp_export.train.data.phrases import PhrasePlan
-from hearaudiomlp_export.train.errors import SynthesizerMissingError
+from hearaudiomlp_export.train.errors import CorpusError, SynthesizerMissingError
 from hearaudiomlp_export.train.speech import kokoro
 from hearaudiomlp_export.train.speech.espeak import ESpeak
 from hearaudiomlp_export.train.speech.kokoro import FOLDER, TOKENS, Kokoro, mixed, symbols
@@ -89,6 +89,21 @@ def test_a_folder_has_more_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(speaker.voices) == ["af_five", "jf_one", "jm_three"]
     said, _ = speaker.speak("t'E", Voice("jf_one+af_five+0.5"), phonemes=True)
     assert said[1] == 3 * TOKENS["t"]
+
+
+@pytest.mark.usefixtures("_package")
+@pytest.mark.parametrize("content", [None, b"", b"no voice", bytes(1 << 23)])
+def test_a_folder_without_voices_is_an_error(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so is a file that is none."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    if content is not None:
+        (folder / "af_five.bin").write_bytes(content)
+    monkeypatch.setenv(FOLDER, str(folder))
+    with pytest.raises(CorpusError, match="no voice"):
+        kokoro.read_voices()
 
 
 @pytest.mark.usefixtures("_package")

