@@ -7,6 +7,7 @@ of English as well. A folder that ``HEARAUDIOMLP_KOKORO`` names may have others,
 kokoro-js has them: ``af_heart.bin`` and so on. Between any two voices are more.
 """
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -47,17 +48,6 @@ _SYMBOLS = {
     ",": "ˌ", "aI@L": "Iəl", "aU@L": "Wəl", "L": "l", ":": "", "-": "", ";": "",
 }  # fmt: skip
 """Kokoro's symbols for eSpeak's mnemonics; those that aren't here are the same in both."""
-
-TOKENS = dict(
-    zip(
-        ",.!? AIOQWYabdefhijklmnopstuvwzɑæɔðʤəɛɜɡɪŋθɹɾʃʧʊʌʒˈˌ",
-        [3, 4, 5, 6, 16, 24, 25, 31, 33, 39, 41, 43, 44, 46, 47, 48, 50, 51, 52, 53, 54, 55,
-         56, 57, 58, 61, 62, 63, 64, 65, 68, 69, 72, 76, 81, 82, 83, 86, 87, 92, 102, 112, 119,
-         123, 125, 131, 133, 135, 138, 147, 156, 157],
-        strict=True,
-    )
-)  # fmt: skip
-"""The number of each symbol in the model."""
 
 _MNEMONIC = re.compile("|".join(sorted(map(re.escape, _SYMBOLS), key=len, reverse=True)))
 
@@ -122,6 +112,10 @@ class Kokoro:
         model = b"".join(files(part).joinpath("part.bin").read_bytes() for part in _PARTS)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # parts of a corpus are made side by side
+        vocabulary = json.loads(files(_PACKAGE).joinpath("data/vocab.json").read_bytes())
+        self.tokens: dict[str, int] = vocabulary["vocab"]
+        """The number of each symbol in the model."""
+
         self._session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         self._espeak = ESpeak()
 
@@ -147,7 +141,7 @@ class Kokoro:
         """
         spoken = text if phonemes else self._espeak.phonemes(text)
         mark = text[-1:] if text[-1:] in ".!?," and not phonemes else ""
-        tokens = [TOKENS[each] for each in symbols(spoken) + mark if each in TOKENS]
+        tokens = [self.tokens[each] for each in symbols(spoken) + mark if each in self.tokens]
         tokens = tokens[:_LONGEST]
         given = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
