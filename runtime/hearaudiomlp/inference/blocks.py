@@ -76,7 +76,10 @@ class _Queue(Generic[Owner]):
             count = min(len(rows), self._size - self._filled)
             self._block[self._filled : self._filled + count] = rows[:count]
             self._filled += count
-            self._parts.append((waiting, count))
+            before = 0
+            if self._parts and self._parts[-1][0] is waiting:  # it takes them together
+                _, before = self._parts.pop()
+            self._parts.append((waiting, before + count))
             rows = rows[count:]
             if self._filled == self._size:
                 self._send()

@@ -192,25 +192,26 @@ class SlidingWindows:
         for first in range(0, len(samples), _PIECE):
             piece = samples[first : first + _PIECE]
             self.n_samples += len(piece)
-            self._append(piece)
+            self._room(len(piece))[:] = piece
             yield from self._complete()
 
     def flush(self) -> Iterator[Floats]:
         """Yield the windows that only zeros complete. Call :meth:`reset` for another sound."""
         taken = self._pad_left + self.n_samples
         windows = 1 + -(-max(0, taken + self._pad_right - WINDOW) // self._hop)
-        self._append(np.zeros((windows - 1) * self._hop + WINDOW - taken, np.float32))
+        self._room((windows - 1) * self._hop + WINDOW - taken)[:] = 0
         yield from self._complete()
 
-    def _append(self, samples: Floats) -> None:
-        if self._stop + len(samples) > len(self._memory):
+    def _room(self, count: int) -> Floats:
+        """Return the memory of the next ``count`` samples, to be written to at once."""
+        if self._stop + count > len(self._memory):
             kept = self._memory[self._start : self._stop]
-            room = len(kept) + len(samples) + WINDOW  # for the zeros behind a brief sound, too
+            room = len(kept) + count + WINDOW  # for the zeros behind a brief sound, too
             self._memory = np.empty(max(3 * WINDOW, room), np.float32)
             self._memory[: len(kept)] = kept
             self._start, self._stop = 0, len(kept)
-        self._memory[self._stop : self._stop + len(samples)] = samples
-        self._stop += len(samples)
+        self._stop += count
+        return self._memory[self._stop - count : self._stop]
 
     def _complete(self) -> Iterator[Floats]:
         count = (self._stop - self._start - WINDOW) // self._hop + 1
