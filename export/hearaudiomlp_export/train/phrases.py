@@ -51,7 +51,7 @@ from hearaudiomlp_export.train.data.running import (
 )
 from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.kokoro import read_voices
-from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, parse_phrases
+from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, is_said, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
     FOLDS,
     THRESHOLD,
@@ -206,7 +206,7 @@ def _real(
                 windows = place(clip, count, rng)
             elif not running:
                 windows = place(clip, _LEAST_OF_A_CLIP, rng)
-            elif any(f" {phrase} " in f" {text} " for phrase in phrases):
+            elif any(is_said(phrase, text) for phrase in phrases):
                 continue
             else:
                 starts = range(0, max(1, len(clip) - WINDOW + 1), round(HOP_S * SAMPLE_RATE))
@@ -224,7 +224,7 @@ def _bundled(phrases: tuple[str, ...], speech: RunningSpeech) -> Iterator[Exampl
     """Yield windows of the bundled running speech, but of sentences with one of the phrases."""
     readers = sorted(set(speech.readers))
     for reader, text, heard in speech.sentences():
-        if not any(f" {phrase} " in f" {text} " for phrase in phrases):
+        if not any(is_said(phrase, text) for phrase in phrases):
             count = len(heard)
             labels = np.full(count, len(phrases))
             groups = np.full(count, readers.index(reader))
@@ -235,7 +235,7 @@ def _said_again(phrases: tuple[str, ...], people: People, seed: int) -> Iterator
     """Yield windows of sentences without the phrases, in the phonemes of other people."""
     rng = np.random.default_rng([seed, 25])
     for text, spoken in load_read_sentences():
-        if not any(f" {phrase} " in f" {text} " for phrase in phrases):
+        if not any(is_said(phrase, text) for phrase in phrases):
             heard = say_again(spoken, people, rng)
             labels = np.full(len(heard), len(phrases))
             yield Examples(heard, labels, np.arange(len(heard)), np.full(len(heard), -1))

@@ -31,6 +31,7 @@ from hearaudiomlp_export.train.speech.phrases import (
     alike,
     distance,
     fragment,
+    is_said,
     neighbour,
     parse_phrases,
     pronounced,
@@ -101,6 +102,31 @@ def test_pronunciations_keep_the_consonants() -> None:
     for each in said:
         assert each.count("'") == 1
         assert [sound for sound in sounds(each) if sound in "gdnt"] == ["g", "d", "n", "t"]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "expected"),
+    [
+        ("amelia", "to win the favour of georgy and amelia's maid", True),
+        ("joke", "two jokes", True),
+        ("hey archie", "hey  archie", True),
+        ("archie", "the archies\u2019 song", True),
+        ("archie", "archie\u2019s song", True),
+        ("on", "one song upon another", False),
+        ("mr. x", "mrs x", False),
+        ("mr. x", "good morning mr. x", True),
+    ],
+)
+def test_a_text_has_a_phrase_where_it_is_heard(phrase: str, text: str, expected: bool) -> None:
+    assert is_said(phrase, text) is expected
+
+
+def test_sentences_with_a_phrase_are_no_counterexamples() -> None:
+    """Neither with an s after it."""
+    texts = ["win amelia's favour", "amelia drove", "camelias are red"]
+    heard = [np.zeros((62, 40), np.float32)] * 3
+    speech = RunningSpeech(heard, [np.zeros(62, np.uint8)] * 3, texts, ["ann", "bob", "cid"])
+    assert [e.groups[0] for e in phrases._bundled(("amelia",), speech)] == [2]
 
 
 def test_similar_phrases_are_found() -> None:

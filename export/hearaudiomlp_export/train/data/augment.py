@@ -17,6 +17,7 @@ from hearaudiomlp_export.train.data.backgrounds import Backgrounds
 from hearaudiomlp_export.train.data.corpus import Part
 from hearaudiomlp_export.train.data.disturb import Disturber, Strength
 from hearaudiomlp_export.train.data.recordings import Recordings
+from hearaudiomlp_export.train.speech.phrases import is_said
 from hearaudiomlp_export.train.speech.words import KEYWORDS
 
 Samples = npt.NDArray[np.float32]
@@ -170,10 +171,7 @@ class Augmenter:
             lengths = np.diff(recordings.running.ends, prepend=0)
             self._utterances = _normalized(lengths)
             self._said = np.array(
-                [
-                    [f" {word} " in f" {' '.join(text.split())} " for word in keywords]
-                    for text in recordings.running.words
-                ]
+                [[is_said(word, text) for word in keywords] for text in recordings.running.words]
             )
 
         self._spoken = np.flatnonzero(spoken)

@@ -30,6 +30,7 @@ from hearaudiomlp_export.train.speech.phrases import (
     alike,
     distance,
     fragment,
+    is_said,
     neighbour,
     plain,
     pronounced,
@@ -291,7 +292,7 @@ def _sentences(plan: PhrasePlan, engine: str, rng: np.random.Generator) -> Itera
         if parts and rng.random() < 0.3:
             said[int(rng.integers(len(said)))] = parts[int(rng.integers(len(parts)))]
         text = " ".join(said)
-        if not any(f" {phrase} " in f" {text} " for phrase in plan.phrases):
+        if not any(is_said(phrase, text) for phrase in plan.phrases):
             yield Request(text, text, _draw(_voices(engine), engine, rng, variants))
 
 

@@ -111,6 +111,17 @@ def plain(text: str) -> str:
     return spelled.encode("ascii", "ignore").decode()
 
 
+def is_said(phrase: str, text: str) -> bool:
+    """Tell whether a text has a phrase in it, by itself or with an s after it.
+
+    Examples:
+        >>> is_said("amelia", "it was amelia's maid"), is_said("on", "one song")
+        (True, False)
+    """
+    spaced = " ".join(text.split())
+    return re.search(rf"(?<!\w){re.escape(phrase)}(['\u2019]?s)?(?!\w)", spaced) is not None
+
+
 def sounds(phonemes: str) -> list[str]:
     """Return the sounds of a phrase without stress and pauses.
 
