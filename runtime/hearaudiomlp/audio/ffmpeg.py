@@ -119,7 +119,7 @@ class FfmpegDecoder:
         self._packets = self._bad = 0
         self._end: float | None = None  # of the last packet
         self._furthest = 0.0  # end of any packet
-        self._longest = 0  # samples of a frame
+        self._longest = 0.0  # seconds of a frame
         self._tracks = self._hole = ""
         self._broken = ""
         self._rest: list[Floats] = []
@@ -170,7 +170,7 @@ class FfmpegDecoder:
         else:
             raise ValueError(self.missing or "its sound track has no samples")
 
-    def _decoded_frames(self) -> Iterator[Any]:  # noqa: C901 - a case each
+    def _decoded_frames(self) -> Iterator[Any]:
         """Decode packet by packet; those that can't be decoded are counted."""
         packets = self._container.demux(self._stream)
         zeros = 0
@@ -196,12 +196,11 @@ class FfmpegDecoder:
             except self._av.FFmpegError:
                 self._bad += not packet.is_corrupt
                 continue
+            lengths = (frame.samples / max(1, frame.sample_rate) for frame in frames)
+            self._longest = max(self._longest, *lengths, 0.0)
             if packet.pts is not None:
                 self._take_time(packet)
-            for frame in frames:
-                if frame.samples:
-                    self._longest = max(self._longest, frame.samples)
-                    yield frame
+            yield from (frame for frame in frames if frame.samples)
 
     def _take_time(self, packet: Any) -> None:
         start = float(packet.pts * packet.time_base)
@@ -210,7 +209,9 @@ class FfmpegDecoder:
                 f"its time stamps jump from {self._end:.2f} to {start:.2f} s: "
                 "sound may be missing between them"
             )
-        self._end = start + float((packet.duration or 0) * packet.time_base)
+        # FFmpeg 7 doesn't know how long the packets of a FLAC in CAF are.
+        length = float((packet.duration or 0) * packet.time_base)
+        self._end = start + (length or self._longest)
         self._furthest = max(self._furthest, self._end)
 
     @property
@@ -220,7 +221,7 @@ class FfmpegDecoder:
         duration = self._stream.duration
         if self._container.format.name.startswith(_PROMISED) and duration:
             promised = float(duration * self._stream.time_base)
-        lacks = end + max(_SLACK_S, self._longest / max(1, self.sample_rate)) < promised
+        lacks = end + max(_SLACK_S, self._longest) < promised
         if self._broken and (lacks or not promised):  # otherwise, a tag is behind it
             return self._broken
         if self._bad and not self._structure.kind.startswith(_WITH_CHECKS):

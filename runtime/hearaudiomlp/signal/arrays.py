@@ -53,8 +53,13 @@ def _from_array_api(audio: Any) -> tuple[npt.NDArray[Any], ToCaller]:
     namespace = audio.__array_namespace__()
     try:
         array = np.asarray(audio)
-    except TypeError:  # CuPy copies from the device only explicitly
-        array = audio.get() if hasattr(audio, "get") else np.from_dlpack(audio, device="cpu")
+    except TypeError:  # they leave their device only when asked to
+        if hasattr(audio, "get"):  # CuPy
+            array = audio.get()
+        elif np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+            array = np.from_dlpack(audio, device="cpu")
+        else:
+            raise TypeError("NumPy copies from devices from version 2.1 on") from None
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
 
