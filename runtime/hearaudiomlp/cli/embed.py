@@ -35,6 +35,8 @@ _FEW = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from hearaudiomlp.table.formats import ENDINGS, FORMATS
+
     add_model_argument(parser)
     add_encoder_argument(parser)
     add_running_arguments(parser)
@@ -50,11 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="the table: .npz, .npy, .parquet, .hdf5 or .jsonl",
+        help=f"the table: {', '.join(ENDINGS)}",
     )
-    parser.add_argument(
-        "--format", help="npz, npy, parquet, hdf5 or jsonl, if OUT has another ending"
-    )
+    parser.add_argument("--format", help=f"if OUT has another ending: one of {', '.join(FORMATS)}")
     parser.add_argument(
         "--kind",
         choices=("scene", "timestamps", "both"),

@@ -32,6 +32,7 @@ HELP = "Find the recordings or segments of a table that are most like a given on
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     from hearaudiomlp.cli.labels import NO
+    from hearaudiomlp.table.formats import ENDINGS
 
     add_model_argument(parser)
     add_running_arguments(parser)
@@ -41,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a recording; or the path that it has in the table, where there is no such file; or "
         "the number of a row, from 0 (a file that is called so is ./12)",
     )
-    parser.add_argument(
-        "table", metavar="TABLE", help="what embed wrote: .npz, .npy, .parquet, .hdf5 or .jsonl"
-    )
+    parser.add_argument("table", metavar="TABLE", help=f"what embed wrote: {', '.join(ENDINGS)}")
     parser.add_argument(
         "-k", type=int, default=20, metavar="N", help="how many to find (default: %(default)s)"
     )

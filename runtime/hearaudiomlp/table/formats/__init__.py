@@ -1,9 +1,11 @@
 """The formats of tables, by name, and the packages that some of them need."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp.errors import OptionError, needs_extra
-from hearaudiomlp.table.formats.base import Format
+
+if TYPE_CHECKING:  # help texts name the formats, and need nothing else
+    from hearaudiomlp.table.formats.base import Format
 
 ENDINGS = {
     ".npz": "npz",
@@ -50,7 +52,7 @@ def load_pyarrow() -> Any:
     return pyarrow
 
 
-def find_format(name: str) -> Format:
+def find_format(name: str) -> "Format":
     """Return a format; what only it needs is imported now.
 
     Raises:
