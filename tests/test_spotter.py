@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import hearaudiomlp
 from hearaudiomlp.errors import AudioValueError, OptionError
 from hearaudiomlp.keywords.hits import mask_quiet, rms_dbfs, softmax
-from hearaudiomlp.spotter import KeywordWindows, Spotter
+from hearaudiomlp.spotter import MODES, KeywordWindows, Spotter
 
 
 def computed_offline(kwmlp: Any, sound: np.ndarray, hop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +62,7 @@ def test_silence_has_no_words(kwmlp: Any) -> None:
     assert list(KeywordWindows(kwmlp).flush()) == []
 
 
-@pytest.mark.parametrize("mode", ["words", "all", "best", "vote"])
+@pytest.mark.parametrize("mode", MODES)
 def test_what_is_found_does_not_depend_on_the_pieces(kwmlp: Any, noise: Any, mode: str) -> None:
     sound = noise(52_345)
     whole = Spotter(kwmlp, mode=mode, threshold=0.01)

@@ -18,6 +18,7 @@ from hearaudiomlp.fitting.classifier import Settings
 from hearaudiomlp.fitting.examples import Clip, Examples
 from hearaudiomlp.fitting.report import Facts, write_report
 from hearaudiomlp.fitting.run import Fitted
+from hearaudiomlp.spotter import MODES
 from own_sounds import call, write_calls
 
 
@@ -68,7 +69,7 @@ def test_new_sounds_are_found_and_other_sound_is_not(
     assert sum(right) >= 9
 
 
-@pytest.mark.parametrize("mode", ["words", "all", "best", "vote"])
+@pytest.mark.parametrize("mode", MODES)
 def test_everything_else_is_no_word(model: hearaudiomlp.Model, mode: str) -> None:
     spotter = hearaudiomlp.Spotter(model, mode=mode, threshold=0.01)
     noise = np.random.default_rng(1).normal(0, 0.1, 32_000).astype(np.float32)

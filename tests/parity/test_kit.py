@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import hearaudiomlp
-from hearaudiomlp.spec import ENCODERS
 from paths import ROOT
 from tests.parity.make_kit import CASES, CHECKPOINTS, KIT, Floats, make_audio
 
@@ -20,7 +19,7 @@ FILES = {
         ROOT / "onnx_models" / f"{name}.onnx",
         ROOT / "onnx_models" / f"{name}-pipeline.onnx",
     ]
-    for name in ENCODERS
+    for name in CHECKPOINTS
 }
 
 
@@ -61,7 +60,7 @@ def errors(kit, model: hearaudiomlp.Model, convert=np.asarray) -> Iterator[tuple
             yield f"{case} {output}", error / (allowed(model.name, output, wanted) or 1e-30)
 
 
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_kit_is_of_the_weights_that_are_here(kit, name: str) -> None:
     known = json.loads(str(kit["meta"]))["checkpoint_sha256"][name]
     assert hashlib.sha256(CHECKPOINTS[name].read_bytes()).hexdigest() == known, (
@@ -81,7 +80,7 @@ def test_models_agree_with_pytorch(kit, path: Path) -> None:
     assert [(output, error) for output, error in found if not error <= 1] == []
 
 
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_bundled_weights_and_tensors_agree_with_pytorch(kit, name: str) -> None:
     model = hearaudiomlp.load_model(name=name, device="cpu")
     found = errors(kit, model, torch.from_numpy)
