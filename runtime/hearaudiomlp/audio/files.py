@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.decoders import Decoder, examine, open_decoder, open_regular
 from hearaudiomlp.audio.libsndfile import load_soundfile
+from hearaudiomlp.audio.resampling import load_soxr, open_resampler
 from hearaudiomlp.errors import (
     AudioFileChangedError,
     AudioFileError,
@@ -23,7 +24,6 @@ from hearaudiomlp.errors import (
     AudioFormatChangedError,
     MissingDecoderError,
     OptionError,
-    needs_extra,
     warn_once,
 )
 from hearaudiomlp.signal.arrays import peak, warn_if_loud
@@ -74,12 +74,6 @@ class Recording:
     """What is missing of the file, in words; empty for a whole file."""
 
 
-def _load_soxr() -> ModuleType:
-    with needs_extra("audio", "reading audio files needs soundfile and soxr"):
-        import soxr
-    return soxr  # type: ignore[no-any-return]
-
-
 def _version(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
@@ -117,7 +111,7 @@ class AudioStream:
         if channel is not None and channel < 1:
             raise OptionError(f"channels are counted from 1, not {channel}")
         load_soundfile()
-        soxr = _load_soxr()
+        soxr = load_soxr("audio", "reading audio files needs soundfile and soxr")
         self.path = os.fspath(path)
         self.truncated = ""
         """What is missing, in words: complete when all chunks were taken."""
@@ -176,7 +170,7 @@ class AudioStream:
             raise ValueError(f"a rate of {rate} Hz is not plausible")
         if rate == SAMPLE_RATE:
             return None
-        return soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+        return open_resampler(soxr, rate)
 
     def _fetched(self) -> Path:
         try:

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import AudioFileError, MissingPackageError, OptionError
+from hearaudiomlp.audio.resampling import load_soxr, open_resampler
+from hearaudiomlp.errors import AudioFileError, OptionError
 from hearaudiomlp.spec import SAMPLE_RATE
 
 _DTYPES = {"u8": "u1", "s16le": "<i2", "s32le": "<i4", "f32le": "<f4", "f64le": "<f8"}
@@ -64,14 +65,8 @@ class ToModelRate:
         self._channels = channels
         self._resampler = None
         if rate != SAMPLE_RATE:
-            try:
-                import soxr
-            except ImportError as problem:
-                raise MissingPackageError(
-                    f"audio at {rate} Hz needs soxr ({problem}): pip install 'hearaudiomlp[live]', "
-                    f"or give audio at {SAMPLE_RATE} Hz"
-                ) from problem
-            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+            soxr = load_soxr("live", f"audio at another rate than {SAMPLE_RATE} Hz needs soxr")
+            self._resampler = open_resampler(soxr, rate)
 
     def convert(self, samples: Floats, *, last: bool = False) -> Floats:
         """Take the next samples [shape=(n * channels,)]; return what is ready [shape=(m,)]."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import needs_extra
+from hearaudiomlp.audio.resampling import load_soxr, resample
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 CUT = 0.2
@@ -98,9 +98,7 @@ def make_noise(rng: np.random.Generator, count: int, samples: int = WINDOW) -> F
 
 
 def _at_speed(samples: Floats, factor: float) -> Floats:
-    with needs_extra("fit", "fit uses soxr"):
-        import soxr
-    return np.asarray(soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, "HQ"))
+    return resample(load_soxr("fit", "fit uses soxr"), samples, SAMPLE_RATE * factor)
 
 
 def _equalized(
