@@ -1,6 +1,7 @@
 """The self-test's stored figures, and what doctor makes of installations that don't work."""
 
 import json
+from importlib import metadata
 
 import numpy as np
 import onnxruntime
@@ -56,6 +57,23 @@ def test_doctor_counts_the_problems(capsys, monkeypatch) -> None:
     printed = capsys.readouterr().out
     assert "! CPU        can't be used: the processor is on fire" in printed
     assert printed.endswith("1 problem, marked with !\n")
+
+
+def test_doctor_names_the_extras_that_lack_a_package(capsys, monkeypatch) -> None:
+    version = metadata.version
+
+    def version_but_of(name):
+        if name in ("soxr", "scikit-learn"):
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", version_but_of)
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    [found] = [line for line in lines if line.startswith(13 * " " + "not installed: ")]
+    lacking = {"audio", "media", "live", "fit", "plot", "sklearn"}
+    assert lacking <= {*found.partition(": ")[2].split(", ")}
+    assert not any("soxr" in line for line in lines)
 
 
 def test_doctor_names_two_builds_of_onnx_runtime(capsys, monkeypatch) -> None:

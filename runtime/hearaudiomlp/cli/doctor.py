@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,22 +21,12 @@ if TYPE_CHECKING:  # imported when the command runs
 NAME = "doctor"
 HELP = "Show what is installed and whether it works, on one screen to paste into an issue."
 
-_EXTRAS = {
-    "audio": ("soundfile", "soxr"),
-    "media": ("av",),
-    "parquet": ("pyarrow",),
-    "hdf5": ("h5py",),
-    "dask": ("distributed",),
-    "remote": ("fsspec",),
-    "progress": ("rich",),
-    "pull": ("pooch",),
-    "live": ("sounddevice", "soxr"),
-    "plot": ("matplotlib", "sklearn"),
-    "torch": ("torch",),
-    "fast": ("hearaudiomlp_kernels",),
-}
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "hearaudiomlp_kernels": "hearaudiomlp-kernels"}
-"""Packages that are installed under another name than they are imported by."""
+_NOT_LISTED = {"cpu", "gpu", "export", "train", "voices", "test", "docs", "dev"}
+"""Extras of the export side and of development, and the builds of ONNX Runtime, which have a line
+of their own."""
+
+_REQUIREMENT = re.compile(r"""([\w.-]+)[^;]*; *extra *== *["'](\w+)["']""")
+"""A line of this package's metadata: a package, and the extra that installs it."""
 
 _VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -61,12 +52,26 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "?"
+        return ""
+
+
+def _extras() -> dict[str, list[str]]:
+    """Return the packages that each extra installs; none, where this package isn't installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("hearaudiomlp") or []
+    except PackageNotFoundError:
+        lines = []
+    extras: dict[str, list[str]] = {}
+    for line in lines:
+        found = _REQUIREMENT.fullmatch(line)
+        if found is not None and found[2] not in _NOT_LISTED:
+            extras.setdefault(found[2], []).append(found[1])
+    return extras
 
 
 def _versions() -> Iterator[_Fact]:
-    import importlib.util
-
     import numpy as np
 
     import hearaudiomlp
@@ -80,14 +85,11 @@ def _versions() -> Iterator[_Fact]:
     yield _Fact("numpy", np.__version__)
     have: list[str] = []
     lack: list[str] = []
-    for extra, packages in _EXTRAS.items():
-        missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        for name in packages:
-            found = f"{name} {_version(_DISTRIBUTIONS.get(name, name))}"
-            if name not in missing and found not in have:  # soxr is in two extras
-                have.append(found)
-        lack += [extra] if missing else []
-    yield _Fact("extras", ", ".join(have) or "none")
+    for extra, packages in _extras().items():
+        versions = {name: _version(name) for name in packages}
+        have += [f"{name} {found}" for name, found in versions.items() if found]
+        lack += [] if all(versions.values()) else [extra]
+    yield _Fact("extras", ", ".join(dict.fromkeys(have)) or "none")
     if lack:
         yield _Fact("extras", f"not installed: {', '.join(lack)}")
 
