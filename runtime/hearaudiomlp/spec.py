@@ -15,8 +15,8 @@ WINDOW = 16_000
 HOP = 160
 """Samples from one frame to the next: 10 ms."""
 
-FRAMES = 98
-"""Frames in one window: those of 480 samples that are wholly inside it."""
+FRAMES = (WINDOW - 480) // HOP + 1
+"""Frames in one window: those of 480 samples that are wholly inside it, 98."""
 
 MEL_BANDS = 40
 """Mel bands of a frame, and MFCCs."""

@@ -134,11 +134,10 @@ class TracedEncoder(nn.Module):
             For kwmlp frame embeddings [(n, 98, 64)], logits [(n, 35)], power mel and MFCCs
             [(n, 98, 40)]; for audiomae frame embeddings [(n, 98, 8)] and power mel.
         """
-        has_logits = bool(self.spec.labels)
         power_mel = self.power_mel(windows)
         features, inputs = [power_mel], power_mel
         w_patch, b_patch = weights["to_patch_embed.1.weight"], weights["to_patch_embed.1.bias"]
-        if has_logits:
+        if "mfcc" in self.spec.features:
             # The encoder takes the DCT as part of its first Linear; the MFCCs are an output only.
             inputs = self.log_mel(power_mel)
             w_patch = w_patch @ self.dct
@@ -149,7 +148,7 @@ class TracedEncoder(nn.Module):
         for index in range(self.spec.depth):
             x = self.block(x, inner, f"layers.{index}")
         x = x.float()
-        if has_logits:
+        if self.spec.labels:
             x = functional.layer_norm(x, (WIDTH,))
             outputs = [self.logits(x, weights)]
         else:

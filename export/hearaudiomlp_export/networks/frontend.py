@@ -7,7 +7,7 @@ multiplications (:mod:`hearaudiomlp_export.graph.encoder`).
 import torch
 from torch import Tensor, nn
 
-from hearaudiomlp.spec import HOP
+from hearaudiomlp.spec import ENCODERS, HOP
 from hearaudiomlp_export.networks.filters import (
     BINS,
     N_FFT,
@@ -90,4 +90,5 @@ def front_end(name: str) -> nn.Module:
         >>> front_end("kwmlp")(torch.zeros(2, 16000)).shape
         torch.Size([2, 98, 40])
     """
-    return nn.Sequential(PowerMel(), MFCC()) if name == "kwmlp" else PowerMel()
+    has_mfcc = "mfcc" in ENCODERS[name].features
+    return nn.Sequential(PowerMel(), MFCC()) if has_mfcc else PowerMel()

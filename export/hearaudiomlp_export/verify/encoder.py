@@ -20,7 +20,7 @@ import scipy.fft
 import torch
 
 from hearaudiomlp.inference.session import Session
-from hearaudiomlp.spec import HOP, MEL_BANDS, SAMPLE_RATE
+from hearaudiomlp.spec import ENCODERS, HOP, MEL_BANDS, SAMPLE_RATE
 from hearaudiomlp_export.graph.dft import bin_order
 from hearaudiomlp_export.networks.encoders import build
 from hearaudiomlp_export.networks.filters import N_FFT
@@ -30,6 +30,9 @@ from hearaudiomlp_export.verify.signals import reference_signals
 Array = npt.NDArray[Any]
 Weights = dict[str, npt.NDArray[np.float32]]
 
+_RELATIVE = "of max(1, largest)"
+"""The unit of embeddings whose size has no bound."""
+
 STAGE_TOLERANCES = {
     "window": (1e-7, "absolute"),
     "mel matrix": (1e-7, "of the largest weight"),
@@ -37,7 +40,7 @@ STAGE_TOLERANCES = {
     "power mel": (2e-6, "of the loudest band"),
     "MFCC": (0.01, "dB"),
     "frame embeddings (kwmlp)": (1.5e-4, "absolute"),
-    "frame embeddings (audiomae)": (2e-6, "of max(1, largest)"),
+    "frame embeddings (audiomae)": (2e-6, _RELATIVE),
     "keyword logits": (1e-3, "absolute"),
     "frame embeddings (float16 blocks)": (3e-3, "of the embeddings' norm"),
     "keyword logits (float16 blocks)": (2e-2, "absolute"),
@@ -46,6 +49,16 @@ _FLOAT32_FACTOR = 4.0
 
 _COMPARED = {"frame_embeddings", "keyword_logits", "power_mel", "mfcc"}
 """Outputs that a stage compares."""
+
+
+def is_relative(name: str) -> bool:
+    """Whether errors of an encoder's embeddings are relative to the largest value.
+
+    Examples:
+        >>> is_relative("kwmlp"), is_relative("audiomae")
+        (False, True)
+    """
+    return STAGE_TOLERANCES[f"frame embeddings ({name})"][1] == _RELATIVE
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def _matrices(graph: onnx.ModelProto) -> Iterator[Finding]:
     expected = np.where(order[:, None] >= 0, mel.T[order], 0.0)
     error = _largest(_constant(graph, "mel") - expected, float(mel.max()))
     yield _finding("mel matrix", "-", "librosa", error)
-    if graph.graph.name == "kwmlp":
+    if "mfcc" in ENCODERS[graph.graph.name].features:
         dct = scipy.fft.dct(np.eye(MEL_BANDS), axis=0, norm="ortho")
         error = _largest(_constant(graph, "dct") * (np.log(10.0) / 10.0) - dct)
         yield _finding("DCT matrix", "-", "scipy", error)
@@ -135,7 +148,7 @@ def _encoder_stages(
     reference = "torch, float64"
     embeddings, *logits = network.outputs(samples, torch.float64)
     float32, *_ = network.outputs(samples, torch.float32)
-    scale = max(1.0, float(np.abs(embeddings).max())) if network.name == "audiomae" else 1.0
+    scale = max(1.0, float(np.abs(embeddings).max())) if is_relative(network.name) else 1.0
     yield _finding(
         f"frame embeddings ({network.name})",
         signal,
