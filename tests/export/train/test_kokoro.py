@@ -100,7 +100,10 @@ def test_a_folder_has_more_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("_package")
-@pytest.mark.parametrize("content", [None, b"", b"no voice", bytes(1 << 23)])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"no voice", bytes(1 << 23), np.full(256, np.nan, np.float32).tobytes()],
+)
 def test_a_folder_without_voices_is_an_error(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +113,18 @@ def test_a_folder_without_voices_is_an_error(
     if content is not None:
         (folder / "af_five.bin").write_bytes(content)
     monkeypatch.setenv(FOLDER, str(folder))
+    with pytest.raises(CorpusError, match="no voice"):
+        kokoro.read_voices()
+
+
+@pytest.mark.usefixtures("_package")
+@pytest.mark.parametrize("name", ["af_one+af_two.bin", "af\n_one.bin", ".bin", "a" * 65 + ".bin"])
+def test_a_voice_has_a_name_that_a_mixture_can_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts of a mixture stand between plus signs."""
+    np.ones((2, 256), np.float32).tofile(tmp_path / name)
+    monkeypatch.setenv(FOLDER, str(tmp_path))
     with pytest.raises(CorpusError, match="no voice"):
         kokoro.read_voices()
 

@@ -35,6 +35,7 @@ _PARTS = tuple(f"{_PACKAGE}_model_{number}" for number in range(1, 5))
 _STYLE = 256
 _LONGEST = 500
 _LARGEST = 1 << 22  # bytes of a voice; they have half a million
+_NAME = re.compile(r"\w{1,64}")  # without the plus of mixtures
 
 _SYMBOLS = {
     "A:": "ɑ", "A@": "ɑɹ", "a": "æ", "a#": "ə", "a2": "ə", "aI": "I", "aI@": "Iəɹ", "aU": "W",
@@ -64,6 +65,18 @@ def symbols(mnemonics: str) -> str:
     return _MNEMONIC.sub(lambda found: _SYMBOLS[found.group()], mnemonics)
 
 
+def _read_voice(path: Path) -> Styles | None:
+    """Return the numbers in a file, or None if they aren't a voice's."""
+    if not path.is_file():  # a pipe would wait for a writer
+        return None
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if not 0 < len(content) <= _LARGEST or len(content) % (4 * _STYLE):
+        return None
+    styles = np.frombuffer(content, np.float32)
+    return styles if np.isfinite(styles).all() else None
+
+
 def read_voices() -> dict[str, Styles]:
     """Return the styles of each installed voice: a row for each number of symbols.
 
@@ -80,10 +93,10 @@ def read_voices() -> dict[str, Styles]:
         if not paths:
             raise CorpusError(f"{FOLDER}: {printable(folder)} has no voices (*.bin)")
         for path in paths:
-            size = path.stat().st_size
-            if not path.is_file() or not 0 < size <= _LARGEST or size % (4 * _STYLE):
+            styles = _read_voice(path)
+            if styles is None or not _NAME.fullmatch(path.stem):
                 raise CorpusError(f"{FOLDER}: {printable(path)} is no voice")
-            voices[path.stem] = np.fromfile(path, np.float32)
+            voices[path.stem] = styles
     return {name: styles.reshape(-1, _STYLE) for name, styles in voices.items()}
 
 
