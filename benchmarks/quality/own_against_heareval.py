@@ -8,7 +8,7 @@ folder. `hearaudiomlp embed --layout heareval` embeds them, and heareval's stage
 with its default grid, runs under `PYTHON`, an interpreter that has heareval (tests/table/formats/
 test_heareval.py installs one). It trains on the training split and chooses among its eight models
 on the validation split. `fit` gets the training split alone. Both are scored on the test split by
-top1_acc, the share of recordings that are named rightly.
+top1_acc, the share of recordings that are classified correctly.
 """
 
 import argparse
