@@ -505,9 +505,9 @@ def test_keywords_in_another_order_are_refused() -> None:
     assert json.loads(card["keyword_labels"]) == words[::-1]
 
 
-def own_words(labels: list[str]) -> bytes:
+def own_words(labels: list[str], **more: str) -> bytes:
     """The exporter's audiomae with a head for other words, appended as a second graph."""
-    model = metadata(exported(), keyword_labels=json.dumps(labels), labels_kind="own")
+    model = metadata(exported(), keyword_labels=json.dumps(labels), labels_kind="own", **more)
     weights = tensor("head.weight", np.ones((len(labels), 2 * SIZE), np.float32))
     bias, tiny = (tensor(name, np.float32(1e-6)) for name in ("head.bias", "head.tiny"))
     nodes = [
@@ -540,3 +540,7 @@ def test_words_of_one_s_own(tmp_path: Path) -> None:
 )
 def test_words_that_cannot_be_shown(labels: list[str]) -> None:
     refused(own_words(labels), "a label twice|the label")
+
+
+def test_the_word_for_everything_else_is_one_of_the_words() -> None:
+    refused(own_words(["a", "b"], other_label="c"), "other_label: c, none of its labels")

@@ -20,6 +20,7 @@ _Values = npt.NDArray[np.generic]
 
 _MAX_PICKLE = 4 << 20  # the published ones have 60 and 30 kB
 _MAX_MEMBERS = 20_000  # and the files have 160 and 90 members
+_MAX_DIMENSIONS = 32  # of a tensor: NumPy 1.26 crashes on far more
 _LARGE = 4 << 20  # bytes of a file whose members are counted before it is opened
 _MAX_VALUES = 16 << 20  # of all tensors together; the larger encoder has 0.4 million
 _SHOWN = 6
@@ -82,6 +83,8 @@ def _read_storage(archive: zipfile.ZipFile, folder: str, storage: StorageRef) ->
 
 
 def _view(values: _Values, tensor: TensorRef) -> _Values:
+    if len(tensor.shape) > _MAX_DIMENSIONS:
+        raise ModelFileError(f"a tensor has {len(tensor.shape):,} dimensions")
     count = math.prod(tensor.shape)
     reach = 1 + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
     # Zero strides could ask for far more values than are stored.

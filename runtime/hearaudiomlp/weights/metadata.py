@@ -128,6 +128,8 @@ def read_labels(card: Mapping[str, str]) -> tuple[str, ...]:
     for word in labels:
         if not 0 < len(word) <= _MAX_LABEL or printable(word) != word:
             raise ValueError(f"the label {shorten(word, 40)}")
+    if card.get("other_label") not in (*labels, None):
+        raise ValueError(f"other_label: {shorten(card['other_label'], 40)}, none of its labels")
     return tuple(labels)
 
 
