@@ -53,7 +53,7 @@ from hearaudiomlp_export.train.errors import CorpusError, VerificationError
 from hearaudiomlp_export.train.speech.kokoro import read_voices
 from hearaudiomlp_export.train.speech.phrases import OTHER_LABEL, is_said, parse_phrases
 from hearaudiomlp_export.train.tasks.phrases import (
-    FOLDS,
+    HEADS,
     THRESHOLD,
     Examples,
     PhraseHeads,
@@ -79,6 +79,9 @@ person's; rooms and noises are in the training of the network that hears them.""
 
 _RESPOKEN = 0.8
 _RESPOKEN_OF_KOKORO = 0.4
+_TIMES_RESPOKEN = 3
+"""Each window by other people, so that a head hears more of them."""
+
 _WINDOWS_OF_KOKORO = 0.6
 """As a share of the windows of all other engines, where Kokoro is installed."""
 
@@ -155,9 +158,11 @@ def _synthetic(
     listener, rng = Listener(), np.random.default_rng([seed, 24])
     for group, wanted, share in groups:
         for windows, labels in _windows(group, plan, wanted, noise, seed):
-            heard = respoken(listener.hear(windows), people, share, rng)
-            isolated = np.full(len(labels), -1)
-            yield Examples(heard, labels, np.arange(len(labels)), isolated)
+            heard = listener.hear(windows)
+            for _ in range(_TIMES_RESPOKEN):
+                again = respoken(heard, people, share, rng).astype(np.float16)
+                isolated = np.full(len(labels), -1)
+                yield Examples(again, labels, np.arange(len(labels)), isolated)
 
 
 def _windows(
@@ -285,7 +290,7 @@ def train_phrases(options: argparse.Namespace) -> Path:
     source = read_model_file(Weights(str(start), "file").read(), "kwmlp")
     examples = _examples(options, plan, threads)
     steps = options.steps or _STEPS
-    with tqdm(total=FOLDS * steps, desc="network", unit=" steps", leave=False) as bar:
+    with tqdm(total=HEADS * steps, desc="network", unit=" steps", leave=False) as bar:
         heads = fit_heads(
             examples, load_phoneme_network(), len(phrases) + 1, options.seed, steps, bar.update
         )

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hearaudiomlp
+from hearaudiomlp.fitting.alarms import Tail
 from hearaudiomlp.fitting.phonemes import STEPS
 from hearaudiomlp.keywords import HOP_S, find_hits
 from hearaudiomlp_export.networks.phonemes import PHONEMES, PhonemeNetwork
@@ -37,6 +38,7 @@ from hearaudiomlp_export.train.speech.phrases import (
     pronounced,
     sounds,
 )
+from hearaudiomlp_export.train.tasks import phrases as heads_of
 from hearaudiomlp_export.train.tasks.phrases import (
     Examples,
     PhraseHead,
@@ -227,6 +229,21 @@ def test_sentences_keep_apart() -> None:
 
     together = concatenate([of(-1, 0, 0), of(-1), of(0, 1, -1), of(), of(0)])
     assert together.sentences.tolist() == [-1, 0, 0, -1, 1, 2, -1, 3]
+
+
+def test_alarms_go_where_they_find_most() -> None:
+    """A phrase that is found at any limit leaves its alarms to one that needs them."""
+    tails = [Tail(0.0, 1.0)] * 3
+    limit = tails[0].value(heads_of._ALARMS_PER_HOUR / 3600 / 3)
+    rng = np.random.default_rng(0)
+    margins = rng.normal(limit, 0.5, (3000, 3)).astype(np.float32)
+    labels = np.arange(3000) % 3
+    margins[labels == 0] += 9.0
+    limits = heads_of._limits(tails, margins, labels)
+    rates = [tail.share(at) * 3600 for tail, at in zip(tails, limits, strict=True)]
+    assert limits[0] > limit > max(limits[1:])
+    assert 0.8 < sum(rates) / heads_of._ALARMS_PER_HOUR <= 1.0 + 1e-3
+    assert heads_of._limits(tails, margins[:0], labels[:0]).shape == (3,)
 
 
 def test_limits_keep_running_speech_from_being_reported() -> None:
