@@ -74,7 +74,8 @@ def find(sound: Sound, weights: Any, bias: Any, labels: list[str], threshold: fl
     """Return the words that `keywords` would print."""
     means = sound.means[:, :, : weights.shape[2]]  # without phonemes, if the file has none
     flat = means.reshape(len(means), -1).astype(np.float32)
-    probabilities = softmax(flat @ weights.reshape(len(bias), -1).T + bias)
+    aligned = flat @ weights.reshape(len(bias), -1).T + bias
+    probabilities = softmax(aligned.reshape(len(flat), len(labels) + 1, -1).max(axis=2))
     probabilities[sound.quiet] = 0.0
     starts = [number * HOP_S for number in range(len(probabilities))]
     hits = find_hits(starts, probabilities[:, :-1], labels, threshold=threshold)

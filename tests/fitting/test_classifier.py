@@ -1,5 +1,7 @@
 """The classifier against scikit-learn, and what the splits and the tail promise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,7 +30,8 @@ def windows(classes: int, per_class: int = 40, size: int = 3) -> Windows:
     targets = np.repeat(np.arange(classes), per_class)
     components = rng.normal(targets[:, None, None], 2.0, (len(targets), 7, size))
     groups = 10 * targets + rng.integers(0, 5, len(targets))
-    return Windows(components.astype(np.float32), targets, groups, targets == classes - 1)
+    middle = np.ones(len(targets), int)
+    return Windows(components.astype(np.float32), targets, groups, targets == classes - 1, middle)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -44,10 +47,24 @@ def test_probabilities_are_those_of_scikit_learn(classes: int, pooling: str) -> 
     np.testing.assert_allclose(ours, reference.predict_proba(features), atol=5e-3)
 
 
+def test_a_word_may_look_opposite_early_and_late() -> None:
+    """No single row of weights tells what is above and below zero from what is near it."""
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 0, 1], 60)
+    alignments = np.repeat([0, 2, 0], 60)
+    components = rng.normal(size=(180, 7, 2)) + np.repeat([3.0, -3.0, 0.0], 60)[:, None, None]
+    data = Windows(components, targets, np.arange(180), targets == 1, alignments)
+    right = fit_linear(data, 2, Settings("mean", 1.0)).logits(components).argmax(axis=1) == targets
+    assert right.mean() > 0.95
+    as_one = replace(data, alignments=0 * alignments)
+    wrong = fit_linear(as_one, 2, Settings("mean", 1.0)).logits(components).argmax(axis=1)
+    assert (wrong == targets)[targets == 1].mean() < 0.6
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=12), st.integers(0, 99))
 def test_no_group_is_on_both_sides(rows: list[tuple[int, int]], seed: int) -> None:
     targets, groups = np.array(rows).T
-    data = Windows(np.zeros((len(rows), 7, 1)), targets, groups, targets == 2)
+    data = Windows(np.zeros((len(rows), 7, 1)), targets, groups, targets == 2, 0 * targets)
     seen = []
     for held_out in split_groups(data, seed):
         fitted_to = data.of(np.setdiff1d(groups, held_out))
@@ -62,7 +79,8 @@ def test_held_out_logits_do_not_know_their_group() -> None:
     groups = np.repeat(np.arange(60), 6)
     targets = rng.integers(0, 2, 60)[groups]
     centres = rng.normal(size=(60, 7, 20))[groups]
-    data = Windows(centres + 0.01 * rng.normal(size=centres.shape), targets, groups, targets == 1)
+    components = centres + 0.01 * rng.normal(size=centres.shape)
+    data = Windows(components, targets, groups, targets == 1, 0 * targets)
     logits, _ = held_out_logits(data, data, 2, Settings("means of 7 stretches", 1.0), seed=0)
     assert (logits.argmax(axis=1) == targets).mean() < 0.7
     fitted = fit_linear(data, 2, Settings("means of 7 stretches", 1.0))
@@ -77,11 +95,11 @@ def test_phonemes_are_used_where_they_help(helps: bool) -> None:
     components = rng.normal(size=data.components.shape).astype(np.float32)
     components[..., :3] += 0.1 * data.targets[:, None, None]
     components[..., 3:] += 2.0 * helps * data.targets[:, None, None]
-    data = Windows(components, data.targets, data.groups, data.speech)
+    data = replace(data, components=components)
     chosen, scores = choose(data, 2, 0, (3, 6))
     assert chosen.components == (6 if helps else 3)
     assert chosen in scores
-    assert fit_linear(data, 2, chosen).weights.shape[2] == chosen.components
+    assert fit_linear(data, 2, chosen).weights.shape[-1] == chosen.components
 
 
 def test_tail_of_a_normal_sample() -> None:

@@ -208,9 +208,9 @@ def _real(
             if text in phrases:
                 label = phrases.index(text)
                 count = max(_LEAST_OF_A_CLIP, _OF_A_PHRASE // part.words.count(text))
-                windows = place(clip, count, rng)
+                windows = place(clip, count, rng).windows
             elif not running:
-                windows = place(clip, _LEAST_OF_A_CLIP, rng)
+                windows = place(clip, _LEAST_OF_A_CLIP, rng).windows
             elif any(is_said(phrase, text) for phrase in phrases):
                 continue
             else:

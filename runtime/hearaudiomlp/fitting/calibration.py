@@ -34,7 +34,7 @@ class Calibration:
 
     def model(self, linear: Linear) -> Linear:
         """Return a classifier with the calibration folded in."""
-        return Linear(self.scale * linear.weights, self.logits(linear.bias))
+        return Linear(self.scale * linear.weights, self.logits(linear.bias.T).T)
 
 
 def calibrate(train: Windows, logits: Floats) -> Calibration:
@@ -53,7 +53,8 @@ def calibrate(train: Windows, logits: Floats) -> Calibration:
         >>> targets = np.repeat([0, 1], 20)
         >>> other = np.random.default_rng(0).normal(size=40)
         >>> logits = np.stack([10.0 * (targets == 0), other], axis=1)
-        >>> windows = Windows(np.zeros((40, 7, 2)), targets, np.arange(40), targets == 1)
+        >>> zeros = np.zeros((40, 7, 2))
+        >>> windows = Windows(zeros, targets, np.arange(40), targets == 1, 0 * targets)
         >>> calibrate(windows, logits).scale > 0
         True
     """

@@ -1,9 +1,11 @@
 """A linear classifier of windows: fitted and chosen by grouped cross-validation.
 
-Multinomial logistic regression with an L2 penalty, on standardized features. Pooling, penalty and
-whether phonemes are heard are chosen by what a spotter needs: the share of windows with a sound in
-them whose score is above one that other sound reaches a few times an hour. Recordings, and the
-speakers of the negatives, are on one side of each split only.
+Multinomial logistic regression with an L2 penalty, on standardized features. A word that is early
+in a window and the same word late in it look different, so each word has a row of weights for each
+of these alignments, and the highest counts. Pooling, penalty and whether phonemes are heard are
+chosen by what a spotter needs: the share of windows with a sound in them whose score is above one
+that other sound reaches a few times an hour. Recordings, and the speakers of the negatives, are on
+one side of each split only.
 """
 
 import itertools
@@ -18,6 +20,7 @@ import numpy.typing as npt
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.fitting.alarms import alarm_margins, margins
+from hearaudiomlp.fitting.placing import ALIGNMENTS
 from hearaudiomlp.fitting.taps import STRETCHES
 
 Integers = npt.NDArray[np.int64]
@@ -30,6 +33,9 @@ POOLINGS = {"means of 7 stretches": STRETCHES, "mean": 1}
 
 STRENGTHS = (0.003, 0.03)
 """Inverse strengths of the penalty that are tried."""
+
+_NEVER = -100.0
+"""Logit of what has no windows to fit to."""
 
 _COST = 0.02  # of phonemes, in windows recognized: they make a larger file
 
@@ -56,7 +62,8 @@ class Windows:
 
     Examples:
         >>> targets = np.repeat([0, 1], 6)  # a word, and everything else
-        >>> windows = Windows(np.zeros((12, 7, 2)), targets, np.arange(12) // 2, targets == 1)
+        >>> groups, middle = np.arange(12) // 2, np.ones(12, int)
+        >>> windows = Windows(np.zeros((12, 7, 2)), targets, groups, targets == 1, middle)
         >>> len(windows), len(windows.of(np.array([0, 1])))
         (12, 4)
     """
@@ -73,6 +80,9 @@ class Windows:
     speech: npt.NDArray[np.bool_]
     """Whether false alarms are estimated from a window [shape=(n,)]."""
 
+    alignments: Integers
+    """Where in a window its word is, from 0 to ``ALIGNMENTS - 1`` [shape=(n,)]."""
+
     def __len__(self) -> int:
         """Return the number of windows."""
         return len(self.targets)
@@ -88,32 +98,35 @@ class Windows:
             self.targets[chosen],
             self.groups[chosen],
             self.speech[chosen],
+            self.alignments[chosen],
         )
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A fitted classifier of windows.
+    """A fitted classifier of windows: the logit of a class is its highest of all alignments.
 
     Examples:
-        >>> linear = Linear(np.zeros((3, 7, 2), np.float32), np.array([0, 1, 2], np.float32))
-        >>> linear.logits(np.ones((1, 7, 2), np.float32)).tolist()
-        [[0.0, 1.0, 2.0]]
+        >>> weights = np.zeros((3, 2, 7, 5), np.float32)
+        >>> linear = Linear(weights, np.array([[0, 9], [1, 0], [2, 2]], np.float32))
+        >>> linear.logits(np.ones((1, 7, 5), np.float32)).tolist()
+        [[9.0, 1.0, 2.0]]
     """
 
     weights: Floats
-    """[shape=(n_classes, 7, n_components)]"""
+    """[shape=(n_classes, n_alignments, 7, n_components)]"""
 
     bias: Floats
-    """[shape=(n_classes,)]"""
+    """[shape=(n_classes, n_alignments)]"""
 
     def logits(self, components: Floats) -> Floats:
         """Return the logits [shape=(n, n_classes)] of windows [shape=(n, 7, n_components)].
 
         Components beyond those that it was fitted to are ignored.
         """
-        flat = components[..., : self.weights.shape[2]].reshape(len(components), -1)
-        result: Floats = flat @ self.weights.reshape(len(self.bias), -1).T + self.bias
+        flat = components[..., : self.weights.shape[-1]].reshape(len(components), -1)
+        rows = flat @ self.weights.reshape(self.bias.size, -1).T
+        result: Floats = (rows.reshape(-1, *self.bias.shape) + self.bias).max(axis=2)
         return result
 
 
@@ -145,7 +158,8 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
         >>> targets = np.repeat([0, 1], 20)
         >>> rng = np.random.default_rng(0)
         >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
-        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> middle = np.ones(40, int)
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1, middle)
         >>> logits = fit_linear(windows, 2, Settings("mean", 0.03)).logits(components)
         >>> bool((logits.argmax(axis=1) == targets).all())
         True
@@ -157,21 +171,24 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
     pooled = components.reshape(count, kept, -1, size).mean(axis=2)
     features = pooled.reshape(count, -1)
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    aligned = np.where(windows.targets < classes - 1, windows.alignments, 0)
+    rows = ALIGNMENTS * windows.targets + aligned
     model = sklearn.linear_model.LogisticRegression(C=settings.strength, max_iter=200, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # near the minimum is near enough
-        model.fit((features - mean) / spread, windows.targets)
+        model.fit((features - mean) / spread, rows)
     scaled, offsets = np.asarray(model.coef_), np.asarray(model.intercept_)
     if len(model.classes_) == 2:  # one row, of the second class against the first
         scaled, offsets = np.concatenate([-scaled, scaled]) / 2, np.r_[-offsets, offsets] / 2
-    weights = np.zeros((classes, features.shape[1]))
-    bias = np.full(classes, -30.0)
+    count = classes * ALIGNMENTS
+    weights, bias = np.zeros((count, features.shape[1])), np.full(count, _NEVER)
     weights[model.classes_] = scaled / spread
     bias[model.classes_] = offsets - weights[model.classes_] @ mean
-    per_stretch = weights.reshape(classes, kept, 1, size) * (kept / STRETCHES)
-    spread_out = np.repeat(per_stretch, STRETCHES // kept, axis=2)
+    per_stretch = weights.reshape(count, kept, 1, size) * (kept / STRETCHES)
+    spread_out = np.repeat(per_stretch, STRETCHES // kept, axis=2).astype(np.float32)
+    shape = (classes, ALIGNMENTS)
     return Linear(
-        spread_out.reshape(classes, STRETCHES, size).astype(np.float32), bias.astype(np.float32)
+        spread_out.reshape(*shape, STRETCHES, size), bias.reshape(shape).astype(np.float32)
     )
 
 
@@ -184,7 +201,8 @@ def split_groups(windows: Windows, seed: int) -> Iterator[Integers]:
 
     Examples:
         >>> groups = np.repeat(np.arange(8), 3)
-        >>> windows = Windows(np.zeros((24, 7, 2)), groups % 2, groups, np.zeros(24, bool))
+        >>> zeros = np.zeros(24, int)
+        >>> windows = Windows(np.zeros((24, 7, 2)), groups % 2, groups, zeros == 1, zeros)
         >>> [len(held_out) for held_out in split_groups(windows, 0)]
         [2, 2, 2, 2]
     """
@@ -224,7 +242,8 @@ def held_out_logits(
         >>> targets = np.repeat([0, 1], 20)
         >>> rng = np.random.default_rng(0)
         >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
-        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> middle = np.ones(40, int)
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1, middle)
         >>> logits, _ = held_out_logits(windows, windows, 2, Settings("mean", 0.03), seed=0)
         >>> bool((logits.argmax(axis=1) == targets).all())
         True
@@ -262,7 +281,8 @@ def recognized(train: Windows, logits: Floats, classes: int) -> tuple[float, ...
         >>> targets = np.repeat([0, 1], 20)
         >>> other = np.random.default_rng(0).normal(size=40)
         >>> logits = np.stack([10.0 * (targets == 0), other], axis=1)
-        >>> windows = Windows(np.zeros((40, 7, 2)), targets, np.arange(40), targets == 1)
+        >>> zeros = np.zeros((40, 7, 2))
+        >>> windows = Windows(zeros, targets, np.arange(40), targets == 1, 0 * targets)
         >>> recognized(windows, logits, 2)
         (1.0,)
     """
@@ -292,7 +312,8 @@ def choose(
         >>> targets = np.repeat([0, 1], 20)
         >>> rng = np.random.default_rng(0)
         >>> components = rng.normal(5 * targets[:, None, None], size=(40, 7, 2))
-        >>> windows = Windows(components, targets, np.arange(40), targets == 1)
+        >>> middle = np.ones(40, int)
+        >>> windows = Windows(components, targets, np.arange(40), targets == 1, middle)
         >>> settings, scores = choose(windows, 2, seed=0)
         >>> scores[settings]
         1.0

@@ -99,7 +99,7 @@ class Slid:
 
     Examples:
         >>> zeros = np.zeros(4, int)
-        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1)
+        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1, zeros)
         >>> len(Slid(windows, np.array([0, 0, 1, 1]), np.zeros(4, bool)).windows)
         4
     """
@@ -126,7 +126,7 @@ def find_words(
 
     Examples:
         >>> zeros = np.zeros(4, int)
-        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1)
+        >>> windows = Windows(np.zeros((4, 7, 2)), zeros, zeros, zeros == 1, zeros)
         >>> slid = Slid(windows, np.array([0, 0, 1, 1]), np.zeros(4, bool))
         >>> logits = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
         >>> find_words(slid, logits, ("robin", "other"), threshold=0.5)
@@ -161,7 +161,7 @@ def evaluate(
 
     Examples:
         >>> targets = np.array([0, 0, 1, 1])
-        >>> windows = Windows(np.zeros((4, 7, 2)), targets, targets, targets == 1)
+        >>> windows = Windows(np.zeros((4, 7, 2)), targets, targets, targets == 1, targets)
         >>> slid = Slid(windows, targets, np.zeros(4, bool))
         >>> logits = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
         >>> speech = np.random.default_rng(0).normal([0.0, 9.0], size=(100, 2))

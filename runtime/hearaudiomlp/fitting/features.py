@@ -52,6 +52,9 @@ class _Part(NamedTuple):
     fits: bool
     """Whether these are fitted to, or are as a spotter sees them."""
 
+    alignments: Integers | None = None
+    """Of the windows of a word, where they are known."""
+
 
 def compute_windows(
     source: ModelFile, examples: Examples, seed: int, threads: int | None
@@ -85,7 +88,7 @@ def compute_windows(
     def see(windows: Floats) -> Floats:
         return projection(taps.summarize(windows))
 
-    components, numbers, fits, quiet = _compute(_parts(examples, seed), see)
+    components, numbers, fits, quiet, alignments = _compute(_parts(examples, seed), see)
     other, count = len(examples.labels), len(examples.clips)
     known = {name: index for index, name in enumerate(sorted({c.group for c in examples.clips}))}
     targets = np.full(count + _SYNTHETIC_GROUPS, other)
@@ -94,7 +97,8 @@ def compute_windows(
         groups[number] = known[clip.group]
         if clip.label is not None:
             targets[number] = examples.labels.index(clip.label)
-    everything = Windows(components, targets[numbers], groups[numbers], np.zeros(len(fits), bool))
+    speech = np.zeros(len(fits), bool)
+    everything = Windows(components, targets[numbers], groups[numbers], speech, alignments)
     train, tested = (everything.rows(kind) for kind in (fits, ~fits))
     del components, everything  # as large as both
     if bundled:
@@ -112,6 +116,7 @@ def _with_negatives(windows: Windows, negatives: Negatives, other: int) -> Windo
         np.concatenate([windows.targets, np.full(len(negatives), other)]),
         np.concatenate([windows.groups, groups]),
         np.concatenate([windows.speech, negatives.speech]),
+        np.concatenate([windows.alignments, np.zeros(len(negatives), int)]),
     )
 
 
@@ -126,7 +131,8 @@ def _parts(examples: Examples, seed: int) -> Iterator[_Part]:
         if examples.clips[number].label is None:
             yield _Part(_spread(samples), number, fits=True)
         else:
-            yield _Part(place(samples, to_fit, rng), number, fits=True)
+            placed = place(samples, to_fit, rng)
+            yield _Part(placed.windows, number, fits=True, alignments=placed.alignments)
         yield _Part(_slide(samples, to_test), number, fits=False)
     noise = synthetic_windows(rng)
     for group in range(_SYNTHETIC_GROUPS):
@@ -152,18 +158,20 @@ def _spread(samples: Floats) -> Floats:
 
 def _compute(
     parts: Iterable[_Part], see: Callable[[Floats], Floats]
-) -> tuple[Floats, Integers, Flags, Flags]:
-    """Return what is seen of all windows, the numbers of their recordings, and two flags.
+) -> tuple[Floats, Integers, Flags, Flags, Integers]:
+    """Return what is seen of all windows, the numbers of their recordings, flags and alignments.
 
     The flags are whether a window is to be fitted to, and whether it counts as silence.
     """
-    seen, numbers, fits, quiet = [], [], [], []
+    seen, numbers, fits, quiet, alignments = [], [], [], [], []
     batch: list[Floats] = []
     for part in parts:
         count = len(part.windows)
         numbers.append(np.full(count, part.number))
         fits.append(np.full(count, part.fits))
         quiet.append(rms_dbfs(part.windows) < QUIET_DB)
+        known = part.alignments
+        alignments.append(np.zeros(count, np.int64) if known is None else known)
         batch.append(part.windows)
         if sum(map(len, batch)) >= _BATCH:
             seen.append(see(np.concatenate(batch)))
@@ -175,6 +183,7 @@ def _compute(
         np.concatenate(numbers),
         np.concatenate(fits),
         np.concatenate(quiet),
+        np.concatenate(alignments),
     )
 
 

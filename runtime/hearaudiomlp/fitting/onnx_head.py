@@ -18,10 +18,10 @@ from hearaudiomlp.weights.model_file import ModelFile, packaged_graph
 
 
 class Head(NamedTuple):
-    """A linear classifier on the means of a window's stretches.
+    """A linear classifier on the means of a window's stretches, for each alignment of a word.
 
     Examples:
-        >>> head = Head(("robin", "other"), "other", np.zeros((2, 7, 424)), np.zeros(2))
+        >>> head = Head(("robin", "other"), "other", np.zeros((2, 3, 7, 424)), np.zeros((2, 3)))
         >>> head.labels
         ('robin', 'other')
     """
@@ -32,10 +32,10 @@ class Head(NamedTuple):
     """The label of everything else; one of the labels."""
 
     weights: Floats
-    """[shape=(n_labels, 7, size)]"""
+    """[shape=(n_labels, n_alignments, 7, size)]"""
 
     bias: Floats
-    """[shape=(n_labels,)]"""
+    """[shape=(n_labels, n_alignments)]"""
 
     phonemes: bool = False
     """Whether the means have what the network of phonemes hears."""
@@ -55,7 +55,7 @@ def write_model(source: ModelFile, head: Head) -> bytes:
     Examples:
         >>> from hearaudiomlp.weights.locate import locate
         >>> from hearaudiomlp.weights.model_file import read_model_file
-        >>> head = Head(("robin", "other"), "other", np.zeros((2, 7, 424)), np.zeros(2))
+        >>> head = Head(("robin", "other"), "other", np.zeros((2, 3, 7, 424)), np.zeros((2, 3)))
         >>> data = write_model(read_model_file(locate(None).read()), head)
         >>> read_model_file(data).metadata["keyword_labels"]
         '["robin", "other"]'
@@ -63,30 +63,29 @@ def write_model(source: ModelFile, head: Head) -> bytes:
     onnx = import_onnx()
     model = tap_encoder(source, head.phonemes)
     graph = model.graph
-    flat, shape, weights, bias = (
-        PREFIX + name for name in ("features", "one_row", "weights", "bias")
-    )
-    values = np.asarray(head.weights, np.float32).reshape(len(head.labels), -1)
+    bias = np.asarray(head.bias, np.float32)
+    values = np.asarray(head.weights, np.float32).reshape(bias.size, -1)
+    tensors = {
+        "one_row": np.array([-1, values.shape[1]]),
+        "weights": values,
+        "bias": bias.reshape(-1),
+        "by_label": np.array([-1, *bias.shape]),
+        "alignments": np.array([2]),
+    }
     graph.initializer.extend(
-        [
-            onnx.numpy_helper.from_array(np.array([-1, values.shape[1]]), shape),
-            onnx.numpy_helper.from_array(values, weights),
-            onnx.numpy_helper.from_array(np.asarray(head.bias, np.float32), bias),
-        ]
+        onnx.numpy_helper.from_array(tensor, PREFIX + name) for name, tensor in tensors.items()
     )
-    node = onnx.helper.make_node
-    graph.node.extend(
-        [
-            node("Reshape", [FEATURES, shape], [flat], name=flat),
-            node(
-                "Gemm",
-                [flat, weights, bias],
-                ["keyword_logits"],
-                name=PREFIX + "keyword_logits",
-                transB=1,
-            ),
-        ]
-    )
+
+    def add(operator: str, inputs: list[str], output: str, **attributes: int) -> None:
+        inputs, name = [PREFIX + one for one in inputs], PREFIX + output
+        output = output if output == "keyword_logits" else name
+        node = onnx.helper.make_node(operator, inputs, [output], name=name, **attributes)
+        graph.node.append(node)
+
+    add("Reshape", [FEATURES.removeprefix(PREFIX), "one_row"], "features")
+    add("Gemm", ["features", "weights", "bias"], "aligned", transB=1)
+    add("Reshape", ["aligned", "by_label"], "aligned_by_label")
+    add("ReduceMax", ["aligned_by_label", "alignments"], "keyword_logits", keepdims=0)
     logits = onnx.helper.make_tensor_value_info(
         "keyword_logits", onnx.TensorProto.FLOAT, ["n", len(head.labels)]
     )
@@ -103,9 +102,9 @@ def write_model(source: ModelFile, head: Head) -> bytes:
 def _metadata(source: ModelFile, head: Head) -> dict[str, str]:
     name = source.card["model"]
     packaged = packaged_graph(name)[1].metadata
-    size = head.weights.shape[2]
+    size = head.weights.shape[-1]
     heard, inside = count_phonemes() if head.phonemes else (0, 0)
-    added = STRETCHES * (size * len(head.labels) + (size - heard) * FRAMES + heard * STEPS) + inside
+    added = STRETCHES * (size * head.bias.size + (size - heard) * FRAMES + heard * STEPS) + inside
     replaced = len(ENCODERS[name].labels) * ENCODERS[name].timestamp_embedding_size * FRAMES
     macs = {
         key: str(int(packaged[key]) - replaced + added)

@@ -6,6 +6,8 @@ played a little faster or slower (another speaker), through another microphone, 
 with a little noise.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,11 @@ from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 
 CUT = 0.2
 """Share of a sound that may be outside a window that still counts as one with the sound."""
+
+ALIGNMENTS = 3
+"""Where the middle of a word may be in a window: before, at or behind that of the window."""
+
+_APART = WINDOW // 5  # from the middle of one of these places to that of the next
 
 _STEP = 160
 _DEEP_DB = 30.0  # below the loudest: where a sound begins and ends
@@ -56,13 +63,36 @@ def find_sound(samples: Floats) -> tuple[int, int]:
     return int(above[0]) * _STEP, min(len(samples), (int(above[-1]) + 1) * _STEP)
 
 
-def _starts(samples: Floats, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return where windows start, in samples; before 0 the window begins with silence."""
+class Placed(NamedTuple):
+    """Windows of a recording."""
+
+    windows: Floats
+    """[shape=(n, 16000)], float32."""
+
+    alignments: npt.NDArray[np.int64]
+    """From 0 to ``ALIGNMENTS - 1``, for each window; what is much longer is in the middle."""
+
+
+def _starts(
+    samples: Floats, count: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where windows start, in samples, and their alignments.
+
+    A window that starts before 0 begins with silence.
+    """
     start, stop = find_sound(samples)
     cut = CUT * (stop - start)
     low, high = stop - WINDOW - cut, start + cut
     if low <= high:
-        return np.asarray(rng.uniform(low, high, count), np.int64)
+        starts = np.asarray(rng.uniform(low, high, count), np.int64)
+        from_middle = np.rint(((start + stop - WINDOW) / 2 - starts) / _APART).astype(np.int64)
+        return starts, np.clip(from_middle + ALIGNMENTS // 2, 0, ALIGNMENTS - 1)
+    return _starts_within(samples, start, stop, count, rng), np.full(count, ALIGNMENTS // 2)
+
+
+def _starts_within(
+    samples: Floats, start: int, stop: int, count: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
     if stop - start <= 2 * WINDOW:  # a word, and more that is loud: where most of it is
         power = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
         best = int((power[WINDOW:] - power[:-WINDOW]).argmax()) if len(samples) > WINDOW else 0
@@ -111,7 +141,7 @@ def _equalized(
     return np.asarray(np.fft.irfft(spectrum * 10.0 ** (np.array(curves) / 20.0), windows.shape[1]))
 
 
-def place(samples: Floats, count: int, rng: np.random.Generator) -> Floats:
+def place(samples: Floats, count: int, rng: np.random.Generator) -> Placed:
     """Cut windows out of a recording, each disturbed in another way.
 
     Args:
@@ -119,23 +149,23 @@ def place(samples: Floats, count: int, rng: np.random.Generator) -> Floats:
         count: how many windows.
         rng: what draws offsets and disturbances.
 
-    Returns:
-        [shape=(count, 16000)], float32.
-
     Raises:
         MissingPackageError: soxr isn't installed.
 
     Examples:
-        >>> place(np.ones(8_000, np.float32), 4, np.random.default_rng(0)).shape
+        >>> place(np.ones(8_000, np.float32), 4, np.random.default_rng(0)).windows.shape
         (4, 16000)
     """
     windows = np.empty((count, WINDOW))
+    alignments = np.empty(count, np.int64)
     for share in np.array_split(np.arange(count), min(_SPEEDS, count)):
         played = _at_speed(samples, float(np.exp(rng.uniform(-_SPEED, _SPEED))))
-        windows[share] = [cut_window(played, start) for start in _starts(played, len(share), rng)]
+        starts, alignments[share] = _starts(played, len(share), rng)
+        windows[share] = [cut_window(played, start) for start in starts]
     windows = _equalized(windows, rng)
     rms = np.sqrt(np.mean(np.square(windows), axis=1, keepdims=True))
     below = 10.0 ** (-rng.uniform(*_NOISE_DB, (count, 1)) / 20.0)
     noise = (rng.random((count, 1)) < _NOISY) * rms * below * make_noise(rng, count)
     gain = 10.0 ** (rng.uniform(*_LEVEL_DB, (count, 1)) / 20.0)
-    return np.asarray(np.clip(gain * (windows + noise), -1.0, 1.0), np.float32)
+    disturbed = np.clip(gain * (windows + noise), -1.0, 1.0)
+    return Placed(np.asarray(disturbed, np.float32), alignments)

@@ -153,8 +153,8 @@ def fit(
 
 def _head(linear: Linear, projection: Projection, labels: tuple[str, ...]) -> Head:
     """Return the classifier on the means themselves: the projection is linear, too."""
-    projection = projection.first(linear.weights.shape[2])
+    projection = projection.first(linear.weights.shape[-1])
     weights = linear.weights.astype(np.float64) @ projection.basis.T.astype(np.float64)
-    bias = linear.bias - (weights @ projection.mean).sum(axis=1)
+    bias = linear.bias - (weights @ projection.mean).sum(axis=2)
     tensors = np.asarray(weights, np.float32), np.asarray(bias, np.float32)
     return Head(labels, OTHER, *tensors, phonemes=projection.phonemes > 0)
