@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from make_negatives import held_out_readers
 
 RATE = 16_000
-THRESHOLDS = (0.35, 0.4, THRESHOLD, 0.5, 0.55, 0.65)
+THRESHOLDS = (0.35, 0.4, 0.45, THRESHOLD, 0.55, 0.65)
 
 
 class Sound(NamedTuple):

@@ -1,11 +1,12 @@
 """kwmlp on a GPU: this package's ways to run it next to PyTorch's, and what each costs in accuracy.
 
-    python benchmarks/speed/gpu.py CHECKPOINT [--json FILE]
+    python benchmarks/speed/gpu.py CHECKPOINT [--half EXPORT] [--no-compile] [--json FILE]
 
 Sounds are numpy arrays before and after, so that copies to and from the GPU count for everyone.
 Every round runs each contender once, in turn. Errors are the largest absolute differences from
 this package on the CPU, on the audio of the case. Needs ``[gpu,export]`` with a torch built for
-CUDA. ``--device cpu`` tries the script where there is no GPU; its figures mean nothing.
+CUDA; with an EXPORT of the checkpoint in float16 arithmetic, nothing is exported here. ``--device
+cpu`` tries the script where there is no GPU; its figures mean nothing.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def in_torch(system: PublishedSystem, device: str, *, tf32: bool) -> Contender:
     return run
 
 
-def contenders(checkpoint: Path, half: Path, device: str) -> dict[str, Contender]:
+def contenders(checkpoint: Path, half: Path, device: str, compiled: bool) -> dict[str, Contender]:
     """Return all contenders by name; ``half`` is the same model with float16 arithmetic."""
     chosen = {
         "hearaudiomlp": ours(checkpoint, device=device),
@@ -71,7 +72,7 @@ def contenders(checkpoint: Path, half: Path, device: str) -> dict[str, Contender
         }
     chosen["PyTorch"] = in_torch(PublishedSystem(checkpoint), device, tf32=False)
     chosen["PyTorch, TF32"] = in_torch(PublishedSystem(checkpoint), device, tf32=True)
-    for mode in ("default", "reduce-overhead"):
+    for mode in ("default", "reduce-overhead") if compiled else ():
         system = PublishedSystem(checkpoint)
         system.encoder = torch.compile(system.encoder, mode=mode)  # type: ignore[assignment]
         chosen[f"torch.compile, {mode}"] = in_torch(system, device, tf32=False)
@@ -134,6 +135,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="of kwmlp")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu for a trial")
+    parser.add_argument("--half", type=Path, help="its export in float16 arithmetic")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -143,10 +146,10 @@ def main() -> None:
     print(f"{where}, onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
     print(assignment(options.checkpoint, options.device))
     with tempfile.TemporaryDirectory() as folder:
-        half = Path(folder) / "half.onnx"
-        if not export(str(options.checkpoint), half, arithmetic="float16"):
+        half = options.half or Path(folder) / "half.onnx"
+        if not options.half and not export(str(options.checkpoint), half, arithmetic="float16"):
             raise SystemExit("the float16 export isn't verified")
-        chosen = contenders(options.checkpoint, half, options.device)
+        chosen = contenders(options.checkpoint, half, options.device, not options.no_compile)
         results = {}
         for case in options.cases:
             results[case] = run_case(case, chosen, ours(options.checkpoint, device="cpu"))

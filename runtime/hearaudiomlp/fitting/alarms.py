@@ -21,7 +21,7 @@ ALARMS_PER_HOUR = 5.0
 A spotter averages neighboring windows, and most of these are alone: docs/own-words.md has what
 is left."""
 
-THRESHOLD = 0.45
+THRESHOLD = 0.5
 """Averaged probability from which a class counts as found: the threshold in the files' metadata.
 
 Lower than that of the bundled keywords: a word may fill a single window."""
