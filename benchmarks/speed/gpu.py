@@ -29,11 +29,9 @@ from hearaudiomlp_export.export import export
 from hearaudiomlp_export.networks.published import PublishedSystem
 
 
-def ours(checkpoint: Path, *, bound: bool = True, **options: Any) -> Contender:
-    """Return this package with some options; without ``bound``, no buffers stay on the GPU."""
+def ours(checkpoint: Path, **options: Any) -> Contender:
+    """Return this package with some options."""
     model = hearaudiomlp.load_model(checkpoint, **options)
-    if not bound:
-        model._session._bound = None
 
     def run(audio: Floats) -> tuple[Floats, Floats]:
         found = model.embeddings(audio)
@@ -60,7 +58,6 @@ def contenders(checkpoint: Path, half: Path, device: str, compiled: bool) -> dic
     """Return all contenders by name; ``half`` is the same model with float16 arithmetic."""
     chosen = {
         "hearaudiomlp": ours(checkpoint, device=device),
-        "without bound buffers": ours(checkpoint, bound=False, device=device),
         "float16 arithmetic": ours(half, device=device),
     }
     if device != "cpu":

@@ -39,9 +39,9 @@ def opened(checkpoints) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(source.graph, options, providers=[CPU])
 
 
-def bound_runs(opened, *, graphs: bool, sizes=(1, 2, 5)) -> BoundRuns:
+def bound_runs(opened, sizes=(1, 2, 5)) -> BoundRuns:
     assert BoundRuns.fits(opened)
-    return BoundRuns(onnxruntime, opened, ("cpu", 0), graphs=graphs, sizes=sizes)
+    return BoundRuns(onnxruntime, opened, ("cpu", 0), sizes)
 
 
 def run(opened, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -49,11 +49,10 @@ def run(opened, values: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, opened.run(names, {"windows": values}), strict=True))
 
 
-@pytest.mark.parametrize("graphs", [False, True])
 @settings(max_examples=12, deadline=None)
 @given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=4), seed=st.integers(0, 99))
-def test_bound_runs_equal_plain_ones(opened, graphs: bool, counts: list[int], seed: int) -> None:
-    runs = bound_runs(opened, graphs=graphs)
+def test_bound_runs_equal_plain_ones(opened, counts: list[int], seed: int) -> None:
+    runs = bound_runs(opened)
     rng = np.random.default_rng(seed)
     for count in counts:  # what one run leaves in the buffers must not come into the next
         values = rng.standard_normal((count, WINDOW)).astype(np.float32)
@@ -64,7 +63,7 @@ def test_bound_runs_equal_plain_ones(opened, graphs: bool, counts: list[int], se
 
 
 def test_each_choice_of_outputs_has_its_own_binding(opened, noise) -> None:
-    runs = bound_runs(opened, graphs=False)
+    runs = bound_runs(opened)
     values = noise(2, WINDOW)
     everything = run(opened, values)
     for chosen in (["mfcc"], ["keyword_logits", "mfcc"], ["frame_embeddings"], ["mfcc"]):
@@ -75,16 +74,15 @@ def test_each_choice_of_outputs_has_its_own_binding(opened, noise) -> None:
 
 
 def test_results_stay_when_the_buffers_are_used_again(opened, noise) -> None:
-    runs = bound_runs(opened, graphs=False)
+    runs = bound_runs(opened)
     first = runs.run(noise(2, WINDOW), OUTPUTS)[0]
     kept = first.copy()
     runs.run(noise(2, WINDOW, seed=1), OUTPUTS)
     np.testing.assert_array_equal(first, kept)
 
 
-@pytest.mark.parametrize("graphs", [False, True])
-def test_many_threads_may_run_at_once(opened, noise, graphs: bool) -> None:
-    runs = bound_runs(opened, graphs=graphs)
+def test_many_threads_may_run_at_once(opened, noise) -> None:
+    runs = bound_runs(opened)
     inputs = [noise(1 + seed % 5, WINDOW, seed=seed) for seed in range(16)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(runs.run, inputs, [OUTPUTS] * len(inputs)))
@@ -108,7 +106,7 @@ class Watched:
 
 def test_recorded_runs_are_all_made_on_one_thread(opened, noise) -> None:
     watched = Watched(opened)
-    runs = bound_runs(watched, graphs=True)
+    runs = bound_runs(watched)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(runs.run, [noise(1, WINDOW)] * 9, [OUTPUTS] * 9))
     assert len(watched.threads) == 9
@@ -189,7 +187,7 @@ def cuda(monkeypatch) -> type[PretendedCuda]:
         ({"cuda_graphs": True}, {"use_tf32": 0, "enable_cuda_graph": 1}),
     ],
 )
-def test_cuda_gets_its_options_and_is_bound(
+def test_cuda_gets_its_options_and_is_bound_for_graphs(
     checkpoints, cpu, cuda, given: dict[str, bool], expected: dict[str, int]
 ) -> None:
     model = load_model(checkpoints["kwmlp"], device="cuda:1", **given)
@@ -197,7 +195,8 @@ def test_cuda_gets_its_options_and_is_bound(
     assert cuda.asked == [{"device_id": 1, **expected}]
     audio = np.random.default_rng(0).standard_normal((3, 40_000))
     np.testing.assert_array_equal(model.scene_embeddings(audio), cpu.scene_embeddings(audio))
-    assert len(cuda.bound) > 1  # trying out is one
+    graphs = given.get("cuda_graphs", False)
+    assert len(cuda.bound) > 1 if graphs else not cuda.bound  # trying out is one
     assert model.block == SIZES[-1]
 
 
@@ -229,8 +228,10 @@ def test_a_gpu_that_fails_when_it_computes_is_an_error(checkpoints, cuda, monkey
         raise RuntimeError("CUDA failure 100")
 
     monkeypatch.setattr(PretendedCuda, "run_with_iobinding", fail)
-    with pytest.raises(DeviceError, match=r"fails when it computes \(CUDA failure 100"):
-        load_model(checkpoints["kwmlp"], device="cuda:1")
+    monkeypatch.setattr(PretendedCuda, "run", fail, raising=False)
+    for graphs in (False, True):
+        with pytest.raises(DeviceError, match=r"fails when it computes \(CUDA failure 100"):
+            load_model(checkpoints["kwmlp"], device="cuda:1", cuda_graphs=graphs)
 
 
 @pytest.mark.parametrize("option", ["tf32", "cuda_graphs"])

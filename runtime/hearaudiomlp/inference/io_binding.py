@@ -1,14 +1,12 @@
-"""Runs of a session on bound buffers of a few fixed shapes.
+"""Runs of a session on bound buffers of a few fixed shapes, as CUDA graphs need them.
 
-On a GPU a run is many small kernels, and most of its cost is launching them and allocating memory.
-With inputs and outputs bound to buffers on the device, memory is allocated once for each shape, and
-ONNX Runtime can record the kernels of a shape as a CUDA graph and launch them together. The shapes
-differ in the number of windows; zeros fill up an input in between, which is harmless because
-windows are independent.
+On a GPU a run is many small kernels, and for a few windows most of its cost is launching them. With
+inputs and outputs bound to buffers on the device, ONNX Runtime can record the kernels of a shape as
+a CUDA graph and launch them together. The shapes differ in the number of windows; zeros fill up an
+input in between, which is harmless because windows are independent.
 """
 
 import bisect
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -50,7 +48,7 @@ class _Bound:
         for name, value in self.outputs.items():
             self.binding.bind_ortvalue_output(name, value)
         self.options = ort.RunOptions()
-        # Each binding has a recorded graph of its own. Without CUDA graphs the entry has no effect.
+        # Each binding has a recorded graph of its own. On the CPU the entry has no effect.
         self.options.add_run_config_entry("gpu_graph_id", str(number))
         self.filled = np.zeros([size, *node.shape[1:]], np.float32)
 
@@ -58,14 +56,13 @@ class _Bound:
 class BoundRuns:
     """Runs of one session, each on the smallest of a few shapes that holds its input.
 
-    Runs wait for each other, because they share buffers. With CUDA graphs they are all made on one
-    thread, because ONNX Runtime records a graph for the thread that first runs it. See
-    ``tests/inference/test_io_binding.py`` for its use without a GPU.
+    All are made on one thread: they share buffers, and ONNX Runtime records a graph for the thread
+    that first runs it. See ``tests/inference/test_io_binding.py`` for its use without a GPU.
 
     Examples:
         >>> from hearaudiomlp.inference.ort import onnxruntime
         >>> session = onnxruntime().InferenceSession("onnx_models/kwmlp.onnx")
-        >>> runs = BoundRuns(onnxruntime(), session, ("cpu", 0), graphs=False)
+        >>> runs = BoundRuns(onnxruntime(), session, ("cpu", 0))
         >>> [logits] = runs.run(np.zeros((3, 16_000), np.float32), ["keyword_logits"])
         >>> logits.shape
         (3, 35)
@@ -76,8 +73,6 @@ class BoundRuns:
         ort: ModuleType,
         session: Any,
         device: tuple[str, int],
-        *,
-        graphs: bool,
         sizes: tuple[int, ...] = SIZES,
     ) -> None:
         """Prepare; the buffers of a size are allocated when it is first needed.
@@ -87,14 +82,12 @@ class BoundRuns:
             session: with one input and outputs that have the number of windows as their first
                 dimension and fixed others.
             device: ``("cuda", N)``, or ``("cpu", 0)``, which works but is no faster.
-            graphs: whether the session records CUDA graphs.
             sizes: numbers of windows, increasing.
         """
         self._ort, self._session, self._device = ort, session, device
         self._sizes = sizes
         self._bound: dict[tuple[int, tuple[str, ...]], _Bound] = {}
-        self._lock = threading.Lock()
-        self._runner = ThreadPoolExecutor(1, "hearaudiomlp-cuda") if graphs else None
+        self._runner = ThreadPoolExecutor(1, "hearaudiomlp-cuda")
 
     @staticmethod
     def fits(session: Any) -> bool:
@@ -146,7 +139,4 @@ class BoundRuns:
         Raises:
             Exception: what ONNX Runtime raises.
         """
-        with self._lock:
-            if self._runner is None:
-                return self._run(values, tuple(outputs))
-            return self._runner.submit(self._run, values, tuple(outputs)).result()
+        return self._runner.submit(self._run, values, tuple(outputs)).result()
