@@ -64,7 +64,13 @@ def find_sound(samples: Floats) -> tuple[int, int]:
 
 
 class Placed(NamedTuple):
-    """Windows of a recording."""
+    """Windows of a recording.
+
+    Examples:
+        >>> windows, alignments = place(np.ones(8_000, np.float32), 4, np.random.default_rng(0))
+        >>> windows.shape, alignments.shape
+        ((4, 16000), (4,))
+    """
 
     windows: Floats
     """[shape=(n, 16000)], float32."""
