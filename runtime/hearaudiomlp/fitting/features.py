@@ -16,6 +16,7 @@ from hearaudiomlp.fitting.classifier import Integers, Windows
 from hearaudiomlp.fitting.evaluation import Slid
 from hearaudiomlp.fitting.examples import Examples, read_samples
 from hearaudiomlp.fitting.negatives import (
+    SYNTHETIC,
     Negatives,
     Projection,
     bundled_negatives,
@@ -134,9 +135,9 @@ def _parts(examples: Examples, seed: int) -> Iterator[_Part]:
             placed = place(samples, to_fit, rng)
             yield _Part(placed.windows, number, fits=True, alignments=placed.alignments)
         yield _Part(_slide(samples, to_test), number, fits=False)
-    noise = synthetic_windows(rng)
     for group in range(_SYNTHETIC_GROUPS):
-        yield _Part(noise[group::_SYNTHETIC_GROUPS], count + group, fits=True)
+        noise = synthetic_windows(rng, SYNTHETIC // _SYNTHETIC_GROUPS)
+        yield _Part(noise, count + group, fits=True)
 
 
 def _slide(samples: Floats, most: int) -> Floats:
