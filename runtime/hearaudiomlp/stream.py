@@ -25,8 +25,8 @@ class Frames:
         >>> import hearaudiomlp
         >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
         >>> [frames] = stream.push(np.zeros(16_000, np.float32))
-        >>> frames.embeddings.shape, frames.timestamps[-1]
-        ((99, 64), np.float32(990.0))
+        >>> frames.embeddings.shape, float(frames.timestamps[-1])
+        ((99, 64), 990.0)
     """
 
     embeddings: Any
@@ -120,8 +120,8 @@ class Stream:
             >>> stream = hearaudiomlp.Stream(hearaudiomlp.load_model())
             >>> stream.push(np.zeros(8_000, np.float32))
             []
-            >>> [frames.timestamps[-1] for frames in stream.flush()]
-            [np.float32(500.0)]
+            >>> [float(frames.timestamps[-1]) for frames in stream.flush()]
+            [500.0]
         """
         frames = self._encode(self._sliding.flush())
         self.reset()
