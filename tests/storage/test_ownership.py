@@ -1,6 +1,7 @@
 """Pictures, maps and model files: what may be replaced, and what may not."""
 
 import os
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def test_a_command_without_memory_ends_in_words(tmp_path: Path, capsys, monkeypa
     monkeypatch.setattr("hearaudiomlp.weights.locate.read_ordinary", fail)
     assert main(["info"]) == 1
     assert capsys.readouterr().err == "hearaudiomlp: there is not enough memory\n"
+
+
+def test_a_thread_that_cannot_start_ends_in_words(tmp_path: Path, capsys, monkeypatch) -> None:
+    """With little memory or few processes allowed, the system refuses new threads."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sound = Path("samples/words.flac").resolve()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert main(["embed", str(sound), "-o", str(tmp_path / "t.npz")]) == 1
+    assert "no thread can be started" in capsys.readouterr().err
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("t.")] == []
 
 
 def test_a_picture_is_replaced_if_it_is_ours(picture, capsys) -> None:

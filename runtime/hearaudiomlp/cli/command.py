@@ -47,6 +47,11 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except MemoryError:
         print_error("there is not enough memory")
         return 1
+    except RuntimeError as problem:
+        if "start new thread" not in str(problem):
+            raise
+        print_error("no thread can be started: memory or the number of processes is limited")
+        return 1
     return status
 
 
