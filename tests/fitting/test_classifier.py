@@ -48,7 +48,7 @@ def test_probabilities_are_those_of_scikit_learn(classes: int, pooling: str) -> 
 
 
 def test_a_word_may_look_opposite_early_and_late() -> None:
-    """No single row of weights tells what is above and below zero from what is near it."""
+    """A single row of weights can't separate large positive and negative values from small ones."""
     rng = np.random.default_rng(0)
     targets = np.repeat([0, 0, 1], 60)
     alignments = np.repeat([0, 2, 0], 60)

@@ -158,10 +158,9 @@ def _synthetic(
     listener, rng = Listener(), np.random.default_rng([seed, 24])
     for group, wanted, share in groups:
         for windows, labels in _windows(group, plan, wanted, noise, seed):
-            heard = listener.hear(windows)
+            heard, isolated = listener.hear(windows), np.full(len(labels), -1)
             for _ in range(_TIMES_RESPOKEN):
                 again = respoken(heard, people, share, rng).astype(np.float16)
-                isolated = np.full(len(labels), -1)
                 yield Examples(again, labels, np.arange(len(labels)), isolated)
 
 

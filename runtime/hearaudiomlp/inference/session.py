@@ -151,8 +151,8 @@ class Session:
     def _bind(self, session: Any) -> None:
         """Prepare runs on buffers of fixed shapes, which CUDA graphs need.
 
-        Without graphs such runs are slower on a GPU, by an eighth to a half: they copy the windows
-        to and from the buffers one after the other (docs/performance.md).
+        Without graphs such runs take up to 1.6 times as long on a GPU: they copy the windows to and
+        from the buffers one after the other (docs/performance.md).
         """
         if computing_providers(session)[:1] != (CUDA,):
             return

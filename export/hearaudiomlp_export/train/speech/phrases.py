@@ -112,7 +112,7 @@ def plain(text: str) -> str:
 
 
 def is_said(phrase: str, text: str) -> bool:
-    """Tell whether a text has a phrase in it, by itself or with an s after it.
+    """Return whether a text contains a phrase, by itself or with an s after it.
 
     Examples:
         >>> is_said("amelia", "it was amelia's maid"), is_said("on", "one song")
