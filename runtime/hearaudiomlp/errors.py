@@ -283,6 +283,10 @@ class TaskFolderError(HearAudioMLPError, ValueError):
     """
 
 
+class MemoryLimitError(HearAudioMLPError, MemoryError):
+    """The limit of this process's memory is too low for a library to start in."""
+
+
 class ClusterError(HearAudioMLPError, RuntimeError):
     """Workers that can't be reached, or that died again and again."""
 
@@ -313,6 +317,34 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         raise MissingPackageError(
             f"{what} ({problem}): pip install 'hearaudiomlp[{extra}]'"
         ) from problem
+
+
+def require_address_space(megabytes: int, what: str) -> None:
+    """Check that the address space of this process (``ulimit -v``) may be as large as needed.
+
+    Native libraries abort the process, or hang, where they can't reserve memory or start a
+    thread, so that is too late for a message.
+
+    Args:
+        megabytes: the size from which ``what`` is known to start.
+        what: a library or program, the subject of the message.
+
+    Raises:
+        MemoryLimitError: the limit is lower. Windows has no such limit.
+
+    Examples:
+        >>> require_address_space(100, "numpy")
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < megabytes << 20:
+        raise MemoryLimitError(
+            f"{what} needs {megabytes} MB of address space, and this process may have no more than "
+            f"{limit >> 20} MB: raise the limit with ulimit -v, or limit resident memory instead"
+        )
 
 
 def warn_once(topic: str, message: str, category: type[Warning]) -> None:

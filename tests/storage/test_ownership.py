@@ -48,6 +48,31 @@ def test_a_command_without_memory_ends_in_words(tmp_path: Path, capsys, monkeypa
     assert capsys.readouterr().err == "hearaudiomlp: there is not enough memory\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "library", "megabytes"),
+    [
+        ("info", "hearaudiomlp", 256),
+        ("embed SOUND -o t.parquet", "pyarrow", 2048),
+        ("map t.npz -o t.html --method pca", "scikit-learn", 2048),
+    ],
+)
+def test_libraries_that_would_abort_are_not_imported(  # noqa: PLR0917
+    arguments, library, megabytes, tmp_path, capsys, monkeypatch
+) -> None:
+    """They do so where they can't start a thread, for example, and then it is too late."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limits")
+    sound = Path("samples/words.flac").resolve()
+    monkeypatch.chdir(tmp_path)
+    assert main(["embed", str(sound), "-o", "t.npz"]) == 0
+    there = set(tmp_path.iterdir())
+    limits = {resource.RLIMIT_AS: ((megabytes << 20) - 1, resource.RLIM_INFINITY)}
+    true_limits = resource.getrlimit
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits.get(kind) or true_limits(kind))
+    assert main(arguments.replace("SOUND", str(sound)).split()) == 1
+    assert f"{library} needs {megabytes} MB of address space" in capsys.readouterr().err
+    assert set(tmp_path.iterdir()) == there
+
+
 def test_a_thread_that_cannot_start_ends_in_words(tmp_path: Path, capsys, monkeypatch) -> None:
     """With little memory or few processes allowed, the system refuses new threads."""
 

@@ -26,7 +26,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
     from hearaudiomlp.cli.commands import make_parser
     from hearaudiomlp.cli.options import print_error
-    from hearaudiomlp.errors import HearAudioMLPError, OutputExistsError
+    from hearaudiomlp.errors import HearAudioMLPError, OutputExistsError, require_address_space
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = make_parser(next(iter(arguments), None)).parse_args(arguments)
@@ -34,6 +34,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        require_address_space(256, "hearaudiomlp")
         status: int = options.run(options)
     except KeyboardInterrupt:
         print_error("interrupted; nothing was written")

@@ -17,7 +17,12 @@ import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import MissingPackageError, OptionError, needs_extra
+from hearaudiomlp.errors import (
+    MissingPackageError,
+    OptionError,
+    needs_extra,
+    require_address_space,
+)
 from hearaudiomlp.figures.pages import fill_page
 
 __all__ = [
@@ -100,6 +105,7 @@ def folders_of(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _pca(scenes: Floats) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
+    require_address_space(2048, "scikit-learn")
     with needs_extra("plot", "a map needs scikit-learn"):
         from sklearn.decomposition import PCA
     positions = np.zeros((len(scenes), 2))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import needs_extra
+from hearaudiomlp.errors import needs_extra, require_address_space
 from hearaudiomlp.fitting.alarms import alarm_margins, margins
 from hearaudiomlp.fitting.placing import ALIGNMENTS
 from hearaudiomlp.fitting.taps import STRETCHES
@@ -45,11 +45,13 @@ def import_sklearn() -> Any:
 
     Raises:
         MissingPackageError: it isn't installed.
+        MemoryLimitError: it would abort.
 
     Examples:
         >>> import_sklearn().__name__
         'sklearn'
     """
+    require_address_space(2048, "scikit-learn")
     with needs_extra("fit", "fit uses scikit-learn"):
         import sklearn.linear_model
         import sklearn.model_selection

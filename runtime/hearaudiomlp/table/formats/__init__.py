@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hearaudiomlp.errors import OptionError, needs_extra
+from hearaudiomlp.errors import OptionError, needs_extra, require_address_space
 
 if TYPE_CHECKING:  # help texts name the formats, and need nothing else
     from hearaudiomlp.table.formats.base import Format
@@ -41,11 +41,13 @@ def load_pyarrow() -> Any:
 
     Raises:
         MissingPackageError: it isn't installed.
+        MemoryLimitError: it would abort.
 
     Examples:
         >>> load_pyarrow().parquet.__name__
         'pyarrow.parquet'
     """
+    require_address_space(2048, "pyarrow")
     with needs_extra("parquet", "Parquet needs pyarrow"):
         import pyarrow
         import pyarrow.parquet
