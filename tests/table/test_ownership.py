@@ -364,3 +364,21 @@ def test_names_in_a_task_stay_inside(name, what, embed, tmp_path, capsys) -> Non
     assert embed("out", "--layout", "heareval", source=task) == 1
     assert "inside the task" in capsys.readouterr().err
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", ["t.npz", "t.npy", "t.jsonl", "t.hdf5", "t.parquet"])
+def test_results_are_on_disk_before_they_have_their_names(
+    out, embed, tmp_path, monkeypatch
+) -> None:
+    """A power cut leaves a name with the whole content, or no name."""
+    synced, sync = set(), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert embed(out, "--kind", "both", "--shard-files", "1") == 0
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "t." in str(path)]
+    assert len(written) >= 2
+    assert [path for path in written if path.stat().st_ino not in synced] == []

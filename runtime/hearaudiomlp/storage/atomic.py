@@ -49,6 +49,7 @@ def replacing(
     folder: Path | None = None,
     check: Callable[[], None] | None = None,
     before: Callable[[FileRecord], None] | None = None,
+    durable: bool = True,
 ) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces ``path`` unless there is an error.
 
@@ -60,6 +61,8 @@ def replacing(
         check: called at the beginning and again before the file is replaced; it raises where that
             isn't allowed, as :func:`hearaudiomlp.storage.ownership.check_output` does.
         before: called with size and SHA-256 before the file is replaced.
+        durable: whether it has to be whole even after a power cut; otherwise the reader has to
+            compare it with its record.
 
     Raises:
         OSError: the folder can't be written to.
@@ -82,7 +85,7 @@ def replacing(
         with file:
             yield file
             file.flush()
-            record = _sync(file, wanted=before is not None)
+            record = _record_and_sync(file, record=before is not None, sync=durable)
         temporary.chmod(0o666 & ~_UMASK)
         if before is not None:
             before(record)
@@ -96,17 +99,15 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
-def _sync(file: IO[bytes], *, wanted: bool) -> FileRecord:
+def _record_and_sync(file: IO[bytes], *, record: bool, sync: bool) -> FileRecord:
     """Flush to disk, or a power cut could leave the name without the content; hash meanwhile."""
-    if not wanted:
-        os.fsync(file.fileno())
-        return (0, "")
     with ThreadPoolExecutor(1) as thread:
-        synced = thread.submit(os.fsync, file.fileno())
+        synced = thread.submit(os.fsync, file.fileno()) if sync else None
         file.seek(0)
-        record = record_of(file)
-        synced.result()
-    return record
+        found = record_of(file) if record else (0, "")
+        if synced is not None:
+            synced.result()
+    return found
 
 
 def record_of(file: IO[bytes]) -> FileRecord:

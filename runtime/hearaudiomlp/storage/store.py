@@ -32,11 +32,17 @@ class Store(Protocol):
     """A folder; names are relative to it, with ``/`` between folders. Can be pickled."""
 
     def writing(
-        self, name: str, *, folder: str | None = None, before: BeforeRename | None = None
+        self,
+        name: str,
+        *,
+        folder: str | None = None,
+        before: BeforeRename | None = None,
+        durable: bool = True,
     ) -> contextlib.AbstractContextManager[IO[bytes]]:
         """Open a file that gets its name when the body ends without an error.
 
-        Until then it is in ``folder``, or else in the folder that it is for.
+        Until then it is in ``folder``, or else in the folder that it is for. One that isn't durable
+        may be damaged by a power cut: it has to be compared with its record.
         """
 
     def reading(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
@@ -93,13 +99,18 @@ class LocalStore:
 
     @contextmanager
     def writing(
-        self, name: str, *, folder: str | None = None, before: BeforeRename | None = None
+        self,
+        name: str,
+        *,
+        folder: str | None = None,
+        before: BeforeRename | None = None,
+        durable: bool = True,
     ) -> Iterator[IO[bytes]]:
         """Write to a temporary file, which then takes its name."""
         path = self.path(name)
         self._make_folders(name)
         inside = None if folder is None else self.path(f"{folder}/x").parent
-        with replacing(path, folder=inside, before=before) as file:
+        with replacing(path, folder=inside, before=before, durable=durable) as file:
             yield file
 
     def _make_folders(self, name: str) -> None:
@@ -187,6 +198,7 @@ class _RemoteStore:
         *,
         folder: str | None = None,  # noqa: ARG002 - nothing half written is ever uploaded
         before: BeforeRename | None = None,
+        durable: bool = True,  # noqa: ARG002 - that is the server's part
     ) -> Iterator[IO[bytes]]:
         """Write to a temporary file of this machine, which is then uploaded."""
         with _temporary_file() as file:

@@ -81,13 +81,15 @@ class _Files:
         return self.task.index
 
     def open(self, ending: str) -> IO[bytes]:
-        name = ending if "/" in ending else f"{self.index:05}.{ending}"
+        moved = "/" in ending  # to the table's folder; others are copied, and compared before
+        name = ending if moved else f"{self.index:05}.{ending}"
 
         def note(record: FileRecord) -> None:
             self.records[name] = record
 
         path = f"{self.task.spec.parts}/{name}"
-        return self.stack.enter_context(self.task.store.writing(path, before=note))
+        opened = self.task.store.writing(path, before=note, durable=moved)
+        return self.stack.enter_context(opened)
 
 
 def _embed(
@@ -137,7 +139,7 @@ def _row(number: int, path: str, embedded: Embedded) -> Row:
 def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
     """Rename a shard's temporary files, and write its manifest last."""
     files.close()
-    with task.store.writing(task.spec.manifest_name(task.index)) as file:
+    with task.store.writing(task.spec.manifest_name(task.index), durable=False) as file:
         file.write(manifest.to_json())
     return manifest
 
