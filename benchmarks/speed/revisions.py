@@ -1,10 +1,12 @@
 """Two revisions of the package against each other, in alternation on one machine.
 
-    python benchmarks/speed/revisions.py CHECKPOINT EXPORT OLD NEW [--rounds 15] [--json OUT]
+    python benchmarks/speed/revisions.py CHECKPOINT EXPORT OLD NEW [--new-export FILE]
+        [--rounds 15] [--json OUT]
 
 OLD and NEW are checkouts. Processes of their own import each from its ``runtime`` folder; both take
 their turn in every round, in random order, so that whatever else the machine does falls on both.
-EXPORT has to be a file that both can read. Ratios are of medians, new over old.
+EXPORT has to be a file that both can read; FILE is what NEW exports from the same checkpoint, to be
+opened by NEW alone, against EXPORT by OLD. Ratios are of medians, new over old.
 """
 
 import argparse
@@ -95,12 +97,14 @@ def measure_arrays(sides: dict[str, Path], checkpoint: Path, rounds: int) -> Mea
         worker.communicate()
 
 
-def measure_starts(sides: dict[str, Path], models: dict[str, Path], rounds: int) -> Measured:
-    """Time processes from their start to their first embedding."""
+def measure_starts(
+    sides: dict[str, Path], models: dict[str, dict[str, Path]], rounds: int
+) -> Measured:
+    """Time processes from their start to their first embedding, with a model for each side."""
     for _ in range(rounds):
         for name, model in models.items():
             for side, checkout in shuffled(sides):
-                arguments = [sys.executable, "-c", START, str(model), str(time.time())]
+                arguments = [sys.executable, "-c", START, str(model[side]), str(time.time())]
                 done = subprocess.run(
                     arguments, env=environment(checkout), capture_output=True, text=True, check=True
                 )
@@ -167,21 +171,24 @@ def main() -> None:
     parser.add_argument("export", type=Path)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
+    parser.add_argument("--new-export", type=Path)
     parser.add_argument("--rounds", type=int, default=15, help="of arrays and starts")
     parser.add_argument("--command-rounds", type=int, default=4)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args()
-    models = {"checkpoint": options.checkpoint.resolve(), "export": options.export.resolve()}
+    checkpoint, export = options.checkpoint.resolve(), options.export.resolve()
+    models = {name: dict.fromkeys(("old", "new"), path)
+              for name, path in (("checkpoint", checkpoint), ("OLD's export", export))}  # fmt: skip
+    if options.new_export:
+        models["its own export"] = {"old": export, "new": options.new_export.resolve()}
     sides = {"old": options.old.resolve(), "new": options.new.resolve()}
     figures: dict[str, dict[str, list[float]]] = {}
     for measured in (
-        measure_arrays(sides, models["checkpoint"], options.rounds),
+        measure_arrays(sides, checkpoint, options.rounds),
         measure_starts(sides, models, options.rounds),
-        measure_commands(
-            sides, models["checkpoint"], options.files, options.minutes, options.command_rounds
-        ),
+        measure_commands(sides, checkpoint, options.files, options.minutes, options.command_rounds),
     ):
         for case, side, value in measured:
             figures.setdefault(case, {"old": [], "new": []})[side].append(value)
