@@ -167,6 +167,8 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
         True
     """
     sklearn = import_sklearn()
+    import threadpoolctl  # scikit-learn needs it, too
+
     components = windows.components[..., : settings.components]
     count, _, size = components.shape
     kept = POOLINGS[settings.pooling]
@@ -176,7 +178,8 @@ def fit_linear(windows: Windows, classes: int, settings: Settings) -> Linear:
     aligned = np.where(windows.targets < classes - 1, windows.alignments, 0)
     rows = ALIGNMENTS * windows.targets + aligned
     model = sklearn.linear_model.LogisticRegression(C=settings.strength, max_iter=200, tol=1e-3)
-    with warnings.catch_warnings():
+    # The products are small: threads of BLAS would wait for each other most of the time.
+    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, "blas"):
         warnings.simplefilter("ignore")  # near the minimum is near enough
         model.fit((features - mean) / spread, rows)
     scaled, offsets = np.asarray(model.coef_), np.asarray(model.intercept_)
