@@ -18,7 +18,7 @@ from hearaudiomlp.keywords.hits import Hit, find_hits
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
 from hearaudiomlp.signal.arrays import validate_samples
-from hearaudiomlp.spec import HOP, SAMPLE_RATE
+from hearaudiomlp.spec import ENCODERS, HOP, SAMPLE_RATE
 from hearaudiomlp.spotter import KeywordWindows, keyword_threshold
 
 _TOP_DB, _LEAST = 80.0, 1e-10  # range of the mel bands' colours, and the least power in them
@@ -63,7 +63,7 @@ class Analysis:
 
 def _encode(samples: Floats, model: Model) -> dict[str, Floats]:
     """Return the encoder's features and embeddings on the frames' time axis [shape=(size, n)]."""
-    names = ["power_mel", "frame_embeddings"] + ["mfcc"] * (model.name == "kwmlp")
+    names = ["frame_embeddings", *ENCODERS[model.name].features]
     audio, total = samples[None], windows.count_windows(len(samples))
     blocks = [
         model.encode(windows.cut_windows(audio, start, min(start + model.block, total)), names)
