@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("export", type=Path)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--new-export", type=Path)
+    parser.add_argument("--new-export", type=Path, help="by NEW, of the checkpoint")
     parser.add_argument("--rounds", type=int, default=15, help="of arrays and starts")
     parser.add_argument("--command-rounds", type=int, default=4)
     parser.add_argument("--files", type=int, default=2000)
@@ -179,8 +179,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args()
     checkpoint, export = options.checkpoint.resolve(), options.export.resolve()
-    models = {name: dict.fromkeys(("old", "new"), path)
-              for name, path in (("checkpoint", checkpoint), ("OLD's export", export))}  # fmt: skip
+    models = {
+        "checkpoint": {"old": checkpoint, "new": checkpoint},
+        "OLD's export": {"old": export, "new": export},
+    }
     if options.new_export:
         models["its own export"] = {"old": export, "new": options.new_export.resolve()}
     sides = {"old": options.old.resolve(), "new": options.new.resolve()}

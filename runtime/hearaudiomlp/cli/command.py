@@ -66,9 +66,9 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def process() -> NoReturn:
     """Run the command and exit; signals are handled already."""
     warnings.showwarning = _show_warning
-    # numpy is about to be imported, and does no algebra here but for these two. Its BLAS would
+    # numpy is about to be imported, and does little algebra here but for maps. Its BLAS would
     # start a thread for each core, and these spin for the first tenth of a second.
-    if sys.argv[1:2] not in (["map"], ["fit"]):
+    if sys.argv[1:2] != ["map"]:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = main()
     interrupts.ignore()

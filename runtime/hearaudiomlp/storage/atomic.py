@@ -101,12 +101,17 @@ def _private(path: str, flags: int) -> int:
 
 def _record_and_sync(file: IO[bytes], *, record: bool, sync: bool) -> FileRecord:
     """Flush to disk, or a power cut could leave the name without the content; hash meanwhile."""
+    file.seek(0)
+    if not record:
+        if sync:
+            os.fsync(file.fileno())
+        return (0, "")
+    if not sync:
+        return record_of(file)
     with ThreadPoolExecutor(1) as thread:
-        synced = thread.submit(os.fsync, file.fileno()) if sync else None
-        file.seek(0)
-        found = record_of(file) if record else (0, "")
-        if synced is not None:
-            synced.result()
+        synced = thread.submit(os.fsync, file.fileno())
+        found = record_of(file)
+        synced.result()
     return found
 
 

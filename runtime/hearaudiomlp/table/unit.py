@@ -139,7 +139,8 @@ def _row(number: int, path: str, embedded: Embedded) -> Row:
 def _finish(task: ShardTask, manifest: ShardManifest, files: ExitStack) -> ShardManifest:
     """Rename a shard's temporary files, and write its manifest last."""
     files.close()
-    with task.store.writing(task.spec.manifest_name(task.index), durable=False) as file:
+    name = task.spec.manifest_name(task.index)
+    with task.store.writing(name, durable=False) as file:  # its seal shows damage
         file.write(manifest.to_json())
     return manifest
 
