@@ -42,6 +42,21 @@ def test_two_threads_work_at_the_same_time() -> None:
     ThreadPool(2).run(task, 2)
 
 
+def test_only_the_first_clip_of_a_process_does_without_threads() -> None:
+    code = """
+import sys
+from threading import current_thread
+from hearaudiomlp.inference.thread_pool import ThreadPool
+pool, found = ThreadPool(2), []
+pool.run(lambda _: found.append(current_thread().name), 2)
+assert found == ["MainThread"] * 2
+assert "concurrent.futures" not in sys.modules
+pool.run(found.append, 2)
+assert "concurrent.futures" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_error_is_raised_and_stops_the_rest() -> None:
     begun: list[int] = []
 

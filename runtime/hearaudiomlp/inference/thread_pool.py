@@ -8,6 +8,7 @@ faster than one session with several threads, the more so on a busy machine.
 import contextlib
 import itertools
 import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -111,6 +112,7 @@ class ThreadPool:
         self.threads = threads
         self._executor: ThreadPoolExecutor | None = None
         self._pid = 0
+        self._has_run = False
 
     def submit(self, task: Callable[P, T], *args: P.args, **options: P.kwargs) -> "Future[T]":
         """Call ``task`` on a worker thread; return the future of its result."""
@@ -134,6 +136,10 @@ class ThreadPool:
         The caller works too, so a pool whose workers are busy elsewhere still makes progress.
         After the first exception no further call is begun, and the exception is raised here.
         """
+        # A process may embed one clip of a second, which is two tasks of 1 to 2 ms, and end. To
+        # import the executor, with `logging`, would take 5.
+        alone = count <= 2 and not self._has_run and "concurrent.futures" not in sys.modules
+        self._has_run = True
         numbers = deque(range(count))
 
         def work() -> None:
@@ -149,7 +155,8 @@ class ThreadPool:
 
         helpers: list[Future[None]] = []
         with contextlib.suppress(ImportError):  # Python is shutting down: the caller does it all
-            helpers += [self.submit(work) for _ in range(min(self.threads, count) - 1)]
+            wanted = 0 if alone else min(self.threads, count) - 1
+            helpers += [self.submit(work) for _ in range(wanted)]
         problem: BaseException | None = None
         try:
             work()
