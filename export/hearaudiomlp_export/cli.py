@@ -9,7 +9,7 @@ from typing import NoReturn
 from hearaudiomlp import HearAudioMLPError, __version__
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.cli import interrupts
-from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.errors import OutputExistsError, require_address_space
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.metadata import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
 
@@ -122,6 +122,7 @@ def _main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _check(parser, options)
     try:
+        require_address_space(2048, "torch")
         from hearaudiomlp_export.export import export
 
         passed = export(

@@ -137,6 +137,16 @@ class Model:
         return self._source.metadata
 
     @property
+    def path(self) -> str:
+        """The model file; empty in a process that got the model pickled.
+
+        Examples:
+            >>> hearaudiomlp.load_model("checkpoints/audiomae.pth").path
+            'checkpoints/audiomae.pth'
+        """
+        return self._source.path
+
+    @property
     def device(self) -> str:
         """The device in use: ``cpu``, ``cuda:0`` ..."""
         return self._session.device
@@ -460,8 +470,10 @@ def load_model(
     weights = locate(model_file_path, name)
     data = weights.read()
     try:
+        source = read_model_file(data, name)
+        source.path = weights.path
         return Model(
-            read_model_file(data, name),
+            source,
             device=device,
             providers=providers,
             threads=threads,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +91,20 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(checkpoints, tmp_path) -
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(out) as table:
         assert len(table["paths"]) == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_messages_that_cannot_be_printed_do_not_stop_the_work(checkpoints, tmp_path) -> None:
+    out = tmp_path / "out.npz"
+    arguments = ["--model", str(checkpoints["audiomae"]), "-o", str(out)]
+    command = [sys.executable, "-m", "hearaudiomlp", "embed", "none.wav", str(SAMPLE), *arguments]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, check=False).returncode == 1
+        with np.load(out) as table:
+            assert len(table["paths"]) == 1
+        out.write_bytes(b"precious")
+        assert subprocess.run(command, stderr=full, check=False).returncode == 2
+    assert out.read_bytes() == b"precious"
 
 
 def test_output_that_is_a_folder_is_refused_before_the_work(checkpoints, tmp_path, capsys) -> None:

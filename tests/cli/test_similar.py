@@ -216,6 +216,16 @@ def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
     assert path_from("s3://x/b.wav", Path("a/c")) == "s3://x/b.wav"
 
 
+@pytest.mark.parametrize("answers", [b"\xff\ny\nq\n", b"y\n" + bytes(5_000)])
+def test_answers_that_nobody_typed(answers: bytes, table: str) -> None:
+    """What is no text is no answer, and a line that doesn't end is the end."""
+    command = [sys.executable, "-m", "hearaudiomlp", "similar", "1", table, "--label", "l.csv"]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, input=answers, capture_output=True, env=strict, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(Path("l.csv").read_text().splitlines()) == 2
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_keeps_what_was_answered(table: str) -> None:
     command = [sys.executable, "-m", "hearaudiomlp", "similar", "1", table, "--label", "l.csv"]

@@ -159,6 +159,13 @@ def test_nothing_is_written_when_something_is_wrong(calls: Path, tmp_path: Path)
     for overwrite in (False, True):
         with pytest.raises(OutputExistsError, match="input"):
             hearaudiomlp.fit(calls, foreign, model=foreign, overwrite=overwrite)
+    examples = tmp_path / "new.report.csv"
+    examples.write_text("path,label\n" + "".join(f"{path},a\n" for path in calls.rglob("*.wav")))
+    (tmp_path / "new.report.md").unlink()
+    (tmp_path / "new.report.md").hardlink_to(examples)
+    with pytest.raises(OutputExistsError, match="input"):
+        hearaudiomlp.fit(examples, tmp_path / "new.onnx", overwrite=True)
+    examples.unlink()
     with pytest.raises(ModelFileError):
         hearaudiomlp.fit(calls, tmp_path / "x.onnx", model=foreign)
     (tmp_path / "calls" / "a").mkdir(parents=True)

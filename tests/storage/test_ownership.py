@@ -1,6 +1,7 @@
 """Pictures, maps and model files: what may be replaced, and what may not."""
 
 import os
+import shutil
 import threading
 import tracemalloc
 from pathlib import Path
@@ -54,6 +55,8 @@ def test_a_command_without_memory_ends_in_words(tmp_path: Path, capsys, monkeypa
         ("info", "hearaudiomlp", 256),
         ("embed SOUND -o t.parquet", "pyarrow", 2048),
         ("map t.npz -o t.html --method pca", "scikit-learn", 2048),
+        ("kwmlp --graph-only -o graph.onnx", "torch", 2048),
+        ("train kwmlp -o new.pth", "torch", 2048),
     ],
 )
 def test_libraries_that_would_abort_are_not_imported(  # noqa: PLR0917
@@ -68,7 +71,8 @@ def test_libraries_that_would_abort_are_not_imported(  # noqa: PLR0917
     limits = {resource.RLIMIT_AS: ((megabytes << 20) - 1, resource.RLIM_INFINITY)}
     true_limits = resource.getrlimit
     monkeypatch.setattr(resource, "getrlimit", lambda kind: limits.get(kind) or true_limits(kind))
-    assert main(arguments.replace("SOUND", str(sound)).split()) == 1
+    command = export if library == "torch" else main
+    assert command(arguments.replace("SOUND", str(sound)).split()) == 1
     assert f"{library} needs {megabytes} MB of address space" in capsys.readouterr().err
     assert set(tmp_path.iterdir()) == there
 
@@ -84,6 +88,22 @@ def test_a_thread_that_cannot_start_ends_in_words(tmp_path: Path, capsys, monkey
     assert main(["embed", str(sound), "-o", str(tmp_path / "t.npz")]) == 1
     assert "no thread can be started" in capsys.readouterr().err
     assert [path for path in tmp_path.iterdir() if path.name.startswith("t.")] == []
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+@pytest.mark.parametrize("command", ["plot SOUND -o m.png", "similar SOUND t.npz -o m.html"])
+def test_a_model_is_no_place_for_a_picture(command, more, tmp_path, capsys, monkeypatch) -> None:
+    """Though it is marked as ours."""
+    sound, model = (
+        Path(name).resolve() for name in ("samples/words.flac", "onnx_models/kwmlp.onnx")
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["embed", str(sound), "-o", "t.npz"]) == 0
+    *arguments, out = command.replace("SOUND", str(sound)).split()
+    shutil.copy(model, out)
+    assert main([*arguments, out, "--model", out, *more]) == 2
+    assert f"{out} is an input" in capsys.readouterr().err
+    assert Path(out).read_bytes() == model.read_bytes()
 
 
 def test_a_picture_is_replaced_if_it_is_ours(picture, capsys) -> None:

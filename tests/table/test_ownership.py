@@ -17,6 +17,7 @@ from hearaudiomlp.table.formats import find_format
 from hearaudiomlp.table.listing import Listing
 from hearaudiomlp.table.run import Run, this_machine
 from heartasks import make_task, whistle
+from paths import ROOT
 
 
 @pytest.fixture
@@ -167,6 +168,30 @@ def test_a_recording_is_never_the_output(embed, recordings, capsys) -> None:
     hard.hardlink_to(recordings / "b.wav")
     assert embed(hard, "--overwrite") == 2
     assert everything(recordings) == before
+
+
+@pytest.mark.parametrize("kind", ["pth", "onnx", "list"])
+def test_what_a_run_reads_beside_recordings_stays(
+    kind, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    """A model file may be marked as ours; it is an input all the same."""
+    read = tmp_path / f"read.{kind}"
+    source, model = recordings, ROOT / "onnx_models" / "kwmlp.onnx"
+    if kind == "list":
+        source = read = read.with_suffix(".txt")
+        read.write_text(str(recordings / "b.wav"))
+    else:
+        shutil.copy(model if kind == "onnx" else checkpoints["kwmlp"], read)
+        model = read
+    before = read.read_bytes()
+    link = tmp_path / "t.npz"
+    link.hardlink_to(read)
+    command = ["embed", str(source), "--format", "npz", "--model", str(model), "--device", "cpu"]
+    for out in read, link:
+        for more in (), ("--overwrite",):
+            assert main([*command, "-o", str(out), *more]) == 2
+            assert f"{out} is an input" in capsys.readouterr().err
+    assert read.read_bytes() == before
 
 
 def test_a_changed_table_is_refused(embed, tmp_path, capsys) -> None:

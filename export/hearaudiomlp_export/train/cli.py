@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp._text import printable, shorten
+from hearaudiomlp.cli.options import count_argument
+from hearaudiomlp.errors import require_address_space
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output
 from hearaudiomlp.weights.locate import Weights
@@ -54,6 +56,12 @@ def _file(text: str) -> Path:
     return path
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"a whole number from 0, not {text}")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's arguments."""
     parsing = argparse.ArgumentParser("hearaudiomlp-export train", description=_DESCRIPTION)
@@ -61,8 +69,10 @@ def parser() -> argparse.ArgumentParser:
     parsing.add_argument(
         "-o", "--output", metavar="FILE.pth", type=_file, help="the checkpoint (default: NAME.pth)"
     )
-    parsing.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
-    parsing.add_argument("--steps", type=int, help="instead of the recipe's: fewer for a trial")
+    parsing.add_argument("--seed", type=_seed, default=0, help="of weights and batches (default 0)")
+    parsing.add_argument(
+        "--steps", type=count_argument, help="instead of the recipe's: fewer for a trial"
+    )
     parsing.add_argument(
         "--folder",
         type=Path,
@@ -98,7 +108,9 @@ def parser() -> argparse.ArgumentParser:
         "writes FILE.onnx (default: words.onnx), its report and FILE.pth",
     )
     parsing.add_argument(
-        "--threads", type=int, help="of torch (default: all usable CPUs); part of 'one machine'"
+        "--threads",
+        type=count_argument,
+        help="of torch (default: all usable CPUs); part of 'one machine'",
     )
     parsing.add_argument(
         "--overwrite", action="store_true", help="replace a file that is there already"
@@ -344,6 +356,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the subcommand; return its exit code: 0 trained, 1 failed, 130 interrupted."""
     options = parser().parse_args(arguments)
     try:
+        require_address_space(2048, "torch")
         output = train(options)
     except KeyboardInterrupt:
         print("\ninterrupted: the same command resumes from here", file=sys.stderr)

@@ -147,6 +147,7 @@ def _run(
             shard_files=options.shard_files,
             resume=options.resume,
             overwrite=options.overwrite,
+            inputs=options.files,
             say=print_error,
         )
     except (OptionError, FileNotFoundError, OutputExistsError) as problem:

@@ -27,6 +27,7 @@ Facts = tuple[str, float | None, float | None]
 """Path, start and end of a line."""
 
 _LARGEST = 1 << 26  # bytes of a CSV
+_LONGEST = 1_000  # characters of an answer
 
 
 def path_from(path: str, folder: Path) -> str:
@@ -184,9 +185,9 @@ def _describe(found: "Similar") -> str:
 def _answer() -> str:
     while True:
         print(_PROMPT, end="", flush=True)
-        line = sys.stdin.readline() if sys.stdin is not None else ""
+        line = sys.stdin.readline(_LONGEST) if sys.stdin is not None else ""
         answer = line.strip().lower()[:1]
-        if not line:  # the end of the input
+        if not line or len(line) == _LONGEST:  # the end of the input, or nothing that was typed
             print()
             return "q"
         if answer and answer in "ynspq":

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.spec import ENCODERS
@@ -21,10 +21,15 @@ def print_error(message: object) -> None:
     What a terminal would act upon, a name of a file with an escape sequence say, is escaped, and
     what would fill it, a list's line of megabytes say, is cut.
 
+    If nobody reads it, or the disk that it goes to is full, the command continues.
+
     Examples:
         >>> print_error("no audio files were found")
     """
-    print(f"hearaudiomlp: {shorten(message, _LONGEST)}", file=sys.stderr)
+    try:
+        print(f"hearaudiomlp: {shorten(message, _LONGEST)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 def print_line(message: str) -> None:
@@ -39,9 +44,25 @@ def print_line(message: str) -> None:
     try:
         print(printable(message, keep="\t"), flush=True)
     except BrokenPipeError:
-        # Python would flush once more at the end, and complain.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Send a stream nowhere: Python would flush once more at the end, and complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def model_files(options: argparse.Namespace) -> list[str]:
+    """Return the model file that the options name, as a list of one; it is empty if they don't.
+
+    Examples:
+        >>> model_files(argparse.Namespace(model="mine.onnx", encoder=None))
+        ['mine.onnx']
+    """
+    from hearaudiomlp.weights.locate import locate
+
+    return [locate(options.model, options.encoder).path] if options.model else []
 
 
 def load(options: argparse.Namespace) -> "Model":

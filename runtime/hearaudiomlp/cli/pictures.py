@@ -51,12 +51,12 @@ def _dpi(text: str) -> int:
 
 
 def check_picture(
-    options: argparse.Namespace, source: str | os.PathLike[str]
+    options: argparse.Namespace, *sources: str | os.PathLike[str]
 ) -> Callable[[], None]:
     """Refuse a picture that would replace what isn't ours; return the check, to be repeated.
 
     Raises:
-        OutputExistsError: the picture would replace ``source``, or what isn't ours.
+        OutputExistsError: the picture would replace one of the ``sources``, or what isn't ours.
 
     Examples:
         >>> options = argparse.Namespace(output=Path("new.png"), overwrite=False)
@@ -64,7 +64,7 @@ def check_picture(
     """
     from hearaudiomlp.storage.ownership import check_output
 
-    check = partial(check_output, options.output, overwrite=options.overwrite, inputs=[source])
+    check = partial(check_output, options.output, overwrite=options.overwrite, inputs=sources)
     check()
     return check
 

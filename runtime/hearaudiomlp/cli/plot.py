@@ -8,6 +8,7 @@ from hearaudiomlp.cli.options import (
     add_model_argument,
     add_running_arguments,
     load,
+    model_files,
     print_error,
     print_line,
 )
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.figures.sound import analyze, draw
     from hearaudiomlp.spec import SAMPLE_RATE
 
-    check = check_picture(options, options.file)
+    check = check_picture(options, options.file, *model_files(options))
     samples = read_audio(options.file).samples
     length = len(samples) / SAMPLE_RATE
     end = length if options.duration is None else min(length, options.start + options.duration)

@@ -13,6 +13,7 @@ from hearaudiomlp.cli.options import (
     add_recording_arguments,
     add_running_arguments,
     load,
+    model_files,
     print_error,
     print_line,
 )
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.storage.ownership import check_output
     from hearaudiomlp.table.scenes import SceneTable
 
-    inputs = [options.query, options.table]
+    inputs = [options.query, options.table, *model_files(options)]
     check = None
     try:
         check_options(options.k, options.start, options.end)

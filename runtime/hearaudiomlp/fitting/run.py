@@ -112,7 +112,7 @@ def fit(
     clips = find_clips(recordings)
     report, picture = path.with_suffix(".report.md"), path.with_suffix(".report.png")
     weights = locate(model, name)
-    inputs = [*(clip.path for clip in clips), weights.path]
+    inputs = [*(clip.path for clip in clips), weights.path, recordings]
     checks = {
         target: partial(check_output, target, overwrite=overwrite, inputs=inputs)
         for target in (picture, report, path)

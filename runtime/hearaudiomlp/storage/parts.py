@@ -155,9 +155,22 @@ class PartsFolder:
         self.clear()
         left = [name for name in self._store.names(self._name) if name != MARK_FILE]
         if not left:
+            self._remove_marked()
+        return left
+
+    def _remove_marked(self) -> None:
+        """Remove the folder with its mark, so that after a kill none is seen without."""
+        if not isinstance(self._store, LocalStore):
             self._store.remove(f"{self._name}/{MARK_FILE}")
             self._store.remove_folder(self._name)
-        return left
+            return
+        path = self._store.path(self._name)
+        with temporary_name(path.parent, path.name) as away:
+            with suppress(FileNotFoundError):
+                path.rename(away)
+                (away / MARK_FILE).unlink(missing_ok=True)
+            if not self._store.remove_folder(away.name):  # something has appeared in it
+                away.rename(path)
 
     def close(self) -> None:
         """Release the lock."""

@@ -17,7 +17,8 @@ KINDS = ("scene", "timestamps", "both")
 
 _PART = re.compile(
     r"(?:run|outputs)\.json|files\.jsonl|\d{5,}\.(?:json|rows|jsonl|scenes|frames)"
-    r"|(?:files|timestamps)/(?:part-\d{5,}\.parquet|\.hearaudiomlp\.json)|task/.+",
+    r"|(?:files|timestamps)/part-\d{5,}\.parquet|(?:files|timestamps|earlier)/\.hearaudiomlp\.json"
+    r"|task/.+",
     re.ASCII,
 )
 

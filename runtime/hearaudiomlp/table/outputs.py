@@ -43,6 +43,7 @@ class Outputs:
         *,
         overwrite: bool = False,
         inputs: Callable[[], Iterable[str]] = tuple,
+        named: Iterable[str] = (),
     ) -> None:
         """Refuse links, devices and pipes at once.
 
@@ -51,14 +52,16 @@ class Outputs:
             parts: name of the parts folder.
             kinds: ``file`` or ``folder`` for each name that is going to be written.
             overwrite: whether ordinary files that aren't ours may be replaced.
-            inputs: gives the files that are read, which are never replaced.
+            inputs: gives the recordings that are read, which are never replaced.
+            named: further files that are read, like the model and lists; never replaced either,
+                though a model file may be marked as ours.
 
         Raises:
             OutputExistsError: one of the names is a link, a device or a pipe.
         """
         self._store, self._parts = store, parts
         self._kinds = kinds
-        self._overwrite, self._inputs = overwrite, inputs
+        self._overwrite, self._inputs, self._named = overwrite, inputs, tuple(named)
         self._known: dict[str, set[FileRecord]] = {}
         self._noted: Records = {}  # by this run, before and after it was stopped
         self.written: Records = {}
@@ -71,6 +74,11 @@ class Outputs:
     @property
     def _own_records(self) -> str:
         return f"{self._parts}/outputs.json"
+
+    @property
+    def _earlier(self) -> str:
+        """Where a folder that is replaced is, empty but for its mark, before it is removed."""
+        return f"{self._parts}/earlier"
 
     def know(self, records: Any) -> None:
         """Take the records of an earlier run: what matches them is ours."""
@@ -112,6 +120,9 @@ class Outputs:
             self._check_file(name)
 
     def _check_file(self, name: str) -> None:
+        path = self.path(name)
+        if isinstance(path, Path):
+            refuse_inputs(path, self._named)
         if name in self._known:
             if self._store.record(name) in self._known[name]:
                 return
@@ -126,7 +137,6 @@ class Outputs:
             problem = not_ours(self.path(name))
         if not self._overwrite:
             raise problem
-        path = self.path(name)
         if isinstance(path, Path):
             refuse_inputs(path, self._inputs())
 
@@ -234,7 +244,6 @@ class Outputs:
             name: that it gets.
             records: of what has been written to it, by the names in it.
         """
-        mark = f"{name}/{MARK_FILE}"
         if not self._store.names(made):
             if not self.is_in_place(name):
                 raise OSError(f"{made} is gone: give the same command again")
@@ -252,7 +261,12 @@ class Outputs:
             for inside in self._store.names(name):
                 if inside != MARK_FILE:
                     self._store.remove(f"{name}/{inside}")
-            self._store.remove(mark)
-            if not self._store.remove_folder(name):
-                raise OutputExistsError(f"{self.path(name)} can't be removed: it has other files")
+            self._remove_earlier()
+            # With its mark: without one a folder is nobody's, should the run be killed here.
+            self._store.move(name, self._earlier)
         self._store.move(made, name)
+        self._remove_earlier()
+
+    def _remove_earlier(self) -> None:
+        self._store.remove(f"{self._earlier}/{MARK_FILE}")
+        self._store.remove_folder(self._earlier)

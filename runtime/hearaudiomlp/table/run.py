@@ -78,6 +78,7 @@ class Run:
         shard_files: int | None = None,
         resume: bool = True,
         overwrite: bool = False,
+        inputs: Iterable[str] = (),
         say: Callable[[str], None] = _ignore,
     ) -> None:
         """Compare with what an earlier run left.
@@ -93,6 +94,7 @@ class Run:
             resume: whether to resume from what an earlier run left, instead of removing it.
             overwrite: whether ordinary files with the outputs' names that this package didn't write
                 may be replaced. Folders, links and devices never are, nor files of the listing.
+            inputs: files that are read beside the listing's and the model, like lists.
             say: gets messages about what was found.
 
         Raises:
@@ -143,6 +145,7 @@ class Run:
             {**format.outputs(self.spec), self.spec.report: "file"},
             overwrite=overwrite,
             inputs=listing.paths,
+            named=[model.path, *inputs],
         )
         self._earlier = EarlierRun(self.spec, self._store, listing, facts)
         self._stack = ExitStack()

@@ -38,6 +38,9 @@ class ModelFile:
     checkpoint = b""
     """The file that the weights come from, if that isn't the graph's."""
 
+    path = ""
+    """Where it was read; not pickled, as another machine may not have it."""
+
     def __init__(
         self,
         graph: bytes,
