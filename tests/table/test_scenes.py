@@ -84,6 +84,69 @@ def test_parquet_of_one_large_row_group(tmp_path: Path) -> None:
     assert rows[2999].start == 2999.0
 
 
+def test_parquet_that_unfolds_is_refused_before_it_is_read(tmp_path: Path, monkeypatch) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    def scenes(sizes: list[int]) -> Any:
+        values = pa.array(np.zeros(sum(sizes), np.float32))
+        return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *sizes]), pa.int32()), values)
+
+    rows, long = 2000, "x" * 50_000
+    good = {"path": pa.array(["a.wav"] * rows), "scene_embedding": scenes([4] * rows)}
+    texts = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([long]))
+    for other, problem in (
+        ({"start": texts.cast(pa.string())}, "its start is of another type"),
+        ({"end": scenes([10_000] * rows)}, "its end is of another type"),
+        ({"channel": scenes([10_000] * rows)}, "its channel is of another type"),
+        ({"model": pa.array(range(rows))}, "its model is of another type"),
+        ({"checkpoint_sha256": scenes([9_000] * rows)}, "its checkpoint_sha256 is of another type"),
+        ({"start.x": scenes([9_000] * rows), "start": pa.array([0.0] * rows)}, "columns start"),
+        ({"scene_embedding": scenes([10_000_000] + [0] * (rows - 1))}, "10,001,999 numbers in"),
+        ({"path": texts.cast(pa.string())}, "bytes of path in a row group"),
+    ):
+        plain = "path" in other  # each text in full: a page of zstd holds megabytes of equal ones
+        file = tmp_path / "t.parquet"
+        monkeypatch.setattr(
+            "hearaudiomlp.table.readers._MAX_CHUNK", (1 << 26) if plain else 1 << 28
+        )
+        table = pa.table(good | other)
+        parquet.write_table(table, file, compression="zstd", use_dictionary=not plain)
+        del table
+        assert file.stat().st_size < 600_000
+        before = pa.total_allocated_bytes()
+        monkeypatch.setattr("hearaudiomlp.table.readers._batches", pytest.fail)
+        with pytest.raises(EmbeddingFileError, match=problem) as refusal:
+            read(file)
+        assert str(refusal.value).startswith(f"{file}: ")
+        assert pa.total_allocated_bytes() - before < 1 << 20
+        monkeypatch.undo()
+
+
+def test_a_folder_of_parquet_has_the_files_that_its_mark_lists(
+    tmp_path: Path, recordings: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "t.parquet"
+    assert main(["embed", str(recordings), "-o", str(out), "--shard-files", "2"]) == 0
+    first, second = out / "part-00000.parquet", out / "part-00001.parquet"
+    assert len(read(out)[0]) == 5
+    whole = second.read_bytes()
+    second.unlink()
+    with pytest.raises(EmbeddingFileError, match=r"t\.parquet: its part-00001\.parquet is missing"):
+        read(out)
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(EmbeddingFileError, match=r"part-00001\.parquet has another size"):
+        read(out)
+    second.write_bytes(whole)
+    extra = out / "part-00009.parquet"
+    extra.write_bytes(whole)
+    with pytest.raises(EmbeddingFileError, match=r"part-00009\.parquet isn't in the list"):
+        read(out)
+    (out / ".hearaudiomlp.json").unlink()  # a folder that somebody else put together
+    assert len(read(out)[0]) == 7
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_damage(tmp_path: Path, recordings: Path, ending: str) -> None:
     out = tmp_path / f"t.{ending}"

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.storage.ownership import read_sealed
+from hearaudiomlp.storage.ownership import MARK_FILE, read_sealed
 from hearaudiomlp.table.formats import ENDINGS, load_h5py, load_pyarrow
 
 Columns = dict[str, Any]
@@ -30,10 +30,14 @@ Reader = Callable[[Path], Iterator[tuple[Columns, npt.NDArray[Any]]]]
 NAMES = ("path", "start", "end", "channel", "model", "checkpoint_sha256")
 """Columns that are read, where a table has them."""
 
+_TEXTS = ("path", "model", "checkpoint_sha256")
+"""Those of them that are texts; the others are numbers."""
+
 _ROWS = 1024
 _MAX_COLUMNS = 1 << 13
 _MAX_NAME = 1 << 15  # characters of a path
 _MAX_LINE = 1 << 28  # bytes of a line of JSON
+_MAX_CHUNK = 1 << 28  # bytes of a column in a row group of Parquet, uncompressed
 _MAX_CSV_LINE = 1 << 18  # characters of a line of CSV
 _REFERENCE = 16  # bytes in HDF5 that stand for a text of any length; its length is the first four
 _NONE = "has no scene embeddings"
@@ -128,7 +132,7 @@ def _rows(arrays: dict[str, _Array], scenes: _Array) -> Iterator[tuple[Columns, 
     rows = scenes.shape[0]
     _check_shape(scenes.shape, rows)
     for name, array in arrays.items():
-        text = name in ("path", "model", "checkpoint_sha256")
+        text = name in _TEXTS
         if array.dtype.kind not in ("U" if text else "fi") or array.dtype.itemsize > 4 * _MAX_NAME:
             raise ValueError(_NO_NAMES if name == "path" else f"its {name} is of another type")
     one = {name: str(array.read(1)[0]) for name, array in arrays.items() if array.shape == ()}
@@ -267,43 +271,84 @@ def _read_line(line: bytes) -> dict[str, Any]:
 def _read_parquet(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     pa = load_pyarrow()
     try:
-        for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
+        for file in _parts(path) if path.is_dir() else [path]:
             with pa.parquet.ParquetFile(_ordinary(file)) as opened:
-                _check_parquet(opened)
+                _check_parquet(opened, file.stat().st_size)
                 schema = opened.schema_arrow.names
             # Texts stay encoded as they are stored: one may stand for a million rows. Buffers of
             # a megabyte are for row groups that are larger than memory.
-            texts = [name for name in ("path", "model", "checkpoint_sha256") if name in schema]
+            texts = [name for name in _TEXTS if name in schema]
             with pa.parquet.ParquetFile(file, read_dictionary=texts, buffer_size=1 << 20) as opened:
                 yield from _batches(opened)
     except pa.ArrowException as problem:  # some are ValueErrors, some are not
         raise ValueError(f"{_NONE} ({shorten(problem, 200)})") from problem
 
 
-def _check_parquet(file: Any) -> None:
+def _parts(folder: Path) -> list[Path]:
+    """Return the files of a folder, which have to be those that its mark lists, if it has one."""
+    files = sorted(folder.glob("*.parquet"))
+    mark, listed = folder / MARK_FILE, None
+    if mark.exists():
+        with _ordinary(mark).open("rb") as opened:
+            listed = (read_sealed(opened) or {}).get("files")
+    if isinstance(listed, dict):
+        sizes = {file.name: file.stat().st_size for file in files}
+        for name in sorted(sizes.keys() | listed.keys()):
+            if name not in sizes:
+                raise ValueError(f"its {name} is missing")
+            if name not in listed:
+                raise ValueError(f"its {name} isn't in the list of what embed wrote")
+            if tuple(listed[name])[:1] != (sizes[name],):
+                raise ValueError(f"its {name} has another size than when embed wrote it")
+    return files
+
+
+def _check_parquet(file: Any, size: int) -> None:
     """Compare types and declared sizes with what a table of embeddings can have."""
     from pyarrow import types
 
     schema = file.schema_arrow
-    name, scene = schema.field("path").type, schema.field("scene_embedding").type
-    if types.is_dictionary(name):
-        name = name.value_type
+    for name in NAMES:
+        if name in schema.names or name == "path":
+            kind = schema.field(name).type
+            if types.is_dictionary(kind) and name in _TEXTS:
+                kind = kind.value_type
+            text = types.is_string(kind) or types.is_large_string(kind)
+            number = types.is_integer(kind) or types.is_floating(kind)
+            if not (text if name in _TEXTS else number):
+                raise ValueError(_NO_NAMES if name == "path" else f"its {name} is of another type")
+    scene = schema.field("scene_embedding").type
     is_list = any(
         check(scene) for check in (types.is_list, types.is_large_list, types.is_fixed_size_list)
     )
-    if not (types.is_string(name) or types.is_large_string(name)):
-        raise ValueError(_NO_NAMES)
     if not is_list or not types.is_floating(scene.value_type):
         raise ValueError(_NONE)
     for index in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(index)
-        chunks = [group.column(number) for number in range(group.num_columns)]
-        values = sum(
-            one.num_values for one in chunks if one.path_in_schema.startswith("scene_embedding.")
-        )
-        # Equal values are stored once, so gigabytes of them can be a small file.
-        if values > group.num_rows * _MAX_COLUMNS:
+        _check_row_group(file.metadata.row_group(index), size)
+
+
+def _check_row_group(group: Any, size: int) -> None:
+    """Compare what a row group unfolds to with its rows, and with the size of its file.
+
+    Equal values are stored once, so gigabytes of them can be a small file, and all may be in one
+    row. Embeddings hardly compress: those of a large row group have bytes enough in the file.
+    """
+    seen = set()
+    for number in range(group.num_columns):
+        chunk = group.column(number)
+        name = chunk.path_in_schema.partition(".")[0]
+        if name not in (*NAMES, "scene_embedding"):
+            continue
+        if name in seen:  # pyarrow reads all, also those that have the name before a dot
+            raise ValueError(f"has several columns {name}")
+        seen.add(name)
+        values, unfolded = chunk.num_values, chunk.total_uncompressed_size
+        if name == "scene_embedding" and values > min(
+            group.num_rows * _MAX_COLUMNS, max(_ROWS * _MAX_COLUMNS, size)
+        ):
             raise ValueError(f"has {values:,} numbers in {group.num_rows:,} rows")
+        if unfolded > max(_MAX_CHUNK, 8 * size):
+            raise ValueError(f"has {unfolded:,} bytes of {name} in a row group")
 
 
 def _batches(file: Any) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
