@@ -1,6 +1,8 @@
 """What is refused of recordings and labels, and how they are read."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,23 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     assert [clip.label for clip in examples.clips] == [None, "a", "a", "b", "b"]
     assert examples.labels == ("a", "b")
     assert len(examples.sha256) == 5
+
+
+def test_folders_nested_deeper_than_pythons_calls(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "1.wav")
+    depth = sys.getrecursionlimit() + 300
+    at = os.open(tmp_path / "a", os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=at)
+        at, above = os.open("d", os.O_RDONLY, dir_fd=at), at
+        os.close(above)
+    os.close(os.open("deep.wav", os.O_CREAT, dir_fd=at))
+    os.close(at)
+    try:
+        deep = f"{tmp_path}/a/{'d/' * depth}deep.wav"
+        assert [clip.path for clip in find_clips(tmp_path)] == [f"{tmp_path}/a/1.wav", deep]
+    finally:  # shutil.rmtree, by which pytest removes folders, goes no deeper than Python's calls
+        subprocess.run(["rm", "-rf", tmp_path / "a" / "d"], check=True)
 
 
 def test_csv_names_parts_and_groups(tmp_path: Path) -> None:

@@ -61,6 +61,25 @@ def test_patterns(recordings) -> None:
     assert found(odd) == [str(odd)]  # a name that looks like a pattern
 
 
+def test_patterns_without_end_are_refused(tmp_path) -> None:
+    for number in range(30):
+        (tmp_path / "many" / str(number)).mkdir(parents=True)
+    listed = tmp_path / "list.txt"
+    for pattern, problem in (
+        ("many/*/../*/../*/../*/../x*", r"many/\*/\.\./.*: a pattern can't go up"),
+        ("many/**/../x*", "a pattern can't go up"),
+        ("many/[0-9]/..", "a pattern can't go up"),
+        ("*/" * 1500 + "x.wav", r"\*/.*: a pattern of 1,501 parts: at most 64"),
+    ):
+        listed.write_text(f"{tmp_path}/{pattern}")
+        for argument in (f"{tmp_path}/{pattern}", listed):
+            with pytest.raises(AudioFileError, match=problem):
+                found(argument)
+    (tmp_path / "many" / "x.wav").touch()
+    up = f"{tmp_path}/many/0/../x*"  # before the first wildcard, it is a folder like others
+    assert found(up) == [f"{tmp_path}/many/0/../x.wav"]
+
+
 def test_lists_and_standard_input(recordings, tmp_path, monkeypatch) -> None:
     names = [f"{recordings}/b.wav", f"{recordings}/c d/ü.wav", f"{recordings}/no.wav"]
     listed = tmp_path / "list.txt"

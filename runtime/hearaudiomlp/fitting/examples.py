@@ -25,7 +25,7 @@ from hearaudiomlp.keywords.hits import QUIET_DB, rms_dbfs
 from hearaudiomlp.signal.windows import to_samples
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.atomic import record_of
-from hearaudiomlp.table.find import ENDINGS
+from hearaudiomlp.table.find import Skipped, walk
 from hearaudiomlp.weights.locate import read_ordinary
 
 OTHER_FOLDERS = ("other", "_other_", "_background_", "_background_noise_", "_unknown_", "_silence_")
@@ -162,10 +162,9 @@ def _in_folders(folder: Path) -> Iterator[Clip]:
         if not sub.is_dir() or sub.name.startswith("."):
             continue
         label = read_label(os.fsencode(sub.name).decode(errors="surrogateescape"))
-        for file in sorted(sub.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(sub).parts)
-            if file.suffix.lower() in ENDINGS and file.is_file() and not hidden:
-                yield Clip(str(file), label, group=str(file))
+        for file in walk(str(sub), Skipped()):
+            if os.path.isfile(file.path):  # noqa: PTH113 - raises nothing where a path is too long
+                yield Clip(file.path, label, group=file.path)
 
 
 def _in_csv(path: Path) -> Iterator[Clip]:

@@ -7,7 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import dropwhile
 
+from hearaudiomlp._text import shorten
+from hearaudiomlp.errors import AudioFileError
 from hearaudiomlp.storage.remote import filesystem, is_url, local_path, stamp
 from hearaudiomlp.table.lists import LISTS, read_list, read_standard_input
 
@@ -25,6 +28,8 @@ ENDINGS = frozenset(
 
 
 _MISSING = -1
+_MOST_PARTS = 64
+"""Parts of a pattern from the first one with a wildcard on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,17 @@ def _tree(folder: str, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
             levels.append(_entries(item.path, unreadable))
 
 
-def _walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
-    """Yield the sound files below a folder, by name."""
+def walk(folder: str, skipped: Skipped) -> Iterator[AudioPath]:
+    """Yield the sound files below a folder, by name. It may be nested to any depth.
+
+    Args:
+        folder: hidden files and folders in it are left out, links to folders aren't followed.
+        skipped: collects what was skipped.
+
+    Examples:
+        >>> [file.path for file in walk("recordings/a", Skipped())]
+        ['recordings/a/one.wav', 'recordings/a/two.flac']
+    """
     for item in _tree(folder, skipped.folders):
         if item.is_dir(follow_symlinks=False):
             continue
@@ -167,7 +181,19 @@ def _glob(pattern: str) -> Iterator[str]:
                 yield path
 
 
+def _check_pattern(pattern: str) -> None:
+    """Refuse patterns that a short line can make endless."""
+    parts = list(dropwhile(lambda part: not glob.has_magic(part), pattern.split("/")))
+    if ".." in parts:  # each */.. goes through all folders again, for each of them
+        raise AudioFileError(f"{shorten(pattern, 200)}: a pattern can't go up (..) behind a *")
+    if len(parts) > _MOST_PARTS:  # glob calls itself for each
+        raise AudioFileError(
+            f"{shorten(pattern, 200)}: a pattern of {len(parts):,} parts: at most {_MOST_PARTS}"
+        )
+
+
 def _matches(pattern: str) -> Iterator[AudioPath]:
+    _check_pattern(pattern)
     matches = sorted(_glob(pattern), key=_by_part)
     found = [path for path in matches if not os.path.isdir(path)]  # noqa: PTH112
     return (stat_path(path) for path in found or [pattern])
@@ -212,7 +238,8 @@ def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
 
     Raises:
         AudioFileNotFoundError: there is no such list.
-        AudioFileError: a list that is no text, or never ends.
+        AudioFileError: a list that is no text, or never ends; a pattern that goes up (``..``)
+            behind a wildcard, or has too many parts.
         MissingPackageError: a URL needs a package that isn't installed.
 
     Examples:
@@ -239,7 +266,7 @@ def _one(argument: str, skipped: Skipped) -> Iterator[AudioPath]:
     path = local_path(argument)
     if os.path.isdir(path):  # noqa: PTH112
         found = False
-        for source in _walk(path, skipped):
+        for source in walk(path, skipped):
             found = True
             yield source
         if not found:
