@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hearaudiomlp.cli import main
-from hearaudiomlp.storage.ownership import MARK_FILE
+from hearaudiomlp.storage.ownership import MARK, MARK_FILE
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format
 from hearaudiomlp.table.listing import Listing
@@ -167,6 +167,15 @@ def test_a_recording_is_never_the_output(embed, recordings, capsys) -> None:
     hard = recordings.parent / "t.npz"
     hard.hardlink_to(recordings / "b.wav")
     assert embed(hard, "--overwrite") == 2
+    assert everything(recordings) == before
+
+
+def test_a_recording_with_our_mark_in_it_is_an_input(embed, recordings, capsys) -> None:
+    sound = recordings / "b.wav"
+    sound.write_bytes(sound.read_bytes() + MARK.encode())
+    before = everything(recordings)
+    assert embed(sound, "--format", "npz") == 2
+    assert f"{sound} is an input" in capsys.readouterr().err
     assert everything(recordings) == before
 
 

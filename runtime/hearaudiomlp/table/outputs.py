@@ -43,7 +43,6 @@ class Outputs:
         *,
         overwrite: bool = False,
         inputs: Callable[[], Iterable[str]] = tuple,
-        named: Iterable[str] = (),
     ) -> None:
         """Refuse links, devices and pipes at once.
 
@@ -52,16 +51,15 @@ class Outputs:
             parts: name of the parts folder.
             kinds: ``file`` or ``folder`` for each name that is going to be written.
             overwrite: whether ordinary files that aren't ours may be replaced.
-            inputs: gives the recordings that are read, which are never replaced.
-            named: further files that are read, like the model and lists; never replaced either,
-                though a model file may be marked as ours.
+            inputs: gives the files that are read. They are never replaced, not even if they are
+                marked as ours, like model files.
 
         Raises:
             OutputExistsError: one of the names is a link, a device or a pipe.
         """
         self._store, self._parts = store, parts
         self._kinds = kinds
-        self._overwrite, self._inputs, self._named = overwrite, inputs, tuple(named)
+        self._overwrite, self._inputs = overwrite, inputs
         self._known: dict[str, set[FileRecord]] = {}
         self._noted: Records = {}  # by this run, before and after it was stopped
         self.written: Records = {}
@@ -122,7 +120,7 @@ class Outputs:
     def _check_file(self, name: str) -> None:
         path = self.path(name)
         if isinstance(path, Path):
-            refuse_inputs(path, self._named)
+            refuse_inputs(path, self._inputs())
         if name in self._known:
             if self._store.record(name) in self._known[name]:
                 return
@@ -137,8 +135,6 @@ class Outputs:
             problem = not_ours(self.path(name))
         if not self._overwrite:
             raise problem
-        if isinstance(path, Path):
-            refuse_inputs(path, self._inputs())
 
     def _check_folder(self, name: str) -> None:
         """A folder is ours if its mark lists everything in it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 import hearaudiomlp
@@ -144,8 +145,7 @@ class Run:
             self.spec.parts,
             {**format.outputs(self.spec), self.spec.report: "file"},
             overwrite=overwrite,
-            inputs=listing.paths,
-            named=[model.path, *inputs],
+            inputs=lambda: chain([model.path, *inputs], listing.paths()),
         )
         self._earlier = EarlierRun(self.spec, self._store, listing, facts)
         self._stack = ExitStack()
