@@ -1,7 +1,7 @@
 """Whether memory, descriptors and threads stay level: hours of ``listen``, ``embed``, and loads.
 
     python benchmarks/live/soak.py listen --minutes 60 [--fast]
-    python benchmarks/live/soak.py embed --minutes 60 [--pause 5]
+    python benchmarks/live/soak.py embed --minutes 60 [--pause 1]
     python benchmarks/live/soak.py loads --count 10000
 
 ``listen`` feeds the command's standard input with ``samples/words.flac`` again and again, in real
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("what", choices=("listen", "embed", "loads"))
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--fast", action="store_true", help="listen: not in real time")
-    parser.add_argument("--pause", type=float, default=5.0, help="embed: seconds between runs")
+    parser.add_argument("--pause", type=float, default=1.0, help="embed: seconds between runs")
     parser.add_argument("--count", type=int, default=10_000, help="loads")
     options = parser.parse_args()
     if options.what == "listen":

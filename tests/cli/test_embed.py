@@ -1,5 +1,6 @@
 """``hearaudiomlp embed``: tables, failures and interruptions."""
 
+import gc
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,27 @@ def test_embed_writes_what_the_model_computes(model, checkpoints, tmp_path, caps
                 table["scene_embeddings"][i], expected.scene_embeddings[0]
             )
     assert "3 files" in capsys.readouterr().out
+
+
+def test_garbage_made_before_a_run_is_freed(tmp_path) -> None:
+    """A process that runs the command again and again keeps nothing of the runs before."""
+
+    class Parser:
+        """It refers to itself, as those of argparse do."""
+
+    for number in range(25):  # so many that the run keeps what there is from being scanned
+        soundfile.write(tmp_path / f"{number}.wav", tone(16000, 0.01), 16000)
+    gc.disable()
+    try:
+        parser = Parser()
+        parser.itself = parser
+        garbage = weakref.ref(parser)
+        del parser
+        assert main(["embed", str(tmp_path), "-o", str(tmp_path / "out.npz")]) == 0
+    finally:
+        gc.enable()
+    assert garbage() is None
+    assert gc.get_freeze_count() == 0
 
 
 def test_bad_files_are_reported_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:

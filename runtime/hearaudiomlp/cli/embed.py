@@ -233,10 +233,13 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
             print_line(_line(result, model))
 
     with ExitStack() as stack:
-        # Objects created so far stay: scanning them for garbage again and again takes a tenth of
-        # this thread's time.
-        gc.freeze()
-        stack.callback(gc.unfreeze)
+        if files > _FEW:
+            # Objects created so far stay: scanning them for garbage again and again takes a tenth
+            # of this thread's time. Garbage among them would stay, too, in a process that calls
+            # the command more than once.
+            gc.collect()
+            gc.freeze()
+            stack.callback(gc.unfreeze)
         if shown is not None:
             stack.callback(shown.close)
         if options.cluster or options.workers or options.scheduler:
