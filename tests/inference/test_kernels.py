@@ -209,8 +209,8 @@ def test_no_windows_are_no_windows(installed: Path, checkpoints) -> None:
     "file", ["kwmlp.onnx", "audiomae.onnx", "kwmlp-pipeline.onnx", "audiomae-pipeline-float16.onnx"]
 )
 def test_exported_files_use_them(installed: Path, file: str, noise) -> None:
-    fused = load_model(ROOT / "onnx_models" / file, kernels=True)
-    standard = load_model(ROOT / "onnx_models" / file, kernels=False)
+    fused = load_model(ROOT / "onnx_models" / file, device="cpu", kernels=True)
+    standard = load_model(ROOT / "onnx_models" / file, device="cpu", kernels=False)
     assert fused.outline().operators == standard.outline().operators  # the file's, not the variant
     assert fused.graph_sha256 == standard.graph_sha256
     audio = noise(1, 20_000)
@@ -227,25 +227,25 @@ def test_a_model_takes_its_option_along(installed: Path, checkpoints) -> None:
 
 
 def test_they_can_be_turned_off(installed: Path, checkpoints, monkeypatch) -> None:
-    assert load_model(checkpoints["audiomae"]).kernels
-    assert load_model(checkpoints["audiomae"], kernels=False).kernels is None
+    assert load_model(checkpoints["audiomae"], device="cpu").kernels
+    assert load_model(checkpoints["audiomae"], device="cpu", kernels=False).kernels is None
     monkeypatch.setenv(kernels.VARIABLE, "0")
-    assert load_model(checkpoints["audiomae"]).kernels is None
+    assert load_model(checkpoints["audiomae"], device="cpu").kernels is None
     with pytest.raises(DeviceError, match="turned off by HEARAUDIOMLP_KERNELS=0"):
-        load_model(checkpoints["audiomae"], kernels=True)
+        load_model(checkpoints["audiomae"], device="cpu", kernels=True)
     monkeypatch.setenv(kernels.VARIABLE, "altivec")
-    assert load_model(checkpoints["audiomae"]).kernels is None
+    assert load_model(checkpoints["audiomae"], device="cpu").kernels is None
     with pytest.raises(DeviceError, match="no altivec kernels for this processor"):
-        load_model(checkpoints["audiomae"], kernels=True)
+        load_model(checkpoints["audiomae"], device="cpu", kernels=True)
 
 
 def test_without_the_package_everything_is_as_before(checkpoints, monkeypatch) -> None:
     monkeypatch.delenv(kernels.VARIABLE, raising=False)
     elsewhere = [path for path in sys.path if not Path(path, kernels.PACKAGE).exists()]
     monkeypatch.setattr(sys, "path", elsewhere)
-    assert load_model(checkpoints["audiomae"]).kernels is None
+    assert load_model(checkpoints["audiomae"], device="cpu").kernels is None
     with pytest.raises(MissingPackageError, match=r"hearaudiomlp\[fast\]"):
-        load_model(checkpoints["audiomae"], kernels=True)
+        load_model(checkpoints["audiomae"], device="cpu", kernels=True)
 
 
 def test_the_current_folder_is_no_place_to_load_a_library_from(site: Path, tmp_path: Path) -> None:
@@ -278,9 +278,9 @@ def test_a_damaged_library_is_not_used(installed: Path, tmp_path, checkpoints, m
     [library] = package.glob("*hearaudiomlp_kernels.*")
     library.write_bytes(b"no library")
     monkeypatch.syspath_prepend(tmp_path)
-    assert load_model(checkpoints["audiomae"]).kernels is None
+    assert load_model(checkpoints["audiomae"], device="cpu").kernels is None
     with pytest.raises(DeviceError, match="can't be loaded"):
-        load_model(checkpoints["audiomae"], kernels=True)
+        load_model(checkpoints["audiomae"], device="cpu", kernels=True)
 
 
 def test_constants_that_an_operator_takes_for_granted(installed: Path, tmp_path, noise) -> None:

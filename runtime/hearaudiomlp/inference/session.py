@@ -140,7 +140,9 @@ class Session:
         if CUDA in self._ort.get_available_providers():
             missing = preload_cuda(self._ort)
         try:
-            session = self._open_strictly([(CUDA, {"device_id": index, **self._cuda_options})])
+            # The first device is the default. ONNX Runtime 1.31 prints a warning if it is named.
+            number = {"device_id": index} if index else {}
+            session = self._open_strictly([(CUDA, {**number, **self._cuda_options})])
         except DeviceError as problem:
             problem.args = (f"{problem}{'; ' if missing else ''}{missing}",)
             raise
