@@ -9,7 +9,7 @@ import torch
 
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp.storage.ownership import MARK, check_output
+from hearaudiomlp.storage.ownership import check_output, mark_page
 from hearaudiomlp.weights.locate import Weights
 from hearaudiomlp.weights.metadata import INTERFACES, OLD_INTERFACES
 from hearaudiomlp.weights.model_file import read_model_file
@@ -159,6 +159,5 @@ def _write_verified(
         _write(output, graph.SerializeToString(deterministic=True), check)
     # A report of failure has a name of its own: an older model and its report may be there.
     suffix = ".report.md" if passed else ".failed.md"
-    page = f"{report(graph, findings)}\n<!-- {MARK} -->\n"
-    _write(output.with_suffix(suffix), page.encode(), check)
+    _write(output.with_suffix(suffix), mark_page(report(graph, findings).encode()), check)
     return passed

@@ -151,11 +151,40 @@ def test_an_export_replaces_only_exports(name, checkpoints, tmp_path, capsys) ->
     assert (tmp_path / name).read_text() == "precious"
 
 
-def test_model_files_are_known() -> None:
+def test_model_files_are_replaced_by_model_files_alone(tmp_path) -> None:
     for path in (ROOT / "onnx_models").glob("*.onnx"):
         check_output(path)
+        with pytest.raises(OutputExistsError):  # by a picture, say
+            check_output(shutil.copy(path, tmp_path / "model.png"))
     with pytest.raises(OutputExistsError):
         check_output(ROOT / "onnx_models" / "README.md")
+
+
+def test_a_table_does_not_replace_a_model(recordings, tmp_path, capsys) -> None:
+    out = tmp_path / "mine.onnx"
+    shutil.copy(ROOT / "onnx_models" / "audiomae.onnx", out)
+    before = out.read_bytes()
+    command = ["embed", str(recordings), "--device", "cpu", "-o", str(out), "--format", "npz"]
+    assert main(command) == 2
+    assert str(out) in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["html", "svg"])
+def test_a_page_with_notes_of_the_user_is_kept(ending, recordings, tmp_path, capsys) -> None:
+    pytest.importorskip("sklearn")
+    table, out = str(tmp_path / "t.npz"), tmp_path / f"m.{ending}"
+    assert main(["embed", str(recordings), "-o", table, "--device", "cpu"]) == 0
+    command = ["map", table, "-o", str(out), "--method", "pca"]
+    assert main(command) == 0
+    page = out.read_bytes()
+    assert main(command) == 0
+    for edited in (page.replace(b">", b"><!-- mine -->", 1), page + b"<!-- mine -->", page[:-9]):
+        out.write_bytes(edited)
+        assert main(command) == 2
+        assert str(out) in capsys.readouterr().err
+        assert out.read_bytes() == edited
+    assert main([*command, "--overwrite"]) == 0
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "socket"])

@@ -27,7 +27,7 @@ from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.keywords import HOP_S
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp.storage.ownership import MARK, check_output
+from hearaudiomlp.storage.ownership import MARK, check_output, mark_page
 from hearaudiomlp.weights.locate import Weights, bundled
 from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
@@ -324,7 +324,7 @@ def _write(
     write_metadata(graph, card)
     network = PhraseNetwork(checkpoint.weights, heads)
     findings = verify(graph, checkpoint.weights, network=network)
-    page = f"{report(graph, findings)}\n<!-- {MARK} -->\n".encode()
+    page = mark_page(report(graph, findings).encode())
     failed = [finding for finding in findings if not finding.passed]
     if failed:
         raise VerificationError(f"{len(failed)} of {len(findings)} comparisons failed: {failed[0]}")

@@ -26,12 +26,13 @@ def run(options: argparse.Namespace) -> int:
     """Make the map."""
     from hearaudiomlp.figures.map import draw_map, make_map, map_page
     from hearaudiomlp.storage.atomic import replacing
+    from hearaudiomlp.storage.ownership import mark_page
     from hearaudiomlp.table.scenes import read_embeddings
 
     check = check_picture(options, options.embeddings)
     points = make_map(*read_embeddings(options.embeddings), options.method)
     if options.output.suffix.lower() == ".html":
-        page = map_page(points, options.title).encode("utf-8")
+        page = mark_page(map_page(points, options.title).encode("utf-8"))
         with replacing(options.output, check=check) as file:
             file.write(page)
     else:

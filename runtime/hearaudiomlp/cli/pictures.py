@@ -1,6 +1,7 @@
 """What the commands that draw share: their options, and how a picture is checked and written."""
 
 import argparse
+import io
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -78,8 +79,11 @@ def write_picture(figure: Any, options: argparse.Namespace, check: Callable[[], 
         >>> write_picture(Figure(), options, check_picture(options, "samples/words.flac"))
     """
     from hearaudiomlp.storage.atomic import replacing
-    from hearaudiomlp.storage.ownership import figure_metadata
+    from hearaudiomlp.storage.ownership import figure_metadata, mark_page
 
     kind = options.output.suffix[1:].lower()
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
+    picture = mark_page(drawn.getvalue()) if kind == "svg" else drawn.getvalue()
     with replacing(options.output, check=check) as file:
-        figure.savefig(file, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
+        file.write(picture)

@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from hearaudiomlp.fitting.examples import read_label
     from hearaudiomlp.similar import check_options, embed_query, search
     from hearaudiomlp.storage.atomic import replacing
-    from hearaudiomlp.storage.ownership import check_output
+    from hearaudiomlp.storage.ownership import check_output, mark_page
     from hearaudiomlp.table.scenes import SceneTable
 
     inputs = [options.query, options.table, *model_files(options)]
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     )
     found = search(query, table, options.k)
     if options.output:
-        page = _fill(options, table, found).encode("utf-8")
+        page = mark_page(_fill(options, table, found).encode("utf-8"))
         with replacing(options.output, check=check) as file:
             file.write(page)
     _print(options, table, found)

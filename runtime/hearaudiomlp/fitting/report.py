@@ -14,7 +14,7 @@ from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.classifier import Settings
 from hearaudiomlp.fitting.evaluation import Results
 from hearaudiomlp.fitting.examples import Examples
-from hearaudiomlp.storage.ownership import MARK, figure_metadata
+from hearaudiomlp.storage.ownership import figure_metadata, mark_page
 
 _MOST_FILES = 1_000  # that are listed
 
@@ -72,8 +72,6 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
     lines = [
         f"# {_cell(facts.name)}",
         "",
-        f"<!-- {MARK} -->",
-        "",
         "Figures are of recordings that were held out: each was classified by a fit to the others,",
         "in windows a quarter of a second apart, as `hearaudiomlp keywords` does.",
         "",
@@ -112,7 +110,7 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
     ]
     for label, (half, full) in zip(results.labels, results.learning, strict=False):
         lines.append(f"| {_cell(label)} | {half:.0%} | {full:.0%} |")
-    return "\n".join([*lines, "", *_provenance(facts), ""]).encode()
+    return mark_page("\n".join([*lines, "", *_provenance(facts)]).encode())
 
 
 def _cell(text: str) -> str:

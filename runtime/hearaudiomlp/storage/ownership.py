@@ -4,7 +4,8 @@ The proof is one of these, in this order:
 
 - the file isn't there yet;
 - it has the size and SHA-256 that the report of the run that wrote it has on record;
-- it has our mark in it: the formats that have a place for metadata carry it;
+- it has our mark in it: the formats that have a place for metadata carry it. A page (Markdown,
+  HTML, SVG), which people edit, also has its SHA-256 in it; a model replaces only a model;
 - a folder has a mark file, which lists what was written, and nothing else is in the folder.
 
 Everything else is refused with its path. The user may allow an ordinary file to be replaced
@@ -36,6 +37,8 @@ _ENDS = 1 << 16
 
 _LARGEST = 1 << 28
 """Bytes of the largest sealed file that is read."""
+
+_PAGE_MARK = re.compile(rb"<!-- " + MARK.encode() + rb" ([0-9a-f]{64}) -->\n\Z")
 
 _SEAL = re.compile(rb'(?:, |,\n )"sha256": "([0-9a-f]{64})"\n?\}\n\Z')
 
@@ -97,19 +100,51 @@ def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
     return None if size > _LARGEST else unseal(file.read(size))
 
 
-def has_mark(file: IO[bytes]) -> bool:
-    """Whether a file carries our mark, or is a model file, by its beginning or its end.
+def mark_page(page: bytes) -> bytes:
+    """Return a page (Markdown, HTML, SVG) with a mark that shows whether it was edited.
+
+    Examples:
+        >>> import io
+        >>> page = mark_page(b"# Words")
+        >>> has_mark(io.BytesIO(page)), has_mark(io.BytesIO(page.replace(b"Words", b"My words")))
+        (True, False)
+    """
+    page = page.rstrip() + b"\n"
+    return page + f"<!-- {MARK} {hashlib.sha256(page).hexdigest()} -->\n".encode()
+
+
+def _is_page_as_written(page: bytes) -> bool:
+    found = _PAGE_MARK.search(page, max(0, len(page) - 200))
+    if found is None:
+        return False
+    return hashlib.sha256(page[: found.start()]).hexdigest().encode() == found[1]
+
+
+def has_mark(file: IO[bytes], *, model: bool = False) -> bool:
+    """Whether a file is an output of this package, as far as it can tell by itself.
+
+    Args:
+        file: at its beginning.
+        model: whether a model file is to be written. Nothing else replaces one.
 
     Examples:
         >>> with open("onnx_models/kwmlp.onnx", "rb") as file:
-        ...     has_mark(file)
-        True
+        ...     has_mark(file), has_mark(file, model=True)
+        (False, True)
     """
+    file.seek(0)
     head = file.read(_ENDS)
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _ENDS))
     ends = head + file.read(_ENDS)
-    return MARK.encode() in ends or _MODEL_MARK in ends
+    if _MODEL_MARK in ends:
+        return model
+    if MARK.encode() not in ends:
+        return False
+    if b"\0" in ends or ends.startswith((b"%PDF", b"{")):  # not a page: pictures, tables, reports
+        return True
+    file.seek(0)
+    return size <= _LARGEST and _is_page_as_written(file.read(size))
 
 
 def figure_metadata(kind: str) -> dict[str, str]:
@@ -190,7 +225,7 @@ def check_output(
     if overwrite:
         return
     with path.open("rb") as file:
-        if not has_mark(file):
+        if not has_mark(file, model=path.suffix.lower() == ".onnx"):
             raise not_ours(path)
 
 
