@@ -191,6 +191,28 @@ def test_a_file_without_a_last_line_break_and_odd_names(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("room", [0, 3, 12, 20])
+def test_a_line_is_added_whole_or_not_at_all(tmp_path, room: int) -> None:
+    """A part of a line would be taken for a label, or for a file that isn't ours."""
+    resource = pytest.importorskip("resource")
+    path, found = tmp_path / "l.csv", Similar(0, "a.wav", 3.0, 6.5, None, 0.9)
+    labels = LabelFile(path)
+    labels.add(Similar(1, "b.wav", None, None, None, 0.8), "wren")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            labels.add(found, "wren")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert found not in LabelFile(path)
+    LabelFile(path).add(found, "wren")
+    assert path.read_bytes().startswith(before)
+    assert found in LabelFile(path)
+
+
 def test_files_that_labels_are_not_added_to(table: str) -> None:
     Path("sum.csv").write_text("a,b\n1,2\n")
     Path("cut.csv").write_text('path,start,end,label\n"x.wav')

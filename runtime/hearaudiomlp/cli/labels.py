@@ -1,10 +1,12 @@
 """A CSV of labelled segments that ``hearaudiomlp fit`` takes, and the questions that fill it."""
 
+import contextlib
 import csv
 import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +99,9 @@ class LabelFile:
             text = io.StringIO(self.path.read_bytes().decode("utf-8-sig"), newline="")
             lines = list(csv.reader(text, strict=True))
             facts = [
-                (path, _time(start), _time(end)) for path, start, end, _ in filter(None, lines[1:])
+                (path, _time(start), _time(end))
+                for path, start, end, label in filter(None, lines[1:])
+                if label
             ]
         except (ValueError, csv.Error):
             raise not_ours from None
@@ -122,15 +126,28 @@ class LabelFile:
         self._look()
         text = io.StringIO(newline="")
         lines = csv.writer(text)  # with CRLF, or it wouldn't quote a CR in a path
-        with open(self.path, "a+b", opener=_without_links) as file:
+        with open(self.path, "a+b", buffering=0, opener=_without_links) as file:
             size = file.seek(0, os.SEEK_END)
             if not size:
                 lines.writerow(COLUMNS)
             elif file.seek(size - 1) is not None and file.read(1) != b"\n":
                 text.write("\n")  # an editor left it out
             lines.writerow([*self._facts(found), label])
-            file.write(text.getvalue().encode(errors="backslashreplace"))
+            _append(file, text.getvalue().encode(errors="backslashreplace"))
         self._known.add(self._facts(found))
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write a line whole or not at all: a part of one would be taken for another label."""
+    size = file.seek(0, os.SEEK_END)
+    rest = memoryview(line)
+    try:
+        while rest:  # a nearly full disk takes a part, and refuses the rest
+            rest = rest[file.write(rest) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(file.fileno(), size)
+        raise
 
 
 def _without_links(path: str, flags: int) -> int:
