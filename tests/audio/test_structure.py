@@ -63,3 +63,25 @@ def test_every_byte_of_a_page_counts(byte) -> None:
     assert ogg.ogg(io.BytesIO(page)).missing == ""
     page[byte] ^= 0x40
     assert ogg.ogg(io.BytesIO(page + page)).missing != ""
+
+
+class Counted(io.BytesIO):
+    """A file that counts how often it is read, and the bytes that this gave."""
+
+    reads = 0
+    bytes_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.reads += 1
+        self.bytes_read += len(data)
+        return data
+
+
+def test_flacs_put_together_are_found_in_one_pass() -> None:
+    data = b"fLaC\0\0\0\x22" * 9_000
+    file = Counted(data)
+    assert "another recording" in examine(file).missing
+    assert file.bytes_read < 3 * len(data)
+    with pytest.raises(ValueError, match="over 10,000 recordings"):
+        examine(io.BytesIO(2 * data))

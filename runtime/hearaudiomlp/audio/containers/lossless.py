@@ -1,11 +1,15 @@
 """FLAC (RFC 9639), WavPack and TTA: where they end, and what is behind."""
 
+from itertools import islice
 from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.frames import tag_size
 from hearaudiomlp.audio.containers.structure import (
+    LINKS,
+    TOO_MANY_LINKS,
     Structure,
     another,
+    find_all,
     find_in,
     promises,
     read_at,
@@ -69,24 +73,28 @@ def flac(file: BinaryIO, start: int) -> Structure:
         file: an open file.
         start: where it starts: behind an ID3v2 tag.
 
+    Raises:
+        ValueError: it consists of more streams than anyone puts together.
+
     Examples:
         >>> with open("samples/words.flac", "rb") as file:
         ...     flac(file, 0).media
         False
     """
-    length, totals, starts = size_of(file), [], [start]
-    while starts[-1] >= 0:
-        info = read_at(file, starts[-1], 26)
-        totals.append(int.from_bytes(info[21:26], "big") & ((1 << 36) - 1))
-        # Another one, with the header of its first block.
-        starts.append(find_in(file, b"fLaC\0\0\0\x22", starts[-1] + 4))
+    length = size_of(file)
+    # Others, each with the header of its first block.
+    others = find_all(file, b"fLaC\0\0\0\x22", start + 4)
+    starts = [start, *islice(others, LINKS)]
+    if len(starts) > LINKS:
+        raise ValueError(TOO_MANY_LINKS)
+    totals = [int.from_bytes(read_at(file, at + 21, 5), "big") & ((1 << 36) - 1) for at in starts]
     if len(totals) > 1:
         if not all(totals):  # FFmpeg may lose a frame where the second one begins
             return Structure("FLAC", media=True, missing=another(length - starts[1]))
-        ends = [*starts[1:-1], length]
+        ends = [*starts[1:], length]
         links = tuple((at, end - at) for at, end in zip(starts, ends, strict=False))
         return Structure("FLAC", links=links)
-    block = int.from_bytes(info[10:12], "big")
+    block = int.from_bytes(read_at(file, start + 10, 2), "big")
     longer = _samples_in_frames(file, start, block) > totals[0]
     return Structure("FLAC", media=longer or not totals[0])
 

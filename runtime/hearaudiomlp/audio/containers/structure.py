@@ -2,8 +2,14 @@
 
 import io
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
+
+LINKS = 10_000
+"""Recordings that may follow one another in a file: three weeks of a station, song by song."""
+
+TOO_MANY_LINKS = f"it consists of over {LINKS:,} recordings, one behind the other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,23 @@ def undescribed(count: int) -> str:
     return f"its header doesn't describe the {count:,} bytes behind its samples"
 
 
+def find_all(file: BinaryIO, wanted: bytes, start: int) -> Iterator[int]:
+    """Give all places where some bytes are, from ``start`` on. There are two or more of them.
+
+    Examples:
+        >>> list(find_all(io.BytesIO(b"..TTA1..TTA1"), b"TTA1", 0))
+        [2, 8]
+    """
+    before = b""
+    while data := read_at(file, start + len(before), 1 << 20):
+        data = before + data
+        at = -1
+        while (at := data.find(wanted, at + 1)) >= 0:
+            yield start + at
+        before = data[1 - len(wanted) :]
+        start += len(data) - len(before)
+
+
 def find_in(file: BinaryIO, wanted: bytes, start: int) -> int:
     """Return where some bytes are, from ``start`` on; -1, if they aren't.
 
@@ -133,12 +156,4 @@ def find_in(file: BinaryIO, wanted: bytes, start: int) -> int:
         >>> find_in(io.BytesIO(b"....fLaC"), b"fLaC", 0)
         4
     """
-    file.seek(start)
-    before = b""
-    while data := file.read(1 << 20):
-        at = (before + data).find(wanted)
-        if at >= 0:
-            return start - len(before) + at
-        start += len(data)
-        before = data[-len(wanted) + 1 :]
-    return -1
+    return next(find_all(file, wanted, start), -1)
