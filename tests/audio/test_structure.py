@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hearaudiomlp.audio.containers import mpeg, ogg
 from hearaudiomlp.audio.containers.structure import Structure
 from hearaudiomlp.audio.decoders import examine
+from recordings import ogg_checksum
 
 HEADS = (
     *(b"RIFF\x24\0\0\0WAVE", b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0", b"RIFX\0\0\0\0WAVE"),
@@ -85,3 +86,21 @@ def test_flacs_put_together_are_found_in_one_pass() -> None:
     assert file.bytes_read < 3 * len(data)
     with pytest.raises(ValueError, match="over 10,000 recordings"):
         examine(io.BytesIO(2 * data))
+
+
+def test_streams_in_an_ogg_file_are_counted() -> None:
+    def first_page(serial: int) -> bytes:
+        page = b"OggS\0\2" + bytes(8) + serial.to_bytes(4, "little") + bytes(9)
+        return page[:22] + ogg_checksum(page).to_bytes(4, "little") + page[26:]
+
+    begun = b"".join(map(first_page, range(10_001)))
+    assert examine(io.BytesIO(begun[:-27])).media
+    with pytest.raises(ValueError, match="over 10,000 recordings"):
+        examine(io.BytesIO(begun))
+
+
+def test_pages_of_an_ogg_file_that_are_none_are_given_up() -> None:
+    file, longer = Counted(b"OggS" * 15_000), Counted(b"OggS" * 30_000)
+    for one in (file, longer):
+        assert "at least 10,000 of its pages are damaged" in examine(one).missing
+    assert longer.reads == file.reads

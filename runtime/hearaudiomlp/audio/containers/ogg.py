@@ -8,9 +8,19 @@ import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
+from hearaudiomlp.audio.containers.structure import (
+    LINKS,
+    TOO_MANY_LINKS,
+    Structure,
+    read_at,
+    size_of,
+)
 
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
+_DAMAGED = 10_000
+"""Pages that may be damaged before no more are looked at: by then much is missing."""
+_SEARCHED = 1 << 13
+"""Bytes that are read at a time where the next page is searched for."""
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -68,7 +78,8 @@ class _Streams:
     """Sample rates in the headers of Opus, one of which libsndfile takes for its output."""
     numbers: dict[int, int] = field(default_factory=dict)
     """Number of the next page of each stream."""
-    ended: set[int] = field(default_factory=set)
+    going_on: set[int] = field(default_factory=set)
+    """Streams without an end mark so far."""
     others: bool = False
     """Whether streams are side by side, or have something else than sound."""
     late: bool = False
@@ -84,7 +95,6 @@ class _Streams:
         number = int.from_bytes(page[18:22], "little")
         if flags & _FIRST:
             self._begin(at, page[27 + page[26] :])
-            self.ended.discard(serial)
         elif self.numbers.get(serial, number) != number:
             self.damaged += 1  # a page is gone
         if self._unplaced >= 0 and number > 1:
@@ -93,13 +103,17 @@ class _Streams:
             if place >= 0:
                 self.late = self.late or place > self._unplaced
                 self._unplaced = -1
-        self.numbers[serial] = number + 1
+        if flags & _FIRST or serial not in self.numbers:
+            self.going_on.add(serial)
         if flags & _LAST:
-            self.ended.add(serial)
+            self.going_on.discard(serial)
+        self.numbers[serial] = number + 1
+        if max(len(self.numbers), len(self.links)) > LINKS:
+            raise ValueError(TOO_MANY_LINKS)
 
     def _begin(self, at: int, packet: bytes) -> None:
         link = _codec(packet)
-        beside = bool(self.numbers.keys() - self.ended)
+        beside = bool(self.going_on)
         self.others = self.others or beside or not link[0]
         if not link[0]:
             return
@@ -116,6 +130,9 @@ class _Streams:
 def ogg(file: BinaryIO) -> Structure:
     """Look at all pages of an Ogg file.
 
+    Raises:
+        ValueError: it consists of more streams than anyone puts together.
+
     Examples:
         >>> import io
         >>> ogg(io.BytesIO(b"OggS" + bytes(20))).missing
@@ -124,7 +141,7 @@ def ogg(file: BinaryIO) -> Structure:
     length, at = size_of(file), 0
     streams = _Streams()
     missing = ""
-    while at < length:
+    while at < length and streams.damaged < _DAMAGED:
         head = read_at(file, at, 27)
         if head.startswith(b"OggS") and len(head) == 27:
             size = 27 + head[26] + sum(read_at(file, at + 27, head[26]))
@@ -147,9 +164,10 @@ def ogg(file: BinaryIO) -> Structure:
         streams.damaged += 1
         at = behind
     if streams.damaged:
-        missing = f"{streams.damaged:,} of its pages are damaged or missing"
+        least = "at least " if streams.damaged >= _DAMAGED else ""
+        missing = f"{least}{streams.damaged:,} of its pages are damaged or missing"
     note = ""
-    if not missing and streams.numbers.keys() - streams.ended:
+    if not missing and streams.going_on:
         note = "its last page has no end mark: whether something is missing behind it isn't known"
     names = {link[0] for link in streams.links}
     ends = [*streams.starts[1:], length]
@@ -179,7 +197,7 @@ def _rest(file: BinaryIO, at: int, length: int) -> str:
 def _next_page(file: BinaryIO, at: int, length: int) -> int | None:
     """Search for the beginning of the next page."""
     while at < length:
-        data = read_at(file, at, 1 << 16)
+        data = read_at(file, at, _SEARCHED)
         found = data.find(b"OggS")
         if found >= 0:
             return at + found
