@@ -104,3 +104,29 @@ def test_pages_of_an_ogg_file_that_are_none_are_given_up() -> None:
     for one in (file, longer):
         assert "at least 10,000 of its pages are damaged" in examine(one).missing
     assert longer.reads == file.reads
+
+
+@pytest.mark.parametrize(
+    ("head", "part", "message"),
+    [
+        (b"RIFF\0\0\0\0WAVE", b"JUNK\0\0\0\0", "over 100,000 chunks"),
+        (b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"\xec\x80", "over 100,000 elements"),
+    ],
+)
+def test_parts_without_content_are_counted(head, part, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        examine(io.BytesIO(head + 100_001 * part))
+
+
+def test_frames_of_one_byte_are_read_together() -> None:
+    file = Counted(b"#!AMR\n" + b"\x78" * 100_000)
+    assert examine(file).missing == ""
+    assert file.reads < 20
+
+
+def test_frames_are_not_searched_for_without_end() -> None:
+    part = 2 * (b"\xff\xfb\x10\xc4" + bytes(100)) + b"x" * 4_000_000
+    file, longer = Counted(6 * part), Counted(12 * part)
+    for one in (file, longer):
+        assert "bytes between its frames are damaged" in examine(one).missing
+    assert longer.reads == file.reads

@@ -20,6 +20,8 @@ _KNOWN = frozenset(
     )
 )
 """Elements of a Segment and of a Cluster (RFC 9559)."""
+_MANY, _LEAST = 100_000, 5
+"""Of so many elements, the average has so many bytes, even with one block to a cluster."""
 _FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 
 
@@ -79,6 +81,9 @@ def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
 def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
     r"""Go through the elements of a Matroska or WebM file, into those of unknown size.
 
+    Raises:
+        ValueError: it consists of elements with next to nothing in them.
+
     Examples:
         >>> import io
         >>> segment = b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67\x90"  # of 16 bytes
@@ -86,8 +91,11 @@ def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
         'its header promises 26 bytes and there are 10'
     """
     length = size_of(file)
-    at, missing, end = 0, "", 1 << 62
+    at, missing, end, count = 0, "", 1 << 62, 0
     while at < length:
+        count += 1
+        if count > _MANY and at < _LEAST * count:
+            raise ValueError(f"it consists of over {_MANY:,} elements with next to nothing in them")
         head = read_at(file, at, 12)
         name, width = _number(head, keep_marker=True)
         size, more = _number(head[width:], keep_marker=False)

@@ -42,6 +42,9 @@ _WRAP = 1 << 32
 _LOOK = 1 << 16
 """Bytes that are looked at before and behind a place."""
 
+_MOST = 100_000
+"""Chunks that a file may have: recorders write a dozen."""
+
 _TAGS = frozenset(
     b"LIST list INFO id3 ID3 bext iXML axml chna cue plst smpl inst acid fact PEAK levl JUNK junk "
     b"PAD pad FLLR filr DISP afsp _PMX aXML cart minf elm1 regn umid note labl ltxt strc SAUR R64m "
@@ -60,10 +63,13 @@ def _chunks(
     file: BinaryIO, at: int, length: int, order: str = "<"
 ) -> Iterator[tuple[bytes, int, int]]:
     """Give name, start of the content and size of each chunk."""
-    while at + 8 <= length:
+    for _ in range(_MOST):
+        if at + 8 > length:
+            return
         name, size = struct.unpack(f"{order}4sI", read_at(file, at, 8))
         yield name, at + 8, size
         at += 8 + size + size % 2
+    raise ValueError(f"it consists of over {_MOST:,} chunks")
 
 
 def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:

@@ -30,6 +30,9 @@ _BUFFER = 1 << 16
 _SEARCH = 1 << 22
 """Bytes between two frames that are searched for the second one."""
 
+_STRANGE = 1 << 24
+"""Bytes between frames after which no more are searched for: by then much is missing."""
+
 
 @dataclass
 class _Walk:
@@ -83,7 +86,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
     """Go from frame to frame."""
     length = size_of(file)
     found = _Walk()
-    while at < length:
+    while at < length and found.strange < _STRANGE:
         head = read_at(file, at, 16)
         frame = parse(head)
         if frame is not None and found.first is None:
@@ -219,13 +222,17 @@ def amr(file: BinaryIO) -> Structure:
     length = size_of(file)
     magic = read_at(file, 0, 9)
     magic = magic if magic in _AMR_SIZES else magic[:6]
-    sizes = _AMR_SIZES[magic]
+    sizes = [_AMR_SIZES[magic][byte >> 3 & 15] for byte in range(256)]
     at, size = len(magic), 0
     while at < length:
-        head = read_at(file, at, len(magic))
-        if head == magic:
-            return Structure("AMR", media=True, missing=another(length - at))
-        size = sizes[head[0] >> 3 & 15]
-        at += size
+        data = read_at(file, at, _BUFFER + len(magic))
+        here, end = 0, min(_BUFFER, len(data))
+        while here < end:  # frames may have a byte each, so this is quick
+            head = data[here]
+            if head == magic[0] and data.startswith(magic, here):
+                return Structure("AMR", media=True, missing=another(length - at - here))
+            size = sizes[head]
+            here += size
+        at += here
     missing = f"its last frame has {length - at + size} of {size} bytes" if at > length else ""
     return Structure("AMR", media=True, missing=missing)
