@@ -47,6 +47,16 @@ async function encode(body, tag, accepted, type) {
   return { body: await compressed.get(key), way };
 }
 
+/** The path that a request names, or null if what it has in its place is none. */
+function pathOf(url) {
+  try {
+    const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
+    return path.includes("\0") ? null : path;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * @param {{port?: number, prefix?: string, files?: Record<string, string>, compress?: boolean}} [options]
  *   the port (0: any), the path under which the page is served, files to serve instead of the
@@ -56,7 +66,16 @@ async function encode(body, tag, accepted, type) {
 export async function serve({ port = 0, prefix = "/", files = {}, compress = false } = {}) {
   let sent = 0;
   const server = createServer(async (request, response) => {
-    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    response.setHeader("x-content-type-options", "nosniff");
+    if (!["GET", "HEAD"].includes(request.method)) {
+      response.writeHead(405, { allow: "GET, HEAD" }).end();
+      return;
+    }
+    const path = pathOf(request.url);
+    if (path === null) {
+      response.writeHead(400, { "content-type": "text/plain" }).end("no path\n");
+      return;
+    }
     const name = normalize(path.slice(prefix.length) || "index.html");
     try {
       if (!path.startsWith(prefix) || name.startsWith("..")) throw new Error("outside");

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { test } from "node:test";
+
+import { serve } from "../tools/serve.js";
+
+/** Status, headers and body of the answer to a path as it stands: `fetch` would mend it. */
+function ask(url, path, { method = "GET", headers = {} } = {}) {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const sending = request({ hostname, port, path, method, headers, agent: false }, async (response) => {
+      const chunks = await response.toArray();
+      resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() });
+    });
+    sending.on("error", reject).end();
+  });
+}
+
+test("whatever a request asks for, the server answers and goes on", async () => {
+  const { url, close } = await serve();
+  try {
+    for (const path of ["/%", "/%ff", "/%00", "/style.css%00.html", "//", "http://[/"]) {
+      assert.equal((await ask(url, path)).status, 400, path);
+    }
+    for (const path of ["/none", "/vendor", "/..%2fpackage.json", "/%2e%2e/package.json", "/constructor", "/__proto__", "*"]) {
+      assert.equal((await ask(url, path)).status, 404, path);
+    }
+    assert.match((await ask(url, "/")).body, /<!doctype html>/i);
+  } finally {
+    close();
+  }
+});
+
+test("no answer is taken for another type, and nothing is sent but to GET", async () => {
+  const { url, close } = await serve();
+  try {
+    const page = await ask(url, "/index.html");
+    const known = await ask(url, "/index.html", { headers: { "if-none-match": page.headers.etag } });
+    const head = await ask(url, "/index.html", { method: "HEAD" });
+    const answers = [page, known, head, await ask(url, "/none"), await ask(url, "/%"), await ask(url, "/", { method: "POST" })];
+    assert.deepEqual(answers.map(({ status }) => status), [200, 304, 200, 404, 400, 405]);
+    for (const { headers } of answers) assert.equal(headers["x-content-type-options"], "nosniff");
+    assert.equal(head.body, "");
+  } finally {
+    close();
+  }
+});
