@@ -1,6 +1,7 @@
 """The ``hearaudiomlp-export`` command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,6 +170,7 @@ def _fail(problem: object, code: int = 1) -> int:
 def process() -> NoReturn:
     """Run the command and exit: the first Ctrl-C, SIGTERM or SIGHUP unwinds it."""
     interrupts.install()
+    os.environ.pop("SOURCE_DATE_EPOCH", None)  # as the main command does
     try:
         with interrupts.unwinding():
             code = main()

@@ -19,6 +19,7 @@ from hearaudiomlp import HearAudioMLPError
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.cli.options import count_argument
 from hearaudiomlp.errors import require_address_space
+from hearaudiomlp.figures.style import import_matplotlib
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output
 from hearaudiomlp.weights.locate import Weights
@@ -247,6 +248,7 @@ def train(options: argparse.Namespace) -> Path:
         OSError: something can't be read or written.
     """
     _check_packages()
+    import_matplotlib()
     if options.words is not None:
         return _train_phrases(options)
     import torch

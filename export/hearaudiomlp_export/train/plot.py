@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from hearaudiomlp.figures.style import default_style
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp_export.train.speech.words import KEYWORDS
 
 _BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
+@default_style()
 def plot_log(log: Path, picture: Path, title: str) -> None:
     """Plot loss and figure of merit over the steps, and what was measured on the way.
 

@@ -72,6 +72,8 @@ def process() -> NoReturn:
     # start a thread for each core, and these spin for the first tenth of a second.
     if sys.argv[1:2] != ["map"]:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # No output of ours has a date, but matplotlib and NumPy's f2py stop where this is no number.
+    os.environ.pop("SOURCE_DATE_EPOCH", None)
     status = main()
     interrupts.ignore()
     gc.freeze()  # or Python scans everything once more for garbage

@@ -37,11 +37,13 @@ def run(options: argparse.Namespace) -> int:
     """Fit, write the file and its report, and print what matters of that."""
     from pathlib import Path
 
+    from hearaudiomlp.figures.style import import_matplotlib
     from hearaudiomlp.fitting.run import fit
 
     if not Path(options.output).parent.is_dir():
         print_error(f"there is no folder {Path(options.output).parent} to write to")
         return 2
+    import_matplotlib()
     fitted = fit(
         options.recordings,
         options.output,

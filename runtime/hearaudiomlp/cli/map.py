@@ -25,11 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make the map."""
     from hearaudiomlp.figures.map import draw_map, make_map, map_page
+    from hearaudiomlp.figures.style import import_matplotlib
     from hearaudiomlp.storage.atomic import replacing
     from hearaudiomlp.storage.ownership import mark_page
     from hearaudiomlp.table.scenes import read_embeddings
 
     check = check_picture(options, options.embeddings)
+    import_matplotlib()
     points = make_map(*read_embeddings(options.embeddings), options.method)
     if options.output.suffix.lower() == ".html":
         page = mark_page(map_page(points, options.title).encode("utf-8"))

@@ -78,12 +78,14 @@ def write_picture(figure: Any, options: argparse.Namespace, check: Callable[[], 
         >>> options = argparse.Namespace(output=Path("empty.png"), overwrite=True, dpi=50)
         >>> write_picture(Figure(), options, check_picture(options, "samples/words.flac"))
     """
+    from hearaudiomlp.figures.style import default_style
     from hearaudiomlp.storage.atomic import replacing
     from hearaudiomlp.storage.ownership import figure_metadata, mark_page
 
     kind = options.output.suffix[1:].lower()
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
+    with default_style():
+        figure.savefig(drawn, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
     picture = mark_page(drawn.getvalue()) if kind == "svg" else drawn.getvalue()
     with replacing(options.output, check=check) as file:
         file.write(picture)

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Draw the file."""
     from hearaudiomlp.audio.files import read_audio
     from hearaudiomlp.figures.sound import analyze, draw
+    from hearaudiomlp.figures.style import import_matplotlib
     from hearaudiomlp.spec import SAMPLE_RATE
 
     check = check_picture(options, options.file, *model_files(options))
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     title = f"{Path(options.file).name} as {model.name} hears it"
     if len(part) < len(samples):
         title += f", from {options.start:g} s"
+    import_matplotlib()
     write_picture(draw(analyze(part, model), model, title), options, check)
     print_line(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")
     return 0

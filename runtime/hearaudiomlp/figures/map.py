@@ -24,6 +24,7 @@ from hearaudiomlp.errors import (
     require_address_space,
 )
 from hearaudiomlp.figures.pages import fill_page
+from hearaudiomlp.figures.style import default_style
 
 __all__ = [
     "MARKERS",
@@ -170,6 +171,7 @@ def make_map(paths: Sequence[str], scenes: Floats, method: str = "auto") -> Embe
     return EmbeddingMap(tuple(paths), positions, groups, axes, "PCA")
 
 
+@default_style()
 def draw_map(points: EmbeddingMap, title: str = "") -> Any:
     """Draw a map as a picture; up to forty points have their files' names beside them.
 
@@ -185,9 +187,9 @@ def draw_map(points: EmbeddingMap, title: str = "") -> Any:
         >>> points = make_map(["a/1.wav", "b/2.wav"], np.eye(2, 8, dtype=np.float32))
         >>> draw_map(points, "Two sounds").savefig("map.png")
     """
-    from hearaudiomlp.figures.sound import figure_module
+    from matplotlib.figure import Figure
 
-    figure = figure_module().Figure(figsize=(9, 6.5), layout="constrained")
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
     axes = figure.subplots()
     groups = np.array(points.groups)
     labels: list[str] = []

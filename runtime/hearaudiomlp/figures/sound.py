@@ -6,14 +6,14 @@ rises evenly, so that it can be read in gray print and by color-blind readers.
 """
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import AudioValueError, needs_extra
+from hearaudiomlp.errors import AudioValueError
+from hearaudiomlp.figures.style import default_style
 from hearaudiomlp.keywords.hits import Hit, find_hits
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
@@ -129,20 +129,6 @@ def _keywords(samples: Floats, model: Model) -> tuple[tuple[str, ...], Floats, t
     return words, rows[:, chosen].T, tuple(hit.within(duration) for hit in hits)
 
 
-def figure_module() -> ModuleType:
-    """Import matplotlib, without a window system, and return its module of figures.
-
-    Raises:
-        MissingPackageError: the extra ``[plot]`` isn't installed.
-
-    Examples:
-        >>> figure_module().Figure(figsize=(3, 2)).savefig("empty.png")
-    """
-    with needs_extra("plot", "pictures need matplotlib"):
-        from matplotlib import figure
-    return figure
-
-
 def _thinned(rows: Floats) -> Floats:
     """Average neighboring columns if there are more than a picture can show."""
     step = -(-rows.shape[1] // _COLUMNS)
@@ -153,6 +139,7 @@ def _thinned(rows: Floats) -> Floats:
     return np.asarray(sums / np.diff([*edges, rows.shape[1]]), np.float32)
 
 
+@default_style()
 def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
     """Draw a sound as a model hears it.
 
@@ -172,12 +159,13 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
         >>> model = hearaudiomlp.load_model()
         >>> draw(analyze(sound, model), model, "words.flac").savefig("words.png")
     """
-    module = figure_module()
+    from matplotlib.figure import Figure
+
     panels = ["wave", "mel"] + ["mfcc"] * (analysis.mfcc is not None) + ["embeddings"]
     heights = [1.0, 1.5] + [1.5] * (analysis.mfcc is not None) + [2.0]
     if analysis.words:
         panels, heights = [*panels, "keywords"], [*heights, 1.6]
-    figure = module.Figure(figsize=(9, 1.2 * sum(heights) + 1.2), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 * sum(heights) + 1.2), layout="constrained")
     axes = dict(
         zip(panels, figure.subplots(len(panels), sharex=True, height_ratios=heights), strict=True)
     )

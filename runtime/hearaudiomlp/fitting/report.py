@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hearaudiomlp._text import printable
-from hearaudiomlp.errors import needs_extra
+from hearaudiomlp.figures.style import default_style
 from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.classifier import Settings
 from hearaudiomlp.fitting.evaluation import Results
@@ -150,6 +150,7 @@ def _provenance(facts: Facts) -> list[str]:
     return lines
 
 
+@default_style("fit", "fit draws its report with matplotlib")
 def draw_report(results: Results, title: str) -> bytes:
     r"""Return the picture as PNG: confusions, threshold curve and learning curve.
 
@@ -164,8 +165,8 @@ def draw_report(results: Results, title: str) -> bytes:
         >>> draw_report(results, "mine")[:4]
         b'\x89PNG'
     """
-    with needs_extra("fit", "fit draws its report with matplotlib"):
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(13, 4.5), layout="constrained")
     figure.suptitle(_plain(title))
     confusions, curve, learning = figure.subplots(1, 3)

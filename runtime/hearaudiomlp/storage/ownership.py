@@ -147,14 +147,21 @@ def has_mark(file: IO[bytes], *, model: bool = False) -> bool:
     return size <= _LARGEST and _is_page_as_written(file.read(size))
 
 
-def figure_metadata(kind: str) -> dict[str, str]:
+def figure_metadata(kind: str) -> dict[str, str | None]:
     """Return the metadata with which ``savefig`` marks a ``png``, ``svg`` or ``pdf`` as ours.
+
+    Nor does it have a date, which says nothing of what is drawn.
 
     Examples:
         >>> list(figure_metadata("png"))
         ['Software']
     """
-    return {"png": {"Software": MARK}, "svg": {"Creator": MARK}, "pdf": {"Creator": MARK}}[kind]
+    kinds: dict[str, dict[str, str | None]] = {
+        "png": {"Software": MARK},
+        "svg": {"Creator": MARK, "Date": None},
+        "pdf": {"Creator": MARK, "CreationDate": None},
+    }
+    return kinds[kind]
 
 
 def describe_kind(path: Path) -> str:
