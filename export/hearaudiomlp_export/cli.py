@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from hearaudiomlp import HearAudioMLPError, __version__
-from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.cli import interrupts
+from hearaudiomlp.cli.options import Parser, prepare_streams, print_error, print_line
 from hearaudiomlp.errors import OutputExistsError, require_address_space
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.metadata import ARITHMETICS, INTERFACES, OLD_INTERFACES, PRECISIONS
@@ -24,7 +24,7 @@ To train an encoder from scratch: hearaudiomlp-export train --help"""
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "hearaudiomlp-export",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,11 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         1
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments[:1]) == ["train"]:
-        from hearaudiomlp_export.train.cli import main as train
+    prepare_streams()
+    try:
+        if list(arguments[:1]) == ["train"]:
+            from hearaudiomlp_export.train.cli import main as train
 
-        return train(arguments[1:])
-    return _main(arguments)
+            return train(arguments[1:])
+        return _main(arguments)
+    except OSError as problem:  # of the help, or of the line that says what was written
+        return _fail(problem)
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -138,8 +142,7 @@ def _main(arguments: Sequence[str]) -> int:
             overwrite=options.overwrite,
         )
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return _fail("interrupted", 130)
     except ImportError as problem:
         message = _missing_package(problem)
         if message is None and not isinstance(problem, HearAudioMLPError):
@@ -158,12 +161,12 @@ def _main(arguments: Sequence[str]) -> int:
         return _fail(f"verification failed, no model written; see {figures}")
     figures = options.output.with_suffix(".report.md")
     size = options.output.stat().st_size
-    print(printable(f"{options.output}: {size:,} bytes, verified; figures in {figures}"))
+    print_line(f"{options.output}: {size:,} bytes, verified; figures in {figures}")
     return 0
 
 
 def _fail(problem: object, code: int = 1) -> int:
-    print(f"hearaudiomlp-export: {shorten(problem, 10_000)}", file=sys.stderr)
+    print_error(problem, "hearaudiomlp-export")
     return code
 
 

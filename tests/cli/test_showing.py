@@ -82,6 +82,15 @@ def test_names_in_errors(arguments, tmp_path, monkeypatch, capsys) -> None:
     assert "\nhearaudiomlp: fake" not in out + err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", ["--help", "--version", "embed --help", "info"])
+def test_what_nobody_can_read_is_a_failure(arguments: str, monkeypatch, capsys) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(arguments.split()) == 1
+    assert "hearaudiomlp: [Errno 28]" in capsys.readouterr().err
+
+
 def test_metadata_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = onnx.load(ROOT / "onnx_models" / "audiomae.onnx")
     for entry in model.metadata_props:

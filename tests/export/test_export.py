@@ -17,6 +17,8 @@ from hearaudiomlp.weights.onnx_file import summarize
 from hearaudiomlp_export.cli import main
 from hearaudiomlp_export.verify import encoder
 
+EVIL = "a\x1b[31m\u202e"
+
 
 @pytest.fixture(scope="module")
 def exported(checkpoints: dict[str, Path], tmp_path_factory) -> dict[str, Path]:
@@ -117,6 +119,56 @@ def test_names_in_errors_do_not_act_on_a_terminal(tmp_path: Path, capsys) -> Non
         assert "a\\x1b[31m\\n" in error
         assert "\x1b" not in error
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x.pth", EVIL, "-o", "x.onnx"],
+        ["x.pth", "-o", EVIL],
+        ["x.pth", "-o", "x.onnx", f"--precision={EVIL}"],
+        ["train", EVIL],
+        ["train", "kwmlp", EVIL],
+        ["train", "kwmlp", "-o", f"/none{EVIL}/x.pth"],
+    ],
+)
+def test_names_in_usage_errors_do_not_act_on_a_terminal(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "\\x1b[31m" in error
+    assert not {"\x1b", "\u202e"} & {*error}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the work out of an export."""
+
+    def write(_: str, output: Path, **options: object) -> bool:
+        output.write_bytes(b"a model")
+        return True
+
+    monkeypatch.setattr("hearaudiomlp_export.export.export", write)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", ["x.pth -o x.onnx", "--help", "--version", "train --help"])
+def test_what_nobody_can_read_is_a_failure(
+    arguments: str, quick: None, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(arguments.split()) == 1
+    assert capsys.readouterr().err == "hearaudiomlp-export: [Errno 28] No space left on device\n"
+
+
+def test_names_that_the_terminal_cannot_show(quick: None, tmp_path: Path, monkeypatch) -> None:
+    with (tmp_path / "out.txt").open("w", encoding="ascii") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert main(["x.pth", "-o", str(tmp_path / "\u00e9.onnx")]) == 0
+    assert "\\xe9.onnx: 7 bytes" in (tmp_path / "out.txt").read_text()
 
 
 @pytest.mark.parametrize(

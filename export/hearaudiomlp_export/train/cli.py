@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import json
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +15,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
-from hearaudiomlp._text import printable, shorten
-from hearaudiomlp.cli.options import count_argument
+from hearaudiomlp.cli.options import Parser, count_argument, print_error, print_line
 from hearaudiomlp.errors import require_address_space
 from hearaudiomlp.figures.style import import_matplotlib
 from hearaudiomlp.storage.atomic import replacing
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
 _NEEDED = ("torch", "scipy", "soundfile", "soxr", "tqdm", "matplotlib")
 
+_NAME = "hearaudiomlp-export train"
 _DESCRIPTION = """\
 Train an encoder on sounds made here: words by eSpeak NG, Flite and Festival, put into rooms, noise
 and telephones; for audiomae music and machines, weather and animals as well. With --recordings
@@ -51,9 +50,9 @@ class TrainingExtraMissingError(HearAudioMLPError, ImportError):
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.name:
-        raise argparse.ArgumentTypeError(f"{printable(text)} is a folder: name a file")
+        raise argparse.ArgumentTypeError(f"{text} is a folder: name a file")
     if not path.parent.is_dir():  # or minutes of training would have no place to go
-        raise argparse.ArgumentTypeError(f"there is no folder {printable(path.parent)}")
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
     return path
 
 
@@ -65,7 +64,7 @@ def _seed(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the subcommand's arguments."""
-    parsing = argparse.ArgumentParser("hearaudiomlp-export train", description=_DESCRIPTION)
+    parsing = Parser(_NAME, description=_DESCRIPTION)
     parsing.add_argument("name", choices=("kwmlp", "audiomae"))
     parsing.add_argument(
         "-o", "--output", metavar="FILE.pth", type=_file, help="the checkpoint (default: NAME.pth)"
@@ -361,10 +360,10 @@ def main(arguments: Sequence[str]) -> int:
         require_address_space(2048, "torch")
         output = train(options)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command resumes from here", file=sys.stderr)
+        print_error("interrupted: the same command resumes from here", _NAME)
         return 130
     except (HearAudioMLPError, OSError) as problem:
-        print(f"hearaudiomlp-export train: {shorten(problem, 10_000)}", file=sys.stderr)
+        print_error(problem, _NAME)
         return 1
-    print(printable(f"{output}: {output.stat().st_size:,} bytes"))
+    print_line(f"{output}: {output.stat().st_size:,} bytes")
     return 0

@@ -22,20 +22,14 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         >>> main(["embed", "nowhere.wav", "-o", "t.npz"])
         1
     """
-    import io
-
     from hearaudiomlp.cli.commands import make_parser
-    from hearaudiomlp.cli.options import print_error
+    from hearaudiomlp.cli.options import prepare_streams, print_error
     from hearaudiomlp.errors import HearAudioMLPError, OutputExistsError, require_address_space
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser(next(iter(arguments), None)).parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
+    prepare_streams()
     try:
+        options = make_parser(next(iter(arguments), None)).parse_args(arguments)
         require_address_space(256, "hearaudiomlp")
         status: int = options.run(options)
     except KeyboardInterrupt:

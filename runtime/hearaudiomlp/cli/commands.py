@@ -1,12 +1,12 @@
 """All subcommands, and the parser of their arguments."""
 
 import argparse
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from hearaudiomlp import __version__
-from hearaudiomlp._text import printable
 from hearaudiomlp.cli import doctor, embed, fit, info, keywords, listen, plot, pull, similar
 from hearaudiomlp.cli import map as map_command
+from hearaudiomlp.cli.options import Parser
 
 
 class Command(Protocol):
@@ -42,14 +42,6 @@ COMMANDS: tuple[Command, ...] = (
 """In the order of ``hearaudiomlp --help``."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are safe to print; its subparsers are of the same class."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and error, and exit with 2."""
-        super().error(printable(message))
-
-
 def make_parser(first: str | None) -> argparse.ArgumentParser:
     """Declare the subcommand that ``first`` names: each takes a millisecond and more.
 
@@ -59,7 +51,7 @@ def make_parser(first: str | None) -> argparse.ArgumentParser:
         >>> make_parser("embed").parse_args(["embed", "a.wav", "-o", "t.npz"]).output
         't.npz'
     """
-    parser = _Parser(
+    parser = Parser(
         "hearaudiomlp", description="Audio embeddings from two tiny gated-MLP encoders."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -2,9 +2,10 @@
 
 import argparse
 import contextlib
+import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.spec import ENCODERS
@@ -15,7 +16,40 @@ if TYPE_CHECKING:
 _LONGEST = 10_000  # characters of a message
 
 
-def print_error(message: object) -> None:
+class Parser(argparse.ArgumentParser):
+    """A parser that prints as all else is printed; its subparsers are of the same class.
+
+    Examples:
+        >>> Parser("hearaudiomlp", add_help=False, usage="hearaudiomlp").print_help()
+        usage: hearaudiomlp
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and error, and exit with 2."""
+        super().error(printable(message))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Raise an OSError where help can't be printed; argparse would go on, and exit with 0."""
+        if file is sys.stdout:
+            _print(message)
+        else:
+            super()._print_message(message, file)
+
+
+def prepare_streams() -> None:
+    """Have the streams print and read names of files that are no text in their encoding.
+
+    Examples:
+        >>> prepare_streams()
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+
+
+def print_error(message: object, command: str = "hearaudiomlp") -> None:
     """Print one line to standard error, after the command's name.
 
     What a terminal would act upon, a name of a file with an escape sequence say, is escaped, and
@@ -27,7 +61,7 @@ def print_error(message: object) -> None:
         >>> print_error("no audio files were found")
     """
     try:
-        print(f"hearaudiomlp: {shorten(message, _LONGEST)}", file=sys.stderr, flush=True)
+        print(f"{command}: {shorten(message, _LONGEST)}", file=sys.stderr, flush=True)
     except OSError:
         _discard(sys.stderr)
 
@@ -41,10 +75,17 @@ def print_line(message: str) -> None:
         >>> print_line("one\x1b[2Jtwo")
         one\x1b[2Jtwo
     """
+    _print(printable(message, keep="\t") + "\n")
+
+
+def _print(text: str) -> None:
     try:
-        print(printable(message, keep="\t"), flush=True)
+        print(text, end="", flush=True)
     except BrokenPipeError:
         _discard(sys.stdout)
+    except OSError:  # the caller says so, and Python would once more
+        _discard(sys.stdout)
+        raise
 
 
 def _discard(stream: TextIO) -> None:
