@@ -47,12 +47,25 @@ def shorten(text: object, most: int = 100) -> str:
     return f"{printable(whole[:most])}... ({len(whole):,} characters)"
 
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a formula may begin with, behind spaces and line breaks; the last four are full-width."""
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a spreadsheet may take text for a formula.
+
+    >>> is_formula(" =1+1"), is_formula("one + one")
+    (True, False)
+    """
+    return text.lstrip().startswith(_FORMULA)
+
+
 def spreadsheet_cell(value: object) -> object:
     """Keep a spreadsheet from taking a path for a formula: ``./=x.wav`` is the same file.
 
     >>> spreadsheet_cell("=x.wav"), spreadsheet_cell("x.wav"), spreadsheet_cell(-1.5)
     ('./=x.wav', 'x.wav', -1.5)
     """
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if isinstance(value, str) and is_formula(value):
         return f"./{value}"
     return value

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,14 +14,16 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hearaudiomlp import find_similar
 from hearaudiomlp.cli import main
 from hearaudiomlp.cli.labels import LabelFile, path_from
-from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.errors import ExamplesError, OutputExistsError
+from hearaudiomlp.fitting.examples import read_label
 from hearaudiomlp.similar import Similar
+from paths import ROOT
 
 RNG = np.random.default_rng(0)
 
@@ -85,13 +88,14 @@ def test_errors_write_nothing(table: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_names_that_a_terminal_would_act_upon(tmp_path: Path, capsys) -> None:
-    names = ["a\x1b[31m.wav", "b\u202e.wav", "=c.wav"]
-    np.savez(tmp_path / "t.npz", paths=names, scene_embeddings=np.ones((3, 4), np.float32))
+    names = ["a\x1b[31m.wav", "b\u202e.wav", "=c.wav", "\uff1dd.wav", "\n =e.wav"]
+    np.savez(tmp_path / "t.npz", paths=names, scene_embeddings=np.ones((5, 4), np.float32))
     for form in ([], ["--csv"], ["--json"]):
         assert main(["similar", "0", str(tmp_path / "t.npz"), *form]) == 0
         out = capsys.readouterr().out
         assert not {"\x1b", "\u202e"} & {*out}
-        assert ("./=c.wav" in out) == (form == ["--csv"])
+        for safe in ("./=c.wav", "./\uff1dd.wav", "./\\n =e.wav"):
+            assert (safe in out) == (form == ["--csv"])
 
 
 @settings(
@@ -281,11 +285,27 @@ def test_times_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         LabelFile(Path("l.csv"))
 
 
-@pytest.mark.parametrize("name", ["\x1b[31m", "", " x", "x" * 101])
+@pytest.mark.parametrize(
+    "name", ["\x1b[31m", "", " x", "x" * 101, "=cmd|'!A1", "-1", "@x", "\uff1d1"]
+)
 def test_a_label_that_fit_would_refuse(table: str, capsys, name: str) -> None:
     assert main(["similar", "1", table, "--label", "l.csv", f"--as={name}"]) == 2
     assert capsys.readouterr().err.startswith("hearaudiomlp: ")
     assert not Path("l.csv").exists()
+
+
+@given(st.text(st.sampled_from("=+-@\uff1d\uff0b\uff0d\uff20 1x|"), max_size=20))
+@example("reed warbler")
+def test_the_page_takes_the_labels_that_fit_takes(label: str) -> None:
+    page = (ROOT / "runtime/hearaudiomlp/data/similar.html").read_text("utf-8")
+    pattern = re.search(r'id="label"[^>]* pattern="([^"]+)"', page)
+    assert pattern is not None
+    try:
+        read_label(label.strip())  # as the page saves it
+    except ExamplesError:
+        assert not re.fullmatch(pattern[1], label)
+    else:
+        assert re.fullmatch(pattern[1], label)
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "table", "folder"])

@@ -113,7 +113,9 @@ def test_only_an_ordinary_file_is_a_list(tmp_path: Path) -> None:
             find_clips(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "a\x85\u2028\x0b\x1cb.wav", "=a.wav"])
+@pytest.mark.parametrize(
+    "name", ["a\rb.wav", "a\nb.wav", "a\x85\u2028\x0b\x1cb.wav", "=a.wav", "\uff1da.wav", " =a.wav"]
+)
 def test_what_similar_labels_is_what_fit_reads(tmp_path: Path, name: str) -> None:
     """Names with line breaks of any kind are those of other files if a break is lost."""
     paths = [str(tmp_path / one) for one in (name, "b.wav")]
@@ -209,6 +211,7 @@ def test_any_label_is_taken_or_refused(text: str) -> None:
         return
     if label is not None:
         assert label == text
+        assert label[0] not in "=+-@\uff1d\uff0b\uff0d\uff20"
         assert len(label) <= 100
         acted_upon = {unicodedata.category(one) for one in label if one not in "\u200c\u200d"}
         assert not acted_upon & {"Cc", "Cf", "Cs", "Zl", "Zp"}

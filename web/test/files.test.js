@@ -82,6 +82,14 @@ test("an .npz has the bytes of zip and npy", async () => {
   assert.equal(text.indexOf("PK\x01\x02"), new DataView(file.buffer).getUint32(file.length - 6, true));
 });
 
+test("words of a stranger's model are one cell and one line each", async () => {
+  for (const [word, safe] of [["=1+1", "'=1+1"], [" @x", "' @x"], ["\uff1d1", "'\uff1d1"], ["a\n0\t9\u202e\x1b", "a\\u000a0\\u00099\\u202e\\u001b"], ["\ud800", "\\ud800"], ["می\u200cخواهم", "می\u200cخواهم"]]) {
+    const words = [{ word, start: 0, end: 1, probability: 0.5 }];
+    assert.equal(await toCsv(words).text(), `start,end,word,probability\r\n0.000,1.000,${safe},0.5000\r\n`);
+    assert.equal(await toLabelTrack(words).text(), `0.000000\t1.000000\t${safe.replace(/^'/, "")}\n`);
+  }
+});
+
 test("words as a table and as a label track", async () => {
   const words = [{ word: 'a "b", c', start: 0.25, end: 1, probability: 0.91234 }];
   assert.equal(await toCsv(words).text(), 'start,end,word,probability\r\n0.250,1.000,"a ""b"", c",0.9123\r\n');

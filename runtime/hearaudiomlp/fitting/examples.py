@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hearaudiomlp._text import printable, shorten
+from hearaudiomlp._text import is_formula, printable, shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.files import read_audio
 from hearaudiomlp.errors import (
@@ -117,6 +117,10 @@ def read_label(text: str) -> str | None:
         raise ExamplesError("a label is empty")
     if text != text.strip():
         raise ExamplesError(f"the label {shorten(text, 40)!r} begins or ends with a space")
+    if is_formula(text):  # where it is written: in a CSV, which spreadsheets open
+        raise ExamplesError(
+            f"the label {shorten(text, 40)} begins like a formula of a spreadsheet, with {text[0]}"
+        )
     if len(text) > LONGEST_LABEL:
         raise ExamplesError(
             f"the label {shorten(text, 40)} is too long: at most {LONGEST_LABEL} characters"

@@ -45,18 +45,25 @@ export async function toWav(samples, bytes) {
   return new Blob([await bytes.blob()], { type: "audio/wav" });
 }
 
-const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/** Text without line breaks, controls and bidirectional overrides; Persian and emoji need the joiners. */
+const printable = (text) =>
+  text.replace(/(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`);
+
+/** Text that no spreadsheet takes for a formula: those begin so, the last four in full width. */
+const cell = (text) => (/^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/u.test(text) ? `'${text}` : text);
+
+const quoted = (text) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 /** Words as a table: start and end in seconds, the word, its probability. */
 export function toCsv(words) {
   const rows = words.map(({ start, end, word, probability }) =>
-    [start.toFixed(3), end.toFixed(3), quoted(word), probability.toFixed(4)].join(","),
+    [start.toFixed(3), end.toFixed(3), quoted(cell(printable(word))), probability.toFixed(4)].join(","),
   );
   return new Blob([`${["start,end,word,probability", ...rows].join("\r\n")}\r\n`], { type: "text/csv" });
 }
 
 /** Words as the label track that Audacity imports. */
 export function toLabelTrack(words) {
-  const rows = words.map(({ start, end, word }) => `${start.toFixed(6)}\t${end.toFixed(6)}\t${word}\n`);
+  const rows = words.map(({ start, end, word }) => `${start.toFixed(6)}\t${end.toFixed(6)}\t${printable(word)}\n`);
   return new Blob(rows, { type: "text/plain" });
 }
