@@ -85,6 +85,23 @@ def test_a_signal_while_files_are_embedded(number, files, embedding, tmp_path) -
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_when_another_folder_has_replaced_the_parts(number, embedding, tmp_path) -> None:
+    parts = tmp_path / "t.npz.parts"
+    process = start(*embedding, pause=2)
+    wait_for(process, 1)
+    parts.rename(tmp_path / "moved")
+    parts.mkdir()
+    names = ["00001.scenes", "files.jsonl", "run.json", "thesis.txt"]
+    for name in names:
+        (parts / name).write_text("precious")
+    process.send_signal(number)
+    status, err = finish(process)
+    assert status == 128 + number
+    assert "t.npz.parts isn't the folder that this command made" in err
+    assert sorted(path.name for path in parts.iterdir()) == names
+
+
 def test_a_signal_twice(embedding, tmp_path) -> None:
     process = start(*embedding, pause=0.5)
     wait_for(process, 1)

@@ -269,6 +269,47 @@ def partly(recordings, checkpoints, tmp_path) -> Path:
     return tmp_path / "t.npz.parts"
 
 
+@pytest.mark.parametrize("when", ["during a shard", "after a shard", "at the end"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_folder_that_takes_the_place_of_parts_stays(
+    link, when, recordings, checkpoints, tmp_path
+) -> None:
+    from hearaudiomlp import load_model
+    from hearaudiomlp.errors import OutputExistsError
+
+    model = load_model(checkpoints["audiomae"], device="cpu")
+    listing = Listing(find([str(recordings)], Skipped()))
+    parts, mine = tmp_path / "t.npz.parts", tmp_path / "mine"
+    before = {}
+
+    def swap(_: object = None) -> None:
+        if not before:
+            parts.rename(tmp_path / "moved")
+            mine.mkdir()
+            for name in ("00000.json", "00001.scenes", "00001.rows", "run.json", "outputs.json",
+                         "files.jsonl", ".x.0123456789abcdef.tmp", "thesis.txt"):  # fmt: skip
+                (mine / name).write_text("precious")
+            before.update(everything(mine))
+            parts.symlink_to(mine) if link else mine.rename(parts)
+
+    def work(run: Run) -> None:
+        on_file = swap if when == "during a shard" else lambda _: None
+        for _ in run.work(this_machine(model), on_file):
+            if when == "after a shard":
+                swap()
+        swap()
+        run.finish()
+
+    options = {"format": find_format("npz"), "shard_files": 2}
+    with Run(str(tmp_path / "t.npz"), listing, model, **options) as run:
+        with pytest.raises((OutputExistsError, FileNotFoundError)):
+            work(run)
+        with pytest.raises(OutputExistsError, match=r"t\.npz\.parts is"):
+            run.count_done()
+    assert everything(parts) == before
+    assert not (tmp_path / "t.npz").exists()
+
+
 def _flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

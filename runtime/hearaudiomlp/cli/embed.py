@@ -204,7 +204,10 @@ def _listing(options: argparse.Namespace, form: "Format") -> "Listing":
 
 
 def _progress(going: "Run") -> str:
-    files, total = going.count_done(), sum(shard.count for shard in going.shards)
+    try:
+        files, total = going.count_done(), sum(shard.count for shard in going.shards)
+    except OutputExistsError as problem:
+        return str(problem)
     if not files:
         return "nothing was written"
     kept = f"{files:,} of {total:,} files are done and stay in {going.spec.parts}"

@@ -12,7 +12,7 @@ from hearaudiomlp.errors import OutputExistsError, RunChangedError
 from hearaudiomlp.storage.atomic import open_regular, temporary_name
 from hearaudiomlp.storage.ownership import MARK_FILE, describe_kind, read_sealed, seal
 from hearaudiomlp.storage.stopping import changing
-from hearaudiomlp.storage.store import LocalStore, Store
+from hearaudiomlp.storage.store import LocalStore, Store, is_same
 
 _TEMPORARY = re.compile(r"(?:.*/)?\.[^/]+\.[0-9a-f]{16}\.tmp")
 
@@ -53,12 +53,12 @@ class PartsFolder:
             RunChangedError: another run has it.
         """
         if isinstance(self._store, LocalStore):
-            self._claim(self._store.path(self._name))
+            self._claim(self._store.path(self._name), self._store)
         else:
             self._claim_remote()
         self.claimed = True
 
-    def _claim(self, path: Path) -> None:
+    def _claim(self, path: Path, store: LocalStore) -> None:
         for _ in range(100):
             try:
                 kind = describe_kind(path)
@@ -69,12 +69,14 @@ class PartsFolder:
                 self._lock = self._locked(path)
             except FileNotFoundError:  # another run has just finished
                 continue
-            if self._lock is None or _is_same(path, self._lock):
+            if self._lock is None or is_same(path, self._lock):
                 break
             os.close(self._lock)
         try:
             self._check_mark(path)
             _remove_abandoned(path)
+            if self._lock is not None:
+                store.hold(self._name, self._lock)
         except BaseException:
             self.close()
             raise
@@ -100,7 +102,7 @@ class PartsFolder:
         return seal({"parts_of": self._name})
 
     def _locked(self, path: Path) -> int | None:
-        """Lock the folder; the system lets go when this process ends."""
+        """Open the folder and lock it; the system lets go when this process ends."""
         try:
             import fcntl
         except ImportError:  # not on Windows
@@ -108,12 +110,12 @@ class PartsFolder:
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
+        except BlockingIOError:
             os.close(lock)
-            if isinstance(problem, BlockingIOError):
-                table = self._name.removesuffix(".parts")
-                raise RunChangedError(f"another run is writing {table} now") from None
-            return None  # a file system without locks
+            table = self._name.removesuffix(".parts")
+            raise RunChangedError(f"another run is writing {table} now") from None
+        except OSError:
+            pass  # a file system without locks
         return lock
 
     def _check_mark(self, path: Path) -> None:
@@ -151,7 +153,11 @@ class PartsFolder:
                 self._store.remove(f"{self._name}/{name}")
 
     def remove(self) -> list[str]:
-        """Remove the folder; return what is in it that no run wrote, if it has to stay for that."""
+        """Remove the folder; return what is in it that no run wrote, if it has to stay for that.
+
+        Raises:
+            OutputExistsError: another folder has taken its place; nothing in that is removed.
+        """
         self.clear()
         left = [name for name in self._store.names(self._name) if name != MARK_FILE]
         if not left:
@@ -165,6 +171,7 @@ class PartsFolder:
             self._store.remove_folder(self._name)
             return
         path = self._store.path(self._name)
+        self._store.check_held()
         with temporary_name(path.parent, path.name) as away:
             with suppress(FileNotFoundError):
                 path.rename(away)
@@ -174,16 +181,11 @@ class PartsFolder:
 
     def close(self) -> None:
         """Release the lock."""
+        if isinstance(self._store, LocalStore):
+            self._store.release()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def _is_same(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _remove_abandoned(path: Path) -> None:

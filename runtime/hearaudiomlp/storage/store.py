@@ -81,12 +81,38 @@ class LocalStore:
     def __init__(self, folder: Path) -> None:
         """Take an existing folder."""
         self._folder = folder
+        self._held: tuple[Path, int] | None = None
+
+    def __reduce__(self) -> tuple[type["LocalStore"], tuple[Path]]:
+        """Leave out what is open: it belongs to this process."""
+        return LocalStore, (self._folder,)
+
+    def hold(self, name: str, descriptor: int) -> None:
+        """From now on, use nothing below a folder of this one unless it is the one that is open."""
+        self._held = (self.path(name), descriptor)
+
+    def release(self) -> None:
+        """End that."""
+        self._held = None
+
+    def check_held(self) -> None:
+        """Refuse a folder that has taken the place of the one that is held.
+
+        Raises:
+            OutputExistsError: it has.
+        """
+        if self._held is not None and not is_same(*self._held) and describe_kind(self._held[0]):
+            raise OutputExistsError(
+                f"{self._held[0]} isn't the folder that this command made: it was replaced "
+                "meanwhile, and stays as it is"
+            )
 
     def path(self, name: str) -> Path:
         """Return where a file is.
 
         Raises:
-            OutputExistsError: one of the folders on the way is a link.
+            OutputExistsError: one of the folders on the way is a link, or has replaced the one
+                that is held.
         """
         path = self._folder
         parts = PurePosixPath(name).parts
@@ -95,6 +121,8 @@ class LocalStore:
             path /= part
             if path.is_symlink():
                 raise OutputExistsError(f"{path} is a symbolic link, and isn't followed: remove it")
+            if self._held is not None and path == self._held[0]:
+                self.check_held()
         return path / parts[-1] if parts else path
 
     @contextmanager
@@ -110,7 +138,11 @@ class LocalStore:
         path = self.path(name)
         self._make_folders(name)
         inside = None if folder is None else self.path(f"{folder}/x").parent
-        with replacing(path, folder=inside, before=before, durable=durable) as file:
+
+        def check() -> None:
+            self.path(name)
+
+        with replacing(path, folder=inside, check=check, before=before, durable=durable) as file:
             yield file
 
     def _make_folders(self, name: str) -> None:
@@ -168,6 +200,20 @@ class LocalStore:
                 return False
             raise
         return True
+
+
+def is_same(path: Path, descriptor: int) -> bool:
+    """Whether a path is what is open.
+
+    Examples:
+        >>> with open("samples/words.flac", "rb") as file:
+        ...     is_same(Path("samples/words.flac"), file.fileno())
+        True
+    """
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

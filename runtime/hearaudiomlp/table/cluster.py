@@ -21,6 +21,7 @@ from hearaudiomlp.errors import (
 )
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
+from hearaudiomlp.storage.ownership import MARK_FILE
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shards
@@ -67,7 +68,7 @@ class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
 
 def _do_on_worker(task: ShardTask) -> ShardManifest:
     worker: Any = distributed.get_worker()
-    if task.store.kind(f"{task.spec.parts}/run.json") != "file":
+    if task.store.kind(f"{task.spec.parts}/{MARK_FILE}") != "file":
         raise ClusterError(
             f"the worker {worker.address} doesn't see {task.spec.parts} where this process wrote "
             "it: the table has to be on storage that all of them share, or a URL"

@@ -1,13 +1,13 @@
 """A whole run: started or resumed, its shards computed, the table laid out and reported."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
 import hearaudiomlp
-from hearaudiomlp.errors import OptionError, RunChangedError
+from hearaudiomlp.errors import OptionError, OutputExistsError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
 from hearaudiomlp.segments import WHOLE, Cut
@@ -220,7 +220,11 @@ class Run:
         return True
 
     def count_done(self) -> int:
-        """Return the number of files whose shards are on disk."""
+        """Return the number of files whose shards are on disk.
+
+        Raises:
+            OutputExistsError: another folder has taken the place of the parts folder.
+        """
         names = set(self._store.names(self.spec.parts))
         return sum(shard.count for shard in self.shards if f"{shard.index:05}.json" in names)
 
@@ -302,8 +306,9 @@ class Run:
             self._parts.close()
 
     def _clean_up(self) -> None:
-        if self._parts.claimed and not self.count_done():
-            self._parts.remove()
+        with suppress(OutputExistsError):  # another folder has taken its place
+            if self._parts.claimed and not self.count_done():
+                self._parts.remove()
 
     def __enter__(self) -> "Run":
         return self
