@@ -240,6 +240,33 @@ def test_a_folder_of_parquet_is_ours_if_nothing_else_is_in_it(name, embed, tmp_p
     assert (folder / "part-00000.parquet").read_bytes() == b"somebody else's"
 
 
+def test_a_file_that_appears_in_a_folder_just_before_it_is_replaced_stays(
+    embed, tmp_path, monkeypatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    from hearaudiomlp.storage.store import LocalStore
+
+    assert embed("t.parquet") == 0
+    os.utime(tmp_path / "in" / "b.wav", ns=(1, 1))  # the table has to be rebuilt
+    folder, note = tmp_path / "t.parquet", tmp_path / "t.parquet" / "thesis.txt"
+    before = everything(folder)
+    whole = LocalStore.record
+
+    def record(self: LocalStore, name: str) -> tuple[int, str]:
+        made = tmp_path / "t.parquet.parts" / "files" / MARK_FILE
+        if name.startswith("t.parquet/part-") and made.exists():
+            note.write_text("precious")  # after the folder was listed, to be compared
+        return whole(self, name)
+
+    monkeypatch.setattr(LocalStore, "record", record)
+    assert embed("t.parquet") == 2
+    assert note.read_text() == "precious"
+    note.unlink()
+    assert everything(folder) == before
+    monkeypatch.undo()
+    assert embed("t.parquet") == 0
+
+
 def test_a_file_that_appears_during_the_run_stays(recordings, checkpoints, tmp_path) -> None:
     from hearaudiomlp import load_model
     from hearaudiomlp.errors import OutputExistsError

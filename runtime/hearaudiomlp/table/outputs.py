@@ -1,6 +1,6 @@
 """What a run writes outside its parts folder: each file is checked, recorded and then renamed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -144,19 +144,23 @@ class Outputs:
                 f"{self.path(name)} is a folder that this command didn't create: "
                 "rename it, or choose another OUT"
             )
-        for inside in self._store.names(name):
-            if inside == MARK_FILE:
-                continue
-            if inside not in listed:
-                raise OutputExistsError(
-                    f"{self.path(name)} has a file that this command didn't write: {inside}; "
-                    "move it away, or choose another OUT"
-                )
+        for inside in self._names_of(name, listed):
             if self._store.record(f"{name}/{inside}") != listed[inside] and not self._overwrite:
                 raise OutputExistsError(
                     f"{self.path(f'{name}/{inside}')} has changed since this command wrote it: "
                     "--overwrite replaces it"
                 )
+
+    def _names_of(self, folder: str, listed: Collection[str]) -> list[str]:
+        """Return the names of what is in a folder, but for its mark, all of which are listed."""
+        names = [name for name in self._store.names(folder) if name != MARK_FILE]
+        for name in names:
+            if name not in listed:
+                raise OutputExistsError(
+                    f"{self.path(folder)} has a file that this command didn't write: {name}; "
+                    "move it away, or choose another OUT"
+                )
+        return names
 
     def _listed(self, folder: str) -> Records | None:
         """Return what the mark of a folder lists; None, if it has no mark."""
@@ -254,9 +258,10 @@ class Outputs:
             file.write(seal({"files": records}))
         self._check(name)
         if self._store.kind(name):
-            for inside in self._store.names(name):
-                if inside != MARK_FILE:
-                    self._store.remove(f"{name}/{inside}")
+            # Comparing took time, in which something may have appeared; that stays.
+            for inside in self._names_of(name, self._listed(name) or ()):
+                self._store.remove(f"{name}/{inside}")
+            self._names_of(name, ())
             self._remove_earlier()
             # With its mark: without one a folder is nobody's, should the run be killed here.
             self._store.move(name, self._earlier)
