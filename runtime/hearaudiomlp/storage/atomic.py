@@ -24,7 +24,20 @@ def _umask() -> int:
     return umask
 
 
-_UMASK = _umask()
+UMASK = _umask() & 0o077
+"""Of this process, when it started: what it wrote it can read, whatever that says."""
+
+
+def temporary_prefix(target: str) -> str:
+    """Return how the names of temporary files for a file begin.
+
+    The target's name is cut, by bytes, so that theirs is no longer than a name may be.
+
+    Examples:
+        >>> temporary_prefix("words.txt")
+        '.words.txt.'
+    """
+    return f".{os.fsencode(target)[:100].decode(errors='ignore')}."
 
 
 @contextmanager
@@ -37,7 +50,7 @@ def temporary_name(folder: Path, target: str) -> Iterator[Path]:
         >>> path.exists()
         False
     """
-    path = folder / f".{target[:100]}.{secrets.token_hex(8)}.tmp"
+    path = folder / f"{temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
     with noted(path):
         yield path
 
@@ -86,7 +99,7 @@ def replacing(
             yield file
             file.flush()
             record = _record_and_sync(file, record=before is not None, sync=durable)
-        temporary.chmod(0o666 & ~_UMASK)
+        temporary.chmod(0o666 & ~UMASK)
         if before is not None:
             before(record)
         if check is not None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hearaudiomlp.errors import OutputExistsError, RunChangedError
-from hearaudiomlp.storage.atomic import open_regular, temporary_name
+from hearaudiomlp.storage.atomic import UMASK, open_regular, temporary_name, temporary_prefix
 from hearaudiomlp.storage.ownership import MARK_FILE, describe_kind, read_sealed, seal
 from hearaudiomlp.storage.stopping import changing
 from hearaudiomlp.storage.store import LocalStore, Store, is_same
@@ -92,7 +92,9 @@ class PartsFolder:
             try:
                 with changing():
                     temporary.mkdir()
+                    temporary.chmod(0o777 & ~UMASK)
                     (temporary / MARK_FILE).write_bytes(self._mark())
+                    (temporary / MARK_FILE).chmod(0o666 & ~UMASK)
                     temporary.rename(path)
             except OSError as problem:  # another run was quicker
                 if problem.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -190,8 +192,9 @@ class PartsFolder:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove folders of a process that was killed before it could rename them to ``path``."""
+    prefix = temporary_prefix(path.name)
     with os.scandir(path.parent) as found:
-        names = [item.name for item in found if item.name.startswith(f".{path.name[:100]}.")]
+        names = [item.name for item in found if item.name.startswith(prefix)]
     for name in names:
         folder = path.parent / name
         if not _TEMPORARY.fullmatch(name) or not stat.S_ISDIR(folder.lstat().st_mode):
