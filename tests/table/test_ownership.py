@@ -1,5 +1,6 @@
 """A run creates, replaces and removes only what is provably its own."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from hearaudiomlp.cli import main
-from hearaudiomlp.storage.ownership import MARK, MARK_FILE
+from hearaudiomlp.storage.ownership import MARK, MARK_FILE, seal, unseal
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format
 from hearaudiomlp.table.listing import Listing
@@ -151,8 +152,6 @@ def test_what_another_run_left_before_it_had_parts_is_removed(embed, tmp_path) -
     assert embed("u.npz") == 0
     abandoned = tmp_path / ".t.npz.parts.0123456789abcdef.tmp"
     abandoned.mkdir()
-    from hearaudiomlp.storage.ownership import seal
-
     (abandoned / MARK_FILE).write_bytes(seal({"parts_of": "t.npz.parts"}))
     assert embed("t.npz") == 0
     assert not abandoned.exists()
@@ -398,6 +397,79 @@ def test_damage_to_parts_is_noticed(  # noqa: PLR0917 - fixtures
     assert embed("t.npz", "--kind", "both", "--shard-files", "2", "--no-resume") == 0
     assert (tmp_path / "t.npz").read_bytes() == found
     assert not parts.exists()
+
+
+def sealed(inside: bytes) -> bytes:
+    """Seal anything, as anybody can."""
+    body = b'{"made_by": "%s", %s' % (MARK.encode(), inside)
+    return body + b', "sha256": "%s"}\n' % hashlib.sha256(body).hexdigest().encode()
+
+
+NO_JSON = [
+    sealed(b'"x": ' + b"[" * 100_000 + b"]" * 100_000),
+    sealed(b'"x": ' + b"[" * 900 + b"]" * 900),
+    *map(sealed, (b"xx", b'"x": "\xff"', b'"files": ' + b"9" * 6000)),
+]
+RECORDS = [
+    None, 5, "x", [], [1], {"t.npz": 5}, {"t.npz": None}, {"t.npz": [[1], "a"]},
+    {"t.npz": [-1, ""]}, {"t.npz": [1e400, ""]}, {"t.npz": [1, "a"]}, {"t.npz": [True, ""]},
+    {"t.npz": [1]},
+    *({name: [1, ""]} for name in ("../x", "/etc/passwd", "a\0b", "", ".", "a//b", "\ud800")),
+]  # fmt: skip
+FAILURES = [None, 5, "x", ["abcd"], [5], [[]], [{"x": 1}], [[1, 2, 3, 4]], [["x", "", "", ""]],
+            [{"file": "x", "path": "", "error": "", "problem": ""}]]  # fmt: skip
+HOSTILE = {
+    "t.npz.report.json": {
+        "outputs": RECORDS, "failed": FAILURES, "files": ["x", -1, 1e400], "embedded": [None, {}],
+        "seconds": ["x", None], "format": [[[[]]]], "cut": [{"segment": [[]]}],
+    },
+    "t.npz.parts/run.json": {"format": ["\x1b[31m", [[]]], "cut": [5, {"segment": [[]]}]},
+    "t.npz.parts/outputs.json": {"t.npz": [5, [], ["x", ""], [1, 5]], "../x": [[1, ""]]},
+    "t.npz.parts/00000.json": {
+        "files": [*RECORDS, {}, {"../../x": [1, ""]}, {"task/../../x": [1, ""]}],
+        "failed": FAILURES, "embedded": ["x", None, -1, 1e400],
+    },
+    "t.parquet/.hearaudiomlp.json": {
+        "files": [*RECORDS, {"part-00000.parquet/x": [1, ""]}, {"a" * 300: [1, ""]}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_anybody_can_seal_is_not_trusted(name, embed, tmp_path, capsys, monkeypatch) -> None:
+    pytest.importorskip("pyarrow")
+    out = name.partition("/")[0].removesuffix(".parts").removesuffix(".report.json")
+    if ".parts" in name:  # all but the report is there
+        monkeypatch.setattr(Run, "finish", lambda *_: (_ for _ in ()).throw(OSError("stop")))
+    command = [out, "--shard-files", "2", "--kind", "scene"]
+    embed(*command)
+    monkeypatch.undo()
+    if name.endswith("outputs.json"):
+        (tmp_path / name).write_bytes(seal({}))
+    good = unseal((tmp_path / name).read_bytes())
+    before = everything(tmp_path)
+    hostile = [
+        seal(good | {key: value}) for key, values in HOSTILE[name].items() for value in values
+    ]
+    for data in NO_JSON + hostile:
+        for path in tmp_path.glob("t.*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path, content in before.items():
+            if path.startswith("t."):
+                (tmp_path / path).parent.mkdir(exist_ok=True)
+                if isinstance(content, bytes):
+                    (tmp_path / path).write_bytes(content)
+        (tmp_path / name).write_bytes(data)
+        status = embed(*command)
+        err = capsys.readouterr().err
+        if name.endswith("run.json") and "can't be resumed" in err:
+            status = embed(*command, "--no-resume")
+        if out == "t.parquet":
+            assert status == 2, data
+            assert "that this command didn't" in err
+        else:
+            assert status == 0, (data, err)
+            assert len(np.load(tmp_path / out)["paths"]) == 5
 
 
 @pytest.mark.parametrize("damage", [

@@ -8,6 +8,7 @@ from hearaudiomlp.storage.ownership import read_sealed
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.job import ShardManifest, TableSpec
 from hearaudiomlp.table.listing import Listing, Shard
+from hearaudiomlp.table.records import is_fact
 
 
 class EarlierRun:
@@ -39,11 +40,14 @@ class EarlierRun:
         """Name of the listing."""
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Read what was sealed; None, if it isn't there or isn't as it was written."""
+        """Read the facts that were sealed; None, if they aren't there or aren't as written."""
         if self._store.kind(name) != "file":
             return None
         with self._store.reading(name) as file:
-            return read_sealed(file)
+            read = read_sealed(file)
+        if read is None or not all(is_fact(read.get(fact)) for fact in self._facts):
+            return None
+        return read
 
     def changes(self, before: dict[str, Any]) -> str:
         """Return what has changed since; empty if nothing has."""
@@ -92,6 +96,8 @@ class EarlierRun:
         try:
             with self._store.reading(self._spec.manifest_name(shard.index)) as file:
                 manifest = ShardManifest.from_json(read_sealed(file))
+            if f"{shard.index:05}.rows" not in manifest.files:
+                return False
             if manifest.embedded + len(manifest.failed) != shard.count:
                 return False
             return all(self._is_part_whole(*part, places) for part in manifest.files.items())

@@ -11,6 +11,7 @@ from hearaudiomlp.segments import WHOLE, Cut
 from hearaudiomlp.storage.atomic import FileRecord
 from hearaudiomlp.storage.ownership import read_sealed, seal
 from hearaudiomlp.storage.store import Store
+from hearaudiomlp.table.records import is_count, read_records
 
 KINDS = ("scene", "timestamps", "both")
 """Which embeddings a table may have."""
@@ -82,6 +83,22 @@ class Failure(NamedTuple):
     """Its message."""
 
 
+def _failures(read: Any) -> list[Failure]:
+    """Take failures from JSON.
+
+    Raises:
+        ValueError: they aren't as a run writes them.
+    """
+    try:
+        failed = [Failure(**one) if isinstance(one, dict) else Failure(*one) for one in read]
+    except TypeError:
+        raise ValueError("damaged") from None
+    for file, *texts in failed:
+        if not is_count(file) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("damaged")
+    return failed
+
+
 @dataclass(frozen=True)
 class ShardManifest:
     """The results of a shard. It is written last, so a shard that has one is complete.
@@ -111,11 +128,11 @@ class ShardManifest:
         Raises:
             ValueError: it was damaged or edited, or an earlier version wrote it.
         """
-        if read is None or "embedded" not in read:
+        read = read or {}
+        embedded, files = read.get("embedded"), read_records(read.get("files"))
+        if not is_count(embedded) or not all(map(is_part, files)):
             raise ValueError("damaged")
-        failed = [Failure(*failure) for failure in read["failed"]]
-        files = {name: tuple(file) for name, file in read["files"].items()}
-        return cls(read["embedded"], failed, files)
+        return cls(embedded, _failures(read.get("failed")), files)
 
 
 @dataclass(frozen=True)
@@ -192,6 +209,19 @@ class TableSpec:
         return f"{self.parts}/{shard:05}.{ending}"
 
 
+_ROW = (int, str, float, int, int, int, bool, int, float, float)
+
+
+def _row(line: bytes) -> Row:
+    try:
+        row = Row(*json.loads(line))
+        if all(isinstance(value, kind) for value, kind in zip(row, _ROW, strict=True)):
+            return row
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise OSError("the rows of a shard aren't as a run writes them: --no-resume starts over")
+
+
 FEW_ROWS = 1 << 13
 """Rows that are read at a time, and stay in memory if there are no more."""
 
@@ -209,7 +239,7 @@ def read_rows(store: Store, spec: TableSpec, shard: int) -> Iterator[list[Row]]:
     """
     with store.reading(spec.part_name(shard, "rows")) as file:
         lines = iter(file)
-        while rows := [Row(*json.loads(line)) for line in islice(lines, FEW_ROWS)]:
+        while rows := [_row(line) for line in islice(lines, FEW_ROWS)]:
             yield rows
 
 
@@ -280,7 +310,7 @@ class CompletedShards:
         """
         for shard, manifest in enumerate(self.manifests()):
             name = self.spec.part_name(shard, ending)
-            left = manifest.files[name.rpartition("/")[2]][0]
+            left = manifest.files.get(name.rpartition("/")[2], (-1, ""))[0]
             with self._store.reading(name) as file:
                 while data := file.read(piece):
                     left -= len(data)
@@ -308,6 +338,18 @@ class Report:
 
     fresh: bool
     """False, if everything had been done before."""
+
+    @classmethod
+    def from_json(cls, read: dict[str, Any]) -> "Report":
+        """Take what an earlier run wrote.
+
+        Raises:
+            ValueError: no run writes such a report.
+        """
+        files, embedded, seconds = (read.get(name) for name in ("files", "embedded", "seconds"))
+        if not is_count(files) or not is_count(embedded) or not isinstance(seconds, int | float):
+            raise ValueError("damaged")
+        return cls(files, embedded, _failures(read.get("failed")), seconds, fresh=False)
 
 
 OnFile = Callable[[Row | Failure], None]

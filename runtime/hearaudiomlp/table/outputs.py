@@ -1,9 +1,9 @@
 """What a run writes outside its parts folder: each file is checked, recorded and then renamed."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.storage.atomic import FileRecord
@@ -17,8 +17,7 @@ from hearaudiomlp.storage.ownership import (
     seal,
 )
 from hearaudiomlp.storage.store import LocalStore, Store
-
-Records = dict[str, FileRecord]
+from hearaudiomlp.table.records import Records, read_records
 
 
 class Outputs:
@@ -78,18 +77,16 @@ class Outputs:
         """Where a folder that is replaced is, empty but for its mark, before it is removed."""
         return f"{self._parts}/earlier"
 
-    def know(self, records: Any) -> None:
+    def know(self, records: Records) -> None:
         """Take the records of an earlier run: what matches them is ours."""
-        if isinstance(records, dict):
-            for name, record in records.items():
-                self._known.setdefault(name, set()).add(tuple(record))
+        for name, record in records.items():
+            self._known.setdefault(name, set()).add(record)
 
     def resume(self) -> None:
         """Take the records of this run from before it was stopped."""
         if self._store.kind(self._own_records) == "file":
-            with self._store.reading(self._own_records) as file:
-                read = read_sealed(file) or {}
-            self._noted = {name: tuple(record) for name, record in read.items()}
+            with suppress(ValueError), self._store.reading(self._own_records) as file:
+                self._noted = read_records(read_sealed(file))  # unless it was damaged
             self.know(self._noted)
 
     def path(self, name: str) -> object:
@@ -168,22 +165,25 @@ class Outputs:
         if self._store.kind(name) != "file":
             return None
         with self._store.reading(name) as file:
-            mark = read_sealed(file)
-        if mark is None or not isinstance(mark.get("files"), dict):
-            return None
-        return {name: tuple(record) for name, record in mark["files"].items()}
+            try:
+                return read_records((read_sealed(file) or {}).get("files"))
+            except ValueError:
+                return None
 
-    def is_as_written(self, records: Any) -> bool:
+    def is_as_written(self, records: Records) -> bool:
         """Whether everything on record exists and is unchanged."""
-        return isinstance(records, dict) and all(
-            self._is_folder_as_written(name, tuple(record))
+        return records.keys() <= self._kinds.keys() and all(
+            self._is_folder_as_written(name, record)
             if self._store.kind(name) == "folder"
-            else self._is_file_as_written(name, tuple(record))
+            else self._is_file_as_written(name, record)
             for name, record in records.items()
         )
 
     def _is_file_as_written(self, name: str, record: FileRecord) -> bool:
-        return self._store.kind(name) == "file" and self._store.record(name) == record
+        try:
+            return self._store.kind(name) == "file" and self._store.record(name) == record
+        except OSError:  # its name is too long, or goes through a file
+            return False
 
     def _is_folder_as_written(self, name: str, record: FileRecord) -> bool:
         listed = self._listed(name)

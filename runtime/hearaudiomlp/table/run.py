@@ -20,7 +20,6 @@ from hearaudiomlp.table.formats.base import Format
 from hearaudiomlp.table.job import (
     KINDS,
     CompletedShards,
-    Failure,
     OnFile,
     Report,
     ShardManifest,
@@ -29,6 +28,7 @@ from hearaudiomlp.table.job import (
 )
 from hearaudiomlp.table.listing import Listing, Shard
 from hearaudiomlp.table.outputs import Outputs
+from hearaudiomlp.table.records import Records, read_records
 from hearaudiomlp.table.unit import ShardTask, embed_shards
 
 Workers = Callable[[Iterable[ShardTask], OnFile], Iterator[tuple[int, ShardManifest]]]
@@ -151,6 +151,7 @@ class Run:
         self._stack = ExitStack()
         self._stack.enter_context(when_stopped(self._clean_up))
         self._parts = PartsFolder(self._store, self.spec.parts, is_part)
+        self._reported: Report | None = None
         self.done: set[int] = set()
         """Numbers of the shards that are done."""
 
@@ -174,16 +175,7 @@ class Run:
         """Find what an earlier run left; return whether the table is complete."""
         spec, store = self.spec, self._store
         self._parts.clear_temporaries()
-        report = self._earlier.read(spec.report)
-        if report is not None:
-            # The report is ours in any case. What it lists has to be as it was written.
-            self._outputs.know({spec.report: store.record(spec.report)})
-            self._outputs.know(report.get("outputs"))
-        elif store.kind(spec.report) == "file":
-            with store.reading(spec.report) as file:
-                if is_sealed(file.read(200)):
-                    self._outputs.know({spec.report: store.record(spec.report)})
-                    say(f"{spec.report} is damaged or was edited, and is rebuilt")
+        report = self._read_report(say)
         self._outputs.resume()
         earlier = self._earlier
         if store.kind(earlier.run_name):
@@ -197,7 +189,7 @@ class Run:
                         f"{changes}; --no-resume starts over"
                     )
                 return False
-        elif report is not None and resume and self._is_complete(report, say):
+        elif report is not None and resume and self._is_complete(*report, say):
             return True
         self._parts.clear()
         with store.writing(earlier.listing_name) as file:
@@ -207,13 +199,33 @@ class Run:
             file.write(seal(self._facts, indent=1))
         return False
 
-    def _is_complete(self, report: dict[str, Any], say: Callable[[str], None]) -> bool:
+    def _read_report(self, say: Callable[[str], None]) -> tuple[dict[str, Any], Records] | None:
+        """Take what an earlier run reported; return it with its records of the outputs."""
+        name, store = self.spec.report, self._store
+        report = self._earlier.read(name)
+        if report is not None:
+            with suppress(ValueError):
+                self._reported = Report.from_json(report)
+                outputs = read_records(report.get("outputs"))
+                # The report is ours in any case. What it lists has to be as it was written.
+                self._outputs.know({name: store.record(name)} | outputs)
+                return report, outputs
+        if store.kind(name) == "file":
+            with store.reading(name) as file:
+                if is_sealed(file.read(200)):
+                    self._outputs.know({name: store.record(name)})
+                    say(f"{name} is damaged or was edited, and is rebuilt")
+        return None
+
+    def _is_complete(
+        self, report: dict[str, Any], outputs: Records, say: Callable[[str], None]
+    ) -> bool:
         spec = self.spec
         if changes := self._earlier.changes(report):
             if self._store.kind(spec.name):
                 say(f"{spec.name} is rebuilt: {changes}")
             return False
-        if not self._outputs.is_as_written(report.get("outputs")):
+        if not self._outputs.is_as_written(outputs):
             if self._store.kind(spec.name):
                 say(f"{spec.name} isn't what its report describes")
             return False
@@ -267,8 +279,8 @@ class Run:
         Raises:
             OutputExistsError: something that isn't ours has taken the name of an output.
         """
-        if self.complete:
-            return self._earlier_report()
+        if self.complete and self._reported is not None:
+            return self._reported
         assert len(self.done) == len(self.shards)
         done = CompletedShards(self.spec, self._store, len(self.shards))
         self._parts.clear_temporaries()  # a worker of a cluster may have died
@@ -289,12 +301,6 @@ class Run:
         if left := self._parts.remove():
             say(f"{self.spec.parts} stays: this command didn't write {', '.join(left[:5])} in it")
         return Report(len(self._listing), done.embedded, failed, done.seconds, fresh=True)
-
-    def _earlier_report(self) -> Report:
-        report = self._earlier.read(self.spec.report)
-        assert report is not None
-        failed = [Failure(**failure) for failure in report["failed"]]
-        return Report(report["files"], report["embedded"], failed, report["seconds"], fresh=False)
 
     def close(self) -> None:
         """Release the lock and the listing. Finished shards stay; without any, nothing does."""
