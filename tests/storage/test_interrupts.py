@@ -102,6 +102,32 @@ def test_a_signal_when_another_folder_has_replaced_the_parts(number, embedding, 
     assert sorted(path.name for path in parts.iterdir()) == names
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_a_signal_while_a_cluster_works(send, number, checkpoints, tmp_path) -> None:
+    pytest.importorskip("distributed")
+    (tmp_path / "in").mkdir()
+    for file in range(60):
+        (tmp_path / "in" / f"{file}.flac").symlink_to(ROOT / "samples" / "words.flac")
+    model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu", "--cluster"]
+    process = start(
+        *("embed", str(tmp_path / "in"), "-o", str(tmp_path / "t.npz"), *model),
+        *("--shard-files", "2", "--workers", "2"),
+        start_new_session=True,
+    )
+    parts = tmp_path / "t.npz.parts"
+    while not (parts / "00000.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1)
+    send(process.pid, number)
+    status, err = finish(process)
+    assert status == 128 + number
+    assert "the same command resumes" in err
+    assert "resource_tracker" not in err
+    assert not list(parts.glob(".*.tmp"))
+
+
 def test_a_signal_twice(embedding, tmp_path) -> None:
     process = start(*embedding, pause=0.5)
     wait_for(process, 1)

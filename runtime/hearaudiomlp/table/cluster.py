@@ -6,11 +6,15 @@ process collects work. Shards are written where they belong by the worker that d
 again, because its worker died, writes the same files once more.
 """
 
+import multiprocessing.resource_tracker
+import multiprocessing.util
+import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from types import FrameType
 from typing import Any
 
 from hearaudiomlp.errors import (
@@ -22,6 +26,7 @@ from hearaudiomlp.errors import (
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.storage.ownership import MARK_FILE
+from hearaudiomlp.storage.stopping import stop, when_stopped
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shards
@@ -34,6 +39,9 @@ _AHEAD = 2
 """Shards submitted for each thread: one that is computed and one that waits."""
 
 _RETRIES = 3
+
+_PATIENCE = 5.0
+"""Seconds that a worker has to remove its temporary files."""
 
 
 class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
@@ -52,8 +60,11 @@ class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
         """Keep the model with the worker; it opened its session when it was unpickled."""
         worker.hearaudiomlp_model = self._model
         if self._local and threading.current_thread() is threading.main_thread():
-            # A terminal's Ctrl-C goes to all processes; the one that was started by hand ends it.
+            # A terminal's signals go to its whole group; the process started by hand ends this one.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, _stop)
+            if hasattr(os, "setpgid"):  # not on Windows
+                os.setpgid(0, 0)
         device = self._model.device.partition(":")[0]
         if device != self._device:
             raise DeviceError(
@@ -64,6 +75,13 @@ class _ModelPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
     def teardown(self, worker: Any) -> None:
         """Drop the model."""
         worker.hearaudiomlp_model = None
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    try:
+        stop()
+    finally:
+        os._exit(128 + number)
 
 
 def _do_on_worker(task: ShardTask) -> ShardManifest:
@@ -102,25 +120,56 @@ def cluster(
         ...         print(f"shard {shard.index}: {manifest.embedded} files")
     """
     local = None
+    with when_stopped(lambda: _end_workers(local)):
+        try:
+            if scheduler is None:
+                _start_tracker()
+                local = distributed.LocalCluster(
+                    n_workers=workers or usable_cpus(),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=50,
+                )
+            client = distributed.Client(local or scheduler, timeout="30s")
+        except OSError as problem:  # TimeoutError too
+            raise ClusterError(
+                f"there is no Dask scheduler at {scheduler} ({problem})"
+            ) from problem
+        try:
+            client.register_plugin(_ModelPlugin(model, local=local is not None), name=_PLUGIN)
+            yield client
+        finally:
+            client.close()
+            if local is not None:
+                local.close()
+
+
+def _start_tracker() -> None:
+    """Start the process that counts semaphores: a terminal's end must not end it before this one.
+
+    It ignores the other signals itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
-        if scheduler is None:
-            local = distributed.LocalCluster(
-                n_workers=workers or usable_cpus(),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                silence_logs=50,
-            )
-        client = distributed.Client(local or scheduler, timeout="30s")
-    except OSError as problem:  # TimeoutError too
-        raise ClusterError(f"there is no Dask scheduler at {scheduler} ({problem})") from problem
-    try:
-        client.register_plugin(_ModelPlugin(model, local=local is not None), name=_PLUGIN)
-        yield client
+        multiprocessing.resource_tracker.ensure_running()
     finally:
-        client.close()
-        if local is not None:
-            local.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_workers(local: Any) -> None:
+    """End the processes of a cluster on this machine; they remove their temporary files."""
+    for nanny in local.workers.values() if local is not None else ():
+        nanny.status = distributed.Status.closing  # it would start another worker
+    # Those of semaphores, which would be reported as lost.
+    multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]
+    processes = multiprocessing.active_children()
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_PATIENCE)
 
 
 def on_cluster(client: Any) -> Workers:

@@ -313,7 +313,9 @@ class Run:
 
     def _clean_up(self) -> None:
         with suppress(OutputExistsError):  # another folder has taken its place
-            if self._parts.claimed and not self.count_done():
+            if self._parts.claimed and self.count_done():
+                self._parts.clear_temporaries()  # of workers that had no time for it
+            elif self._parts.claimed:
                 self._parts.remove()
 
     def __enter__(self) -> "Run":
