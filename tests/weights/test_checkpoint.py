@@ -248,6 +248,27 @@ def test_deep_nesting_is_read_in_no_time() -> None:
     assert read_pickle(pickled) == ()
 
 
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02ctorch\nSize\nq\0(" + b"K\0" * 1_000 + b"t\x85q\1h\0h\1R.",
+        b"\x80\x02}(" + b"".join(b"M" + n.to_bytes(2, "little") + b"N" for n in range(20_000)) + b"u.",
+        pickle.dumps({2**61 - 1 << 3: None}, protocol=2),
+        pickle.dumps({0.5: None}, protocol=2),
+    ],
+    ids=["shape", "numbers", "large number", "fraction"],
+)  # fmt: skip
+def test_pickles_that_would_take_minutes_if_they_were_larger(pickled: bytes) -> None:
+    """Tuples that are looked through again and again, and keys whose hashes can be chosen."""
+    with pytest.raises(ModelFileError):
+        read_pickle(pickled)
+
+
+def test_keys_of_an_optimizer_and_a_scheduler() -> None:
+    content = {"state": dict.fromkeys(range(5_000)), "milestones": {30: 1, 2**40: 1}, None: True}
+    assert read_pickle(pickle.dumps(content, protocol=2)) == content
+
+
 def rewritten(old: Path, new: Path, replace: dict[str, bytes], compression: int) -> Path:
     with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w", compression) as target:
         for name in source.namelist():

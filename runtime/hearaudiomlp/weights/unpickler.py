@@ -17,7 +17,9 @@ from hearaudiomlp.errors import ModelFileError, UnsafeCheckpointError
 
 _MAX_INSTRUCTIONS = 400_000  # the published files take 4,400 and 1,900
 _MAX_BITS = 63  # of a size; larger integers are seeds of random generators
+_MAX_SIZES = 64  # of a shape: dimensions that torch allows
 _MAX_NAME = 1_000  # characters of a dictionary's key or a storage's
+_MAX_NUMBERED = 10_000  # items of a dictionary with numbers as keys: an optimizer's, by parameter
 
 BFLOAT16 = "bfloat16"
 """Stands for a dtype that numpy lacks."""
@@ -73,8 +75,10 @@ class _StorageType(NamedTuple):
 
 
 def _naturals(value: object, what: str) -> tuple[int, ...]:
-    if type(value) is not tuple or not all(
-        type(n) is int and n >= 0 and n.bit_length() <= _MAX_BITS for n in value
+    if (
+        type(value) is not tuple
+        or len(value) > _MAX_SIZES  # one tuple can be the shape of thousands of tensors
+        or not all(type(n) is int and n >= 0 and n.bit_length() <= _MAX_BITS for n in value)
     ):
         # Not shown: a nested value can be small in the file and endless when printed.
         raise ModelFileError(f"a tensor's {what} is no list of sizes")
@@ -173,10 +177,14 @@ class _Machine:
         if len(items) % 2:
             raise ValueError("a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | bool | None):
+            if not isinstance(key, str | int | None):
                 raise TypeError("a key of an unknown kind")
-            if isinstance(key, str) and len(key) > _MAX_NAME:
-                raise ValueError(f"a key of {len(key):,} characters")
+            if isinstance(key, str):
+                if len(key) > _MAX_NAME:
+                    raise ValueError(f"a key of {len(key):,} characters")
+            # Texts are hashed with a secret. Numbers can be chosen so that all hashes are one.
+            elif len(target) >= _MAX_NUMBERED or (key or 0).bit_length() > _MAX_BITS:
+                raise ValueError("a number as a key that is too large, or one of too many")
             target[key] = value
 
     def append(self, values: list[Any]) -> None:
