@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from hearaudiomlp.weights import download, published
 from hearaudiomlp.weights.published import PublishedCheckpoint
 
 CONTENT = bytes(range(256)) * 2000
+BOMB = gzip.compress(bytes(50_000_000), 1)
 
 
 class Server:
@@ -170,6 +172,42 @@ class Server:
             def circle(self) -> None:
                 self.head(302, 0, Location="/circle")
 
+            def moved_endlessly(self) -> None:
+                self.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /good\r\n\r\n")
+                self.flood(CONTENT)
+
+            def moved_bomb(self) -> None:
+                bomb = BOMB
+                headers = {"Location": "/good", "Content-Encoding": "gzip"}
+                self.head(302, len(bomb), **headers)
+                with contextlib.suppress(OSError):
+                    self.wfile.write(bomb)
+
+            def flood(self, unit: bytes, pause: float = 0.0) -> None:
+                with contextlib.suppress(OSError):
+                    while not outer.gate.wait(pause):
+                        self.wfile.write(unit)
+
+            def chunks(self, *parts: bytes) -> None:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                self.wfile.write(b"".join(parts))
+
+            def trailers(self) -> None:
+                self.chunks(b"%x\r\n%b\r\n0\r\n" % (len(CONTENT), CONTENT))
+                self.flood(b"x: y\r\n" * 5_000)
+
+            def trailer(self) -> None:
+                self.chunks(b"%x\r\n%b\r\n0\r\nX: " % (len(CONTENT), CONTENT))
+                self.flood(bytes(65_536))
+
+            def line(self) -> None:
+                self.chunks(b"1;")
+                self.flood(b"a" * 65_536)
+
+            def slow_line(self) -> None:
+                self.chunks(b"%x\r\n%b\r\n1;" % (len(CONTENT) - 1, CONTENT[:-1]))
+                self.flood(b"a", 0.05)
+
             def elsewhere(self) -> None:
                 self.head(302, 0, Location=f"http://localhost:{outer.port}/good")
 
@@ -240,6 +278,22 @@ def test_a_redirect_on_the_same_server_is_followed(server: Server, tmp_path: Pat
     assert server.requests == ["/moved/kwmlp.pth", "/good"]
 
 
+@pytest.mark.parametrize("behaviour", ["moved_endlessly", "moved_bomb"])
+def test_the_body_of_a_redirect_is_not_read(server: Server, tmp_path: Path, behaviour: str) -> None:
+    tracemalloc.start()
+    try:
+        assert download.pull(server.checkpoint(behaviour), folder=tmp_path)[1]
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("behaviour", ["trailer", "trailers"])
+def test_what_follows_the_file_is_not_read(server: Server, tmp_path: Path, behaviour: str) -> None:
+    assert download.pull(server.checkpoint(behaviour), folder=tmp_path)[1]
+    assert (tmp_path / "kwmlp.pth").read_bytes() == CONTENT
+
+
 FAILURES = {
     "cut": (DownloadError, "closed the connection in the middle|ended after 100,000"),
     "reset": (DownloadError, "closed the connection in the middle|can't be reached"),
@@ -263,6 +317,8 @@ FAILURES = {
     "headers_without_end": (DownloadError, "127.0.0.1"),
     "compressed": (WrongDownloadError, "it is compressed"),
     "escapes": (DownloadError, r"answers 404 N\\x1b\]0;pwned\\x07"),
+    "line": (DownloadError, "far more came than the file has|exceeded maximum"),  # urllib3 2.8
+    "slow_line": (DownloadTimeoutError, "bytes a second"),
     "elsewhere": (DownloadError, "redirects to http://localhost"),
 }
 

@@ -3,6 +3,7 @@
 This is the only module in the package that uses the network, and only when a user asks for it.
 """
 
+import io
 import logging
 import stat
 import threading
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import (
@@ -27,6 +28,8 @@ from hearaudiomlp.weights.locate import cache_folder
 from hearaudiomlp.weights.published import PublishedCheckpoint
 
 _CHUNK = 256  # bytes; a slow server's are counted as they come
+_REDIRECTS = 5
+_OVERHEAD = 1 << 20  # bytes of an answer besides the file and as many for what divides it
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes that there will be."""
@@ -157,14 +160,20 @@ class _Download:
     def run(self, scratch: Path) -> bytes:
         """Download into a folder; return what came, which is what was published."""
         worker = threading.Thread(target=self._retrieve, args=(scratch,), daemon=True)
-        began = time.monotonic()
+        began = newest = time.monotonic()
+        before = 0
         try:
             worker.start()
             # Not join: interrupted, Python 3.11's takes a running thread for ended (bpo-45274).
             while not self._ended.wait(0.1):
-                passed = time.monotonic() - began
-                # A read that gets nothing ends by itself, with an error of its own.
-                if passed > 1.5 * self._patience and self._size < SLOWEST * passed:
+                now = time.monotonic()
+                passed = now - began
+                if self._size != before:
+                    before, newest = self._size, now
+                # A read that gets nothing ends by itself, with an error of its own. One that gets
+                # what is no part of the file doesn't.
+                limit = 1.5 * self._patience
+                if (passed > limit and self._size < SLOWEST * passed) or now - newest > limit:
                     raise self._too_slow(passed)
         finally:
             self._given_up = True
@@ -194,17 +203,12 @@ class _Download:
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
         """Download, as pooch has its downloaders do."""
-        asked = {
-            "stream": True,
-            "timeout": self._patience,
-            "headers": {"Accept-Encoding": "identity"},
-            "hooks": {"response": _stay_on_the_host},
-        }
-        with self._session() as session, session.get(url, **asked) as answer:
+        with self._session() as session, self._answer(session, url) as answer:
             answer.raise_for_status()
             if answer.headers.get("Content-Encoding", "identity") != "identity":
                 raise self._wrong("it is compressed")
-            content = b"".join(self._counted(answer.iter_content(_CHUNK)))
+            chunks = answer.iter_content(_CHUNK)
+            content = b"".join(self._counted(chunks, ends=answer.raw.chunked))
         if self._size != self._checkpoint.size:
             raise self._wrong(f"it ended after {self._size:,} of {self._checkpoint.size:,} bytes")
         try:
@@ -215,7 +219,19 @@ class _Download:
         if found != self._checkpoint.sha256:  # pooch compares too, and says less
             raise self._wrong(f"its SHA-256 is {found}")
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _answer(self, session: Any, url: str) -> Any:
+        """Ask, and follow redirects on the same server; nothing of their bodies is read."""
+        asked = {"timeout": self._patience, "headers": {"Accept-Encoding": "identity"}}
+        for _ in range(1 + _REDIRECTS):
+            answer = session.get(url, stream=True, **asked)
+            if not answer.is_redirect:
+                return answer
+            answer.close()
+            url = _on_the_host(answer)
+        raise DownloadError(f"{shorten(url)}: more than {_REDIRECTS} redirects; nothing was kept")
+
+    def _counted(self, chunks: Iterator[bytes], ends: bool) -> Iterator[bytes]:
+        """Yield what comes. Chunks of HTTP say where they end, but trailers may follow for ever."""
         for data in chunks:
             self._size += len(data)
             if self._given_up:
@@ -225,15 +241,21 @@ class _Download:
             if self._progress is not None:
                 self._progress(self._size, self._checkpoint.size)
             yield data
+            if ends and self._size == self._checkpoint.size:
+                return
 
     def _session(self) -> Any:
         """Return a session whose connections can be shut from another thread."""
         from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
+        largest = 2 * self._checkpoint.size + _OVERHEAD
         session = self._requests.Session()
+        session.get_redirect_target = lambda _: None  # it would read a redirect's whole body
         for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
             adapter = self._requests.adapters.HTTPAdapter()
-            adapter.poolmanager.pool_classes_by_scheme = {scheme: _watched(pool, self._opened)}
+            adapter.poolmanager.pool_classes_by_scheme = {
+                scheme: _watched(pool, self._opened, largest)
+            }
             session.mount(f"{scheme}://", adapter)
         return session
 
@@ -254,30 +276,57 @@ class _Download:
         )
 
 
-def _watched(pool: Any, opened: Callable[[Any], None]) -> Any:
-    """Return a class of connection pools that reports the sockets it opens."""
+def _watched(pool: Any, opened: Callable[[Any], None], largest: int) -> Any:
+    """Return a class of connection pools that reports its sockets and limits their answers."""
 
     def connect(self: Any) -> None:
         pool.ConnectionCls.connect(self)
         opened(self.sock)
 
-    connection = type("Connection", (pool.ConnectionCls,), {"connect": connect})
+    class Response(pool.ConnectionCls.response_class):  # type: ignore[misc]
+        fp: Any
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.fp = io.BufferedReader(_Limited(self.fp.detach(), largest))
+
+    attributes = {"connect": connect, "response_class": Response}
+    connection = type("Connection", (pool.ConnectionCls,), attributes)
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
-def _stay_on_the_host(response: Any, *_: object, **__: object) -> None:
-    """Refuse to be sent to another server, or from https to http."""
-    if not response.is_redirect:
-        return
-    target = urlsplit(response.headers["location"])
-    here = urlsplit(response.url)
-    if (target.scheme or here.scheme, target.netloc or here.netloc) != (here.scheme, here.netloc):
-        response.close()
+class _Limited(io.RawIOBase):
+    """A connection from which so many bytes are read: urllib3 reads lines between chunks whole."""
+
+    def __init__(self, connection: io.RawIOBase, left: int) -> None:
+        self._connection, self._left = connection, left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self._connection.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise ValueError("far more came than the file has")
+        return count
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+
+def _on_the_host(response: Any) -> str:
+    """Return where a redirect leads, unless it is another server, or http instead of https."""
+    url: str = urljoin(response.url, response.headers["location"])
+    target, here = urlsplit(url), urlsplit(response.url)
+    if (target.scheme, target.netloc) != (here.scheme, here.netloc):
         raise DownloadError(
             f"{shorten(response.url)} redirects to "
-            f"{shorten(target.scheme or here.scheme)}://{shorten(target.netloc)}, "
+            f"{shorten(target.scheme)}://{shorten(target.netloc)}, "
             "and another server isn't asked; nothing was kept"
         )
+    return url
 
 
 @contextmanager
