@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
 from hearaudiomlp.table.find import AudioPath, Skipped, find
 from hearaudiomlp.table.listing import Listing
+from hearaudiomlp.table.lists import read_list
 
 
 def found(*arguments: object) -> list[str]:
@@ -137,6 +139,24 @@ def test_what_is_no_list_is_refused(tmp_path, data) -> None:
     (tmp_path / "list.txt").write_bytes(data)
     with pytest.raises(AudioFileError, match=r"list\.txt is no list of paths in UTF-8 or UTF-16"):
         found(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff\xfe"])
+@pytest.mark.parametrize("line", ["\n", "ab\n", "ab\0"])
+def test_lists_of_short_lines(tmp_path, monkeypatch, mark: bytes, line: str) -> None:
+    """An object for each line would take up to sixty times the size of the list."""
+    if mark and "\0" in line:
+        line = " \r\n"
+    data = mark + (line * 200_000).encode("utf-16-le" if mark else "utf-8")
+    (tmp_path / "list.txt").write_bytes(data)
+    monkeypatch.setattr("hearaudiomlp.table.lists.LONGEST_LIST", len(data))  # set aside in any case
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read_list(str(tmp_path / "list.txt")))
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(data) + 200_000
+    finally:
+        tracemalloc.stop()
+    assert count == (200_000 if "a" in line else 0)
 
 
 def test_lists_that_would_be_waited_for(tmp_path, monkeypatch) -> None:

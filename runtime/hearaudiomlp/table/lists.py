@@ -4,6 +4,8 @@ import codecs
 import os
 import re
 import sys
+from collections.abc import Iterator
+from itertools import islice
 
 from hearaudiomlp.audio.decoders import open_regular
 from hearaudiomlp.errors import AudioFileError, AudioFileNotFoundError
@@ -37,8 +39,26 @@ def _text(data: bytes) -> str | None:
     return None
 
 
-def _named(data: bytes, name: str) -> list[str]:
-    """Return the paths of a list: one a line, or each ended by a NUL, as ``find -print0`` does.
+def _lines(content: bytes | str, separator: str) -> Iterator[str]:
+    """Yield the lines that aren't blank, one after the other: most of a list may be line ends."""
+    pattern = f"[^{separator}]+"
+    found: Iterator[re.Match[str] | re.Match[bytes]] = (
+        re.finditer(pattern, content)
+        if isinstance(content, str)
+        else re.finditer(pattern.encode(), content)
+    )
+    for match in found:
+        line = os.fsdecode(match[0])
+        if separator != "\0":
+            line = line.removesuffix("\r")
+        if line and not line.isspace():
+            yield line
+
+
+def _named(data: bytes, name: str) -> Iterator[str]:
+    """Check a list, and return its paths, made as they are asked for.
+
+    They are one a line, or each is ended by a NUL, as ``find -print0`` does.
 
     Args:
         data: the list, in UTF-8 or UTF-16, with a byte order mark or without.
@@ -55,19 +75,15 @@ def _named(data: bytes, name: str) -> list[str]:
     except UnicodeDecodeError as problem:
         raise AudioFileError(refusal) from problem
     if text is None:
-        separator = b"\0" if b"\0" in data else b"\n" if b"\n" in data else b"\r"
-        paths = [os.fsdecode(line) for line in data.split(separator)]
+        separator = "\0" if b"\0" in data else "\n" if b"\n" in data else "\r"
     else:
-        separator = b"\n"
-        paths = text.split("\n" if "\n" in text else "\r")
-    if separator != b"\0":
-        paths = [path.removesuffix("\r") for path in paths]
-    paths = [path for path in paths if path.strip()]
-    odd = [path for path in paths if _NO_TEXT.search(path)]
+        separator = "\n" if "\n" in text else "\r"
+    content = data if text is None else text
     # Names of files are any bytes, but other files than lists have more of those.
-    if odd and not any(map(_exists, odd[:1000])):
+    odd = list(islice(filter(_NO_TEXT.search, _lines(content, separator)), 1000))
+    if odd and not any(map(_exists, odd)):
         raise AudioFileError(refusal)
-    return paths
+    return _lines(content, separator)
 
 
 def _exists(path: str) -> bool:
@@ -77,8 +93,8 @@ def _exists(path: str) -> bool:
         return False
 
 
-def read_list(path: str) -> list[str]:
-    r"""Return the paths of a list.
+def read_list(path: str) -> Iterator[str]:
+    r"""Return the paths of a list, made as they are asked for.
 
     Raises:
         AudioFileNotFoundError: there is no such file.
@@ -87,12 +103,12 @@ def read_list(path: str) -> list[str]:
     Examples:
         >>> with open("list.txt", "w") as file:
         ...     _ = file.write("one.wav\ntwo.flac\n")
-        >>> read_list("list.txt")
+        >>> list(read_list("list.txt"))
         ['one.wav', 'two.flac']
     """
     try:
         if os.path.isfile(path) and not os.path.getsize(path):  # noqa: PTH113, PTH202
-            return []
+            return iter(())
         with open_regular(path) as file:
             return _named(file.read(LONGEST_LIST + 1), path)
     except FileNotFoundError:
@@ -104,8 +120,8 @@ def read_list(path: str) -> list[str]:
         raise AudioFileError(f"{path}: not a list that can be read ({reason})") from problem
 
 
-def read_standard_input() -> list[str]:
-    """Return the paths of the list on standard input.
+def read_standard_input() -> Iterator[str]:
+    """Return the paths of the list on standard input, made as they are asked for.
 
     Raises:
         AudioFileNotFoundError: standard input is closed.
@@ -114,7 +130,7 @@ def read_standard_input() -> list[str]:
     Examples:
         >>> import io
         >>> before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(b"one.wav"))
-        >>> read_standard_input()
+        >>> list(read_standard_input())
         ['one.wav']
         >>> sys.stdin = before
     """

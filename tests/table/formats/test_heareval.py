@@ -80,6 +80,18 @@ def test_folders_that_are_no_task_are_refused(missing, checkpoints, tmp_path, ca
     assert missing.partition(".")[0] in capsys.readouterr().err
 
 
+def test_labels_that_would_take_gigabytes(checkpoints, tmp_path, capsys) -> None:
+    """Three bytes of JSON can be an object of seventy in memory."""
+    task = make_task(tmp_path, "scene", 1, whistle)
+    for text, problem in (
+        ('{"a.wav": [' + "{}," * 2_500_000 + "{}]}", "has more than 4,000,000 values"),
+        (" " * (1 << 26) + "{}", "has over 67,108,864 bytes"),
+    ):
+        (task / "test.json").write_text(text)
+        assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+        assert problem in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def heareval(tmp_path_factory) -> Environment:
     environment = Environment(

@@ -28,8 +28,11 @@ from hearaudiomlp.table.job import CompletedShards, TableSpec
 from hearaudiomlp.table.outputs import Outputs
 
 _KINDS = {"scene": "scene", "event": "timestamps"}
-_LARGEST = 1 << 30
+_LARGEST = 1 << 26
 """Bytes of the largest file of a task that is read, but for its audio."""
+
+_MAX_VALUES = 4_000_000
+"""Values in a file of JSON: a list or object of two bytes is one of seventy in memory."""
 
 _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
@@ -59,7 +62,7 @@ class HearevalTask:
         """
         self.folder = folder
         try:
-            metadata = json.loads(self._read("task_metadata.json"))
+            metadata = self._read_json("task_metadata.json")
             self.splits = [_checked_name(split, 1) for split in _list(metadata["splits"])]
             self.kind = _KINDS[metadata["embedding_type"]]
             self.labels = {split: self._read_labels(split) for split in self.splits}
@@ -90,9 +93,15 @@ class HearevalTask:
             raise ValueError(f"{name} has over {_LARGEST:,} bytes")
         return data
 
+    def _read_json(self, name: str) -> Any:
+        data = self._read(name)
+        if sum(map(data.count, (b"{", b"[", b","))) > _MAX_VALUES:
+            raise ValueError(f"{name} has more than {_MAX_VALUES:,} values")
+        return json.loads(data)
+
     def _read_labels(self, split: str) -> dict[str, list[Any]]:
         """Return the labels of a split, by names that stay inside the folder of any task."""
-        read = json.loads(self._read(f"{split}.json"))
+        read = self._read_json(f"{split}.json")
         if not isinstance(read, dict):
             raise ValueError(f"{split}.json is no object of labels by file")
         labels = {}
