@@ -310,3 +310,53 @@ def test_rows_of_hdf5_that_were_never_written(tmp_path: Path) -> None:
         table.create_dataset("scene_embeddings", (rows, 4), np.float32)
     with pytest.raises(EmbeddingFileError, match="stored in a way"):
         SceneTable(tmp_path / "t.h5")
+
+
+def test_long_objects_for_many_rows_of_hdf5(tmp_path: Path) -> None:
+    """One list or text may stand for all rows, also where numbers belong."""
+    h5py = pytest.importorskip("h5py")
+    for name, kind in (
+        ("start", h5py.vlen_dtype(np.float64)),
+        ("channel", h5py.vlen_dtype(np.int32)),
+        ("scene_embeddings", h5py.vlen_dtype(np.float64)),
+        ("scene_embeddings", h5py.string_dtype()),
+        ("end", np.dtype("V100")),
+        ("scene_embeddings", np.dtype("S100")),
+    ):
+        with h5py.File(tmp_path / "t.h5", "w") as table:
+            table["paths"] = ["a", "b"]
+            if name != "scene_embeddings":
+                table["scene_embeddings"] = np.ones((2, 4), np.float32)
+            shape = (2, 4) if name == "scene_embeddings" else (2,)
+            odd = table.create_dataset(name, shape, kind)
+            if kind.kind == "O":
+                odd[(0,) * len(shape)] = "a" if h5py.check_string_dtype(kind) else np.zeros(9)
+            else:
+                odd[...] = np.zeros(shape, kind)
+        with pytest.raises(EmbeddingFileError, match="where numbers belong"):
+            read(tmp_path / "t.h5")
+
+
+def test_npz_of_many_members(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        for number in range(11_000):
+            archive.writestr(f"{number:050}", b"")
+    with pytest.raises(EmbeddingFileError, match="more members than embed writes"):
+        read(tmp_path / "t.npz")
+
+
+def test_long_lines_of_json(tmp_path: Path) -> None:
+    """Two letters of a list of empty objects are seventy bytes in memory."""
+    file, good = tmp_path / "t.jsonl", {"path": "a", "scene_embedding": [1.0, 2.0]}
+    file.write_text(json.dumps({"path": "a"})[:-1] + ', "scene_embedding": [' + "{}," * 1_000_000)
+    with pytest.raises(EmbeddingFileError, match="line of over"):
+        read(file)
+    long = good | {"timestamps": list(range(500_000)), "timestamp_embeddings": [[0.5]] * 500_000}
+    assert len(json.dumps(long)) > 6_000_000
+    file.write_text("\n".join(json.dumps(one) for one in (good, long, good | {"path": "c"}, long)))
+    rows, scenes = read(file)
+    assert [row.path for row in rows] == ["a", "a", "c", "a"]
+    np.testing.assert_array_equal(scenes, [[1.0, 2.0]] * 4)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(EmbeddingFileError, match="cut off"):
+        read(file)

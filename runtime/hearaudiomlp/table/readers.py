@@ -4,6 +4,7 @@ They raise what their libraries do; :mod:`hearaudiomlp.table.scenes` explains it
 """
 
 import csv
+import io
 import json
 import math
 import stat
@@ -36,7 +37,8 @@ _TEXTS = ("path", "model", "checkpoint_sha256")
 _ROWS = 1024
 _MAX_COLUMNS = 1 << 13
 _MAX_NAME = 1 << 15  # characters of a path
-_MAX_LINE = 1 << 28  # bytes of a line of JSON
+_MAX_LINE = 1 << 21  # bytes of a line of JSON, but for its timestamp embeddings
+_MAX_DIRECTORY = 1 << 20  # bytes of the directory of a zip file: thousands of members
 _MAX_CHUNK = 1 << 28  # bytes of a column in a row group of Parquet, uncompressed
 _MAX_CSV_LINE = 1 << 18  # characters of a line of CSV
 _REFERENCE = 16  # bytes in HDF5 that stand for a text of any length; its length is the first four
@@ -110,8 +112,23 @@ class _Array:
         return values.reshape(shape)
 
 
+class _ZipFile(io.BufferedReader):
+    """A zip file of few members: zipfile reads their whole directory, and makes objects of it."""
+
+    most = _MAX_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes; as many as :attr:`most`, or it is the directory of another file."""
+        if (size or 0) > self.most:
+            raise ValueError("a zip file of far more members than embed writes")
+        return super().read(size)
+
+
 def _read_npz(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-    with zipfile.ZipFile(_ordinary(path)) as archive, ExitStack() as stack:
+    with ExitStack() as stack:
+        file = stack.enter_context(_ZipFile(io.FileIO(_ordinary(path))))
+        archive = stack.enter_context(zipfile.ZipFile(file))
+        file.most = sys.maxsize  # of the arrays, whose headers are checked
 
         def array(name: str) -> _Array:
             member = archive.getinfo(f"{name}.npy")
@@ -214,6 +231,10 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
         many = {name: text.get(name, one) for name, one in sets.items() if name not in one_text}
         if any(sets[name].shape != (rows,) for name in many):
             raise ValueError("has columns of several lengths")
+        # An element of another type may stand for megabytes.
+        numbers = [one.dtype for name, one in sets.items() if name not in text]
+        if any(one.kind not in "fiu" for one in numbers) or scenes.dtype.kind != "f":
+            raise ValueError("has texts or lists where numbers belong")
         for start in range(0, rows, _ROWS):
             stop = min(rows, start + _ROWS)
             columns = {
@@ -246,16 +267,29 @@ def _has_short_texts(file: IO[bytes], texts: Any, start: int, count: int) -> boo
 
 def _read_jsonl(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     with _ordinary(path).open("rb") as file:
-        facts = map(_read_line, iter(lambda: file.readline(_MAX_LINE), b""))
+        facts = map(_read_facts, _json_lines(file))
         while rows := list(islice(facts, _ROWS)):
             scenes = np.array([row.pop("scene_embedding") for row in rows])
             _check_shape(scenes.shape, len(rows))
             yield {name: [row[name] for row in rows] for name in rows[0]}, scenes
 
 
-def _read_line(line: bytes) -> dict[str, Any]:
-    if len(line) == _MAX_LINE:
-        raise ValueError(f"has a line of over {_MAX_LINE:,} bytes")
+def _json_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines; of a long one what embed writes before the timestamps, which take megabytes."""
+    while line := file.readline(_MAX_LINE):
+        if len(line) == _MAX_LINE:
+            line, found, rest = line.partition(b', "timestamps": [')
+            if not found:
+                raise ValueError(f"has a line of over {_MAX_LINE:,} bytes")
+            line += b"}"
+            while not rest.endswith(b"\n") and (more := file.readline(_MAX_LINE)):
+                rest = more
+            if not rest.rstrip().endswith(b"}"):
+                raise ValueError("has a line that was cut off")
+        yield line
+
+
+def _read_facts(line: bytes) -> dict[str, Any]:
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row["path"], str):
         raise ValueError(_NO_NAMES)
