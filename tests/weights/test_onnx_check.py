@@ -277,6 +277,26 @@ def test_files_of_a_million_parts_are_refused_early(data: bytes) -> None:
         tracemalloc.stop()
 
 
+GRAPH = field(7, 2, b"\x0a\x00" * 40_000)
+DIMENSIONS = field(1, 2, field(2, 2, b"\x0a\x02\x08\x01" * 5_000))
+INPUTS = [field(11, 2, field(1, 2, b"%d" % number)) for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        (GRAPH * 3, "more parts"),
+        (GRAPH + field(14, 2, b"\x18\x01" * 40_000) * 2, "more parts"),
+        (field(7, 2, b"".join(INPUTS)), "more inputs"),
+        (field(7, 2, field(11, 2, field(2, 2, DIMENSIONS))), "more dimensions"),
+    ],
+    ids=["graphs", "messages", "inputs", "dimensions"],
+)
+def test_parts_are_counted_in_the_whole_file(more: bytes, match: str) -> None:
+    """Each message has fewer than a file may have."""
+    refused(exported().SerializeToString() + more, match)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 def test_weights_that_are_no_numbers(value: float) -> None:
     model = exported()

@@ -20,11 +20,13 @@ _FOREIGN_IN_MODEL = {20: "training information", 25: "local functions", 26: "dev
 _FOREIGN_IN_GRAPH = {14: "quantization annotations", 15: "sparse tensors"}
 
 _MAX_NUMBER = 1 << 29  # of a field
-_MAX_FIELDS = 100_000  # of one message; a graph has some hundred
-_MAX_INTEGERS = 1_000  # of one list; shapes have a few
+_MAX_FIELDS = 100_000  # of a file; those that are read of the largest export are some thousand
+_MAX_SIGNATURE = 16  # inputs, and outputs
 
 MAX_DIMS = 8
 """Dimensions that a value may have."""
+
+_MAX_INTEGERS = 2 * MAX_DIMS  # of one list: a beginning and an end for each dimension
 
 INT64 = 7
 """As TensorProto.DataType numbers it."""
@@ -97,11 +99,29 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than ten bytes")
 
 
-def fields(data: memoryview, *, float_field: int = 0) -> Iterator[tuple[int, int | memoryview]]:
+def allowance() -> Iterator[int]:
+    r"""Return a counter of the fields that may be read, for all messages of a file together.
+
+    Examples:
+        >>> left = allowance()
+        >>> len(list(fields(memoryview(b"\x08\x01" * 99_999), left)))
+        99999
+        >>> message_of(memoryview(b"\x08\x01" * 2), left)
+        Traceback (most recent call last):
+            ...
+        ValueError: more parts than any model has
+    """
+    return iter(range(_MAX_FIELDS))
+
+
+def fields(
+    data: memoryview, left: Iterator[int] | None = None, *, float_field: int = 0
+) -> Iterator[tuple[int, int | memoryview]]:
     r"""Read a message; give the number and the value of each of its fields.
 
     Args:
         data: the message.
+        left: what :func:`allowance` returned; without one, the message has its own.
         float_field: the only one that may be a float.
 
     Raises:
@@ -112,12 +132,12 @@ def fields(data: memoryview, *, float_field: int = 0) -> Iterator[tuple[int, int
         >>> [(number, bytes(value)) for number, value in fields(memoryview(b"\x0a\x02hi"))]
         [(1, b'hi')]
     """
-    at = count = 0
+    at = 0
     end = len(data)
+    left = allowance() if left is None else left
     while at < end:
-        count += 1
-        if count > _MAX_FIELDS:  # each takes a hundred times its two bytes in memory
-            raise ValueError("a message of more parts than any model has")
+        if next(left, None) is None:  # each takes a hundred times its two bytes in memory
+            raise ValueError("more parts than any model has")
         key = data[at]
         at += 1
         if key >= 0x80:
@@ -143,8 +163,12 @@ def fields(data: memoryview, *, float_field: int = 0) -> Iterator[tuple[int, int
         at += size
 
 
-def message_of(value: int | memoryview) -> Message:
+def message_of(value: int | memoryview, left: Iterator[int] | None = None) -> Message:
     r"""Return the fields of a value that is a message itself.
+
+    Args:
+        value: of a field.
+        left: as for :func:`fields`.
 
     Examples:
         >>> [(number, bytes(value)) for number, value in message_of(memoryview(b"\x0a\x02hi"))]
@@ -152,7 +176,7 @@ def message_of(value: int | memoryview) -> Message:
     """
     if isinstance(value, int):
         raise ValueError("a number instead of a message")
-    return list(fields(value))
+    return list(fields(value, left))
 
 
 def _last(message: Message, number: int) -> int | memoryview | None:
@@ -172,19 +196,21 @@ def text(message: Message, number: int) -> str:
     return "" if value is None else bytes(value).decode()
 
 
-def _type(value_info: Message) -> tuple[int, tuple[int | str, ...]]:
+def _type(value_info: Message, left: Iterator[int]) -> tuple[int, tuple[int | str, ...]]:
     """Return type and shape of a value."""
     tensor_type: Message = value_info
     for number in (2, 1):  # type, tensor_type
         inner = _last(tensor_type, number)
         if inner is None:
             return 0, ()
-        tensor_type = message_of(inner)
+        tensor_type = message_of(inner, left)
     elements, shape = _last(tensor_type, 1), _last(tensor_type, 2)
     dimensions: list[int | str] = []
-    for number, value in [] if shape is None else message_of(shape):
+    for number, value in [] if shape is None else message_of(shape, left):
         if number == 1:
-            dimension = message_of(value)
+            if len(dimensions) >= MAX_DIMS:
+                raise ValueError("a shape of more dimensions than any model has")
+            dimension = message_of(value, left)
             fixed = _last(dimension, 1)
             dimensions.append(fixed if isinstance(fixed, int) else text(dimension, 2))
     return elements if isinstance(elements, int) else 0, tuple(dimensions)
@@ -216,13 +242,13 @@ def _location(value: int | memoryview, summary: OnnxSummary) -> int:
     return _INSIDE if value == _INSIDE else _EXTERNAL
 
 
-def _tensor(data: memoryview, summary: OnnxSummary) -> tuple[str, Tensor]:
+def _tensor(data: memoryview, summary: OnnxSummary, left: Iterator[int]) -> tuple[str, Tensor]:
     dims: tuple[int, ...] = ()
     name, data_type, location = "", 0, _INSIDE
     values = memoryview(b"")
-    for number, value in fields(data):
+    for number, value in fields(data, left):
         if number == 1:
-            if len(dims) > _MAX_INTEGERS:
+            if len(dims) > MAX_DIMS:
                 raise ValueError("a tensor of more dimensions than any model has")
             dims += integers(value)
         elif number == 14:
@@ -245,32 +271,34 @@ def _names_in(message: Message, number: int) -> set[bytes]:
     return {bytes(value) for key, value in message if key == number and not isinstance(value, int)}
 
 
-def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
-    for number, value in fields(graph):
+def _read_graph(graph: memoryview, summary: OnnxSummary, left: Iterator[int]) -> None:
+    for number, value in fields(graph, left):
         if isinstance(value, int):
             raise ValueError("a number instead of a part of the graph")
         if number == 1:  # node
             summary.nodes.append(value)
         elif number == 5:  # initializer
-            name, tensor = _tensor(value, summary)
+            name, tensor = _tensor(value, summary, left)
             if name in summary.tensors:
                 summary.foreign.add("two tensors of one name")
             summary.tensors[name] = tensor
             if tensor.location == _EXTERNAL:
                 summary.external[name] = tensor.dims
         elif number in (11, 12):  # input, output
-            info = message_of(value)
+            info = message_of(value, left)
             name = text(info, 1)
             signature = summary.inputs if number == 11 else summary.outputs
-            summary.types[name], signature[name] = _type(info)
+            if len(signature) >= _MAX_SIGNATURE:
+                raise ValueError("more inputs or outputs than any model has")
+            summary.types[name], signature[name] = _type(info, left)
         elif number in _FOREIGN_IN_GRAPH:
             summary.foreign.add(_FOREIGN_IN_GRAPH[number])
 
 
-def _count_operators(summary: OnnxSummary) -> None:
+def _count_operators(summary: OnnxSummary, left: Iterator[int]) -> None:
     reached = {name.encode() for name in summary.inputs}
     for value in summary.nodes:
-        node = message_of(value)
+        node = message_of(value, left)
         if reached & _names_in(node, 1):
             reached |= _names_in(node, 2)
             domain = text(node, 7)
@@ -295,23 +323,24 @@ def summarize(data: bytes, *, operators: bool = True) -> OnnxSummary:
     """
     summary = OnnxSummary()
     has_graph = False
+    left = allowance()
     try:
-        for number, value in fields(memoryview(data)):
+        for number, value in fields(memoryview(data), left):
             if number == 7 and isinstance(value, memoryview):  # graph
                 has_graph = True
-                _read_graph(value, summary)
+                _read_graph(value, summary, left)
             elif number == 8:  # opset_import
-                opset = message_of(value)
+                opset = message_of(value, left)
                 version = _last(opset, 2)
                 if not text(opset, 1) and isinstance(version, int):
                     summary.opset = version
             elif number == 14:  # metadata_props
-                entry = message_of(value)
+                entry = message_of(value, left)
                 summary.metadata[text(entry, 1)] = text(entry, 2)
             elif number in _FOREIGN_IN_MODEL:
                 summary.foreign.add(_FOREIGN_IN_MODEL[number])
         if operators:
-            _count_operators(summary)
+            _count_operators(summary, left)
     except (ValueError, IndexError) as problem:  # UnicodeDecodeError is a ValueError
         reason = shorten(problem)
         raise ModelFileError(f"not an ONNX file, or one that was cut off ({reason})") from None

@@ -6,7 +6,7 @@ beyond what an encoder needs. The operators are documented at https://onnx.ai/on
 
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from hearaudiomlp.weights.onnx_file import (
     MAX_DIMS,
     OnnxSummary,
     Tensor,
+    allowance,
     fields,
     integers,
     text,
@@ -61,11 +62,11 @@ class _Node(NamedTuple):
 _Attribute = tuple[str, tuple[int, ...]]
 
 
-def _attribute(data: bytes) -> _Attribute:
+def _attribute(data: bytes, left: Iterator[int]) -> _Attribute:
     values: tuple[int, ...] = ()
-    attribute = list(fields(memoryview(data), float_field=2))
+    attribute = list(fields(memoryview(data), left, float_field=2))
     for number, value in attribute:
-        if number in (3, 8) and len(values) <= 1_000:  # an integer, integers
+        if number in (3, 8) and len(values) <= 2 * MAX_DIMS:  # an integer, integers
             values += integers(value)
         elif number == 2 and isinstance(value, memoryview):
             if not abs(struct.unpack("<f", value)[0]) <= _MAX_ATTRIBUTE:  # NaN, too
@@ -77,12 +78,14 @@ def _attribute(data: bytes) -> _Attribute:
     return text(attribute, 1), values
 
 
-def _node(data: memoryview, read_attribute: Callable[[bytes], _Attribute]) -> _Node:
+def _node(
+    data: memoryview, left: Iterator[int], read_attribute: Callable[[bytes], _Attribute]
+) -> _Node:
     inputs: list[str] = []
     outputs: list[str] = []
     attributes: dict[str, tuple[int, ...]] = {}
     operator = ""
-    for number, value in fields(data):
+    for number, value in fields(data, left):
         if isinstance(value, int) or number not in (1, 2, 3, 4, 5, 6, 7, 9):
             raise ValueError("a node with an unknown part")
         if number == 5:
@@ -344,9 +347,14 @@ def check_shapes(summary: OnnxSummary) -> None:
 
     inputs = {name: fixed(shape) for name, shape in summary.inputs.items()}
     inference = _Inference(summary.tensors, inputs)
-    read_attribute = cache(_attribute)  # hundreds of nodes share a few dozen
+    left = allowance()
+
+    @cache  # hundreds of nodes share a few dozen
+    def read_attribute(data: bytes) -> _Attribute:
+        return _attribute(data, left)
+
     for node in summary.nodes:
-        inference.add(_node(node, read_attribute))
+        inference.add(_node(node, left, read_attribute))
     for name, shape in summary.outputs.items():
         if inference.shapes[name] != fixed(shape):
             raise ValueError(f"{name} of another shape than it declares")
