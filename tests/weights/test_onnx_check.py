@@ -446,7 +446,9 @@ def test_convolutions_over_time_are_accepted(options: dict[str, object]) -> None
     [
         ({}, "another shape than it declares"),
         ({"pads": [1, 1], "strides": [2]}, "another shape than it declares"),
-        ({"auto_pad": "SAME_UPPER"}, "isn't stated"),
+        ({"auto_pad": "VALID"}, "an attribute of unknown text"),
+        ({"pads": [1, 1, 1, 1]}, "no encoder has"),
+        ({"pads": [0, 0], "dilations": [-1]}, "don't fit"),
         ({"pads": [-1, 3]}, "don't fit"),
         ({"pads": [1, 1], "strides": [0]}, "don't fit"),
         ({"dilations": [60]}, "don't fit"),
@@ -462,15 +464,101 @@ def test_convolutions_that_are_refused(options: dict[str, object], match: str) -
     "nodes",
     [
         [FIRST, node("Reshape", "y other", "frame_embeddings")],
-        [node("Concat", "windows windows", "w", axis=0), node("MatMul", "w W", "y"), LAST],
-        [node("ReduceMean", "windows zero", "w", keepdims=1), node("MatMul", "w W", "y"), LAST],
-        [node("Slice", "windows zero zero zero", "w"), node("MatMul", "w W", "y"), LAST],
-        [node("Slice", "windows zero one zero", "w"), node("MatMul", "w W", "y"), LAST],
+        [FIRST, node("Transpose", "y", "frame_embeddings", perm=[1, 0])],
     ],
 )
 def test_outputs_of_another_shape_than_declared(nodes) -> None:
-    tensors = tensor("other", np.array([-1, 49, 16])), tensor("zero", np.array([0])), ONE
-    refused(handmade(nodes, tensors), "another shape than it declares")
+    other = tensor("other", np.array([-1, 49, 16]))
+    refused(handmade(nodes, (other,)), "another shape than it declares")
+
+
+ZERO, ALL = tensor("zero", np.array([0])), tensor("all", np.array([2**63 - 1]))
+MANY = tensor("many", np.array([1_000_000_007 * FRAMES]))
+ROWS, COLUMNS = tensor("ROWS", np.array([-1, SIZE])), tensor("COLUMNS", np.array([SIZE, -1]))
+FLOAT = tensor("float", np.ones(1, np.float32))
+
+IN_ROWS = node("Reshape", "y ROWS", "r")
+"""All frames of all windows [shape=(n * 98, 8)]."""
+
+TURN = node("Transpose", "y", "t")
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Concat", "y y", "s", axis=0)],
+        [node("ReduceMean", "y zero", "m", keepdims=1), node("Sub", "y m", "s")],
+        [node("ReduceMax", "y", "m", keepdims=0), node("Sub", "y m", "s")],
+        [node("Slice", "y zero one zero", "m"), node("Add", "y m", "s")],
+        [node("Slice", "y zero all zero", "s")],
+        [node("Slice", "y zero many zero", "s")],
+        [node("Slice", "y one all", "s")],
+        [node("LayerNormalization", "y float", "s", axis=0)],
+        [node("LogSoftmax", "y", "s", axis=0)],
+        [TURN, node("MatMul", "t y", "m"), node("MatMul", "y m", "s")],
+        [TURN, node("MatMul", "y t", "m"), node("MatMul", "m y", "s")],
+        [IN_ROWS, node("Split", "r", "a b", axis=0), node("Concat", "a b", "s", axis=0)],
+        [IN_ROWS, node("Reshape", "r COLUMNS", "c"), node("Add", "c c", "s")],
+        [IN_ROWS, node("Transpose", "r", "t"), node("Reshape", "t ROWS", "s")],
+    ],
+)
+def test_no_window_depends_on_others(nodes: list[onnx.NodeProto]) -> None:
+    """Whatever works along their axis, whether frames are in it, too, or not."""
+    last = node("Reshape", "s SHAPE", "frame_embeddings")
+    refused(
+        handmade([FIRST, *nodes, last], (ZERO, ALL, MANY, ONE, FLOAT, ROWS, COLUMNS)),
+        "along the windows|of several windows|across the windows",
+    )
+
+
+def test_frames_first_and_rows_of_frames_are_accepted() -> None:
+    """As in the exporter's graphs: the windows' axis moves, and has other axes in it."""
+    nodes = [
+        FIRST,
+        node("Reshape", "y SHAPE", "x"),
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        node("Reshape", "t ROWS", "r"),
+        node("LayerNormalization", "r scale", "l"),
+        node("Reshape", "l MIX", "m"),
+        node("MatMul", "mix m", "p"),
+        node("Reshape", "p FIRST", "f"),
+        node("Transpose", "f", "frame_embeddings", perm=[1, 0, 2]),
+    ]
+    tensors = (
+        tensor("ROWS", np.array([-1, SIZE])),
+        tensor("MIX", np.array([FRAMES, -1])),
+        tensor("FIRST", np.array([FRAMES, -1, SIZE])),
+        tensor("scale", np.ones(SIZE, np.float32)),
+        tensor("mix", np.eye(FRAMES, dtype=np.float32)),
+    )
+    read_model_file(handmade(nodes, tensors).SerializeToString())
+
+
+LEAST, MINUS_ONE = tensor("least", np.array(-(2**63))), tensor("minus_one", np.array(-1))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "match"),
+    [
+        ([node("Div", "least minus_one", "q"), FIRST, LAST], "Div of integers"),
+        ([node("Identity", "least", "q"), FIRST, LAST], "Identity of integers"),
+        ([FIRST, node("Cast", "y", "q", to=7), LAST], "Cast to anything but"),
+        ([FIRST, node("Gelu", "y", "q", approximate="x"), LAST], "unknown text"),
+        ([FIRST, node("Split", "y", "a b", axis=1, num_outputs=3), LAST], "another number of them"),
+        ([FIRST, node("Relu", "y", "q", alpha=1.0), LAST], "the attribute alpha"),
+        (
+            [FIRST, node("BatchNormalization", "y s s s s", "q", training_mode=1), LAST],
+            "the attribute training_mode",
+        ),
+        ([FIRST, node("BatchNormalization", "y s s s s", "q"), LAST], "statistics"),
+        ([FIRST, node("Slice", "y zero zero one", "e"), LAST], "is empty"),
+        ([FIRST, node("ReduceMax", "nothing one", "e"), LAST], "of nothing"),
+    ],
+)
+def test_what_crashes_or_fails_in_onnx_runtime(nodes: list[onnx.NodeProto], match: str) -> None:
+    nothing, single = tensor("nothing", np.zeros((3, 0), np.float32)), np.ones(1, np.float32)
+    tensors = LEAST, MINUS_ONE, ZERO, ONE, nothing, tensor("s", single)
+    refused(handmade(nodes, tensors), match)
 
 
 @pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING])

@@ -1,7 +1,8 @@
 """The shape of every value of a graph, computed from those of its input and weights.
 
 Each operator has to be one that the exporter or the page's classifier writes, and nothing may grow
-beyond what an encoder needs. The operators are documented at https://onnx.ai/onnx/operators/.
+beyond what an encoder needs. No operator may work along the windows, so that none depends on the
+others. The operators are documented at https://onnx.ai/onnx/operators/.
 """
 
 import math
@@ -26,9 +27,9 @@ from hearaudiomlp.weights.onnx_file import (
 
 _MAX_NODES = 1_000  # those of the largest export are 301
 
-_BATCH = 251
-"""Windows for which shapes are computed: about as many as a GPU takes at a time, and a number that
-no other size of a graph can be mistaken for."""
+_BATCH = 1_000_000_007
+"""Windows for which shapes are computed: a prime number beyond every other size within the bounds
+below, so a size has it as a factor where it depends on the number of windows, and nowhere else."""
 
 _MAX_VALUES = 8 << 20
 """Numbers that all nodes make of one window, together; kwmlp's make 1.9 million."""
@@ -42,7 +43,7 @@ _MAX_MULTIPLICATIONS = 1 << 29
 """In the matrix products and convolutions for one window, with what reductions read; kwmlp has 29
 million."""
 
-_CASTS = (1, 10, INT64)  # float32, float16; a string takes a hundred times the time and memory
+_CASTS = (1, 10)  # float32, float16; a string takes a hundred times the time and memory
 
 Shape = tuple[int, ...]
 
@@ -71,6 +72,8 @@ def _attribute(data: bytes, left: Iterator[int]) -> _Attribute:
         elif number == 2 and isinstance(value, memoryview):
             if not abs(struct.unpack("<f", value)[0]) <= _MAX_ATTRIBUTE:  # NaN, too
                 raise ValueError("an attribute that is no plausible number")
+        elif number == 4 and text([(number, value)], 4) not in ("none", "tanh"):  # forms of Gelu
+            raise ValueError("an attribute of unknown text")
         elif number not in (1, 4, 7, 13, 20):  # name, text, floats, comment, type
             raise ValueError("an attribute that holds a tensor or a graph, or a long list")
     if {3, 8} <= {number for number, _ in attribute}:
@@ -127,15 +130,27 @@ def _axis(axis: int, shape: Shape) -> int:
     return axis % len(shape)
 
 
+def _counts_windows(shape: Sequence[int]) -> bool:
+    return any(size % _BATCH == 0 for size in shape)
+
+
+def _refuse_windows(node: _Node, shape: Sequence[int]) -> None:
+    if _counts_windows(shape):
+        raise ValueError(f"{node.operator} along the windows")
+
+
 class _Inference:
     """Shapes of all values, computed node by node."""
 
     def __init__(self, tensors: Mapping[str, Tensor], inputs: Mapping[str, Shape]) -> None:
         self.shapes: dict[str, Shape] = {name: tensor.dims for name, tensor in tensors.items()}
         self.shapes |= inputs
-        self._free = set(inputs)  # names of what depends on the input
+        self.rows = {name: 1 for name, shape in inputs.items() if _counts_windows(shape)}
+        """How many rows of a window follow each other in the axis of the windows, for each value
+        that has them: 98 in [n * 98, 40], 1 in [98 * n, 40]."""
+        self._rows = 0  # of the present node, 0 if it works on constants alone
         self._tensors = tensors
-        self._made = self._constants = self._multiplications = 0
+        self._made = self._constants = self._work = self._multiplications = 0
 
     def _numbers(self, node: _Node, index: int) -> tuple[int, ...] | None:
         """Return the integers that an operator takes as an input; they have to be in the file."""
@@ -154,19 +169,26 @@ class _Inference:
         inputs = [self.shapes[name] for name in node.inputs if name]
         if not inputs or len(node.inputs) > 16 or not 1 <= len(node.outputs) <= 16:
             raise ValueError(f"{node.operator} with {len(node.inputs)} inputs")
+        self._check_inputs(node, inputs)
+        self._work = 0
         shapes = infer(self, node, inputs)
         if len(shapes) != len(node.outputs):
             raise ValueError(f"{node.operator} with {len(node.outputs)} outputs")
         size = sum(map(_product, shapes))
-        if self._free.intersection(node.inputs):
-            self._free.update(node.outputs)
+        if self._rows:
             self._made += size
+            self._multiplications += self._work
         else:
             self._constants += size
+            self._multiplications += self._work * _BATCH
         for name, shape in zip(node.outputs, shapes, strict=True):
-            if name in self.shapes or len(shape) > MAX_DIMS:
-                raise ValueError("a value that is made twice, or has too many dimensions")
+            if name in self.shapes or len(shape) > MAX_DIMS or 0 in shape:
+                raise ValueError("a value that is made twice, is empty or has too many dimensions")
             self.shapes[name] = shape
+            if self._rows:
+                self.rows[name] = self._rows
+                if sum(size % _BATCH == 0 for size in shape) != 1:
+                    raise ValueError(f"{node.operator} of several windows")
         if (
             self._made > _MAX_VALUES * _BATCH
             or self._constants > _MAX_CONSTANTS
@@ -174,11 +196,39 @@ class _Inference:
         ):
             raise ValueError("far more to compute than in an encoder")
 
+    def _check_inputs(self, node: _Node, inputs: list[Shape]) -> None:
+        names = node.inputs[:1] if node.operator in _WITH_ARGUMENTS else node.inputs
+        if any(name in self._tensors and self._tensors[name].data_type == INT64 for name in names):
+            raise ValueError(f"{node.operator} of integers")
+        if unknown := node.attributes.keys() - _ATTRIBUTES.get(node.operator, "").split():
+            raise ValueError(f"{node.operator} with the attribute {shorten(min(unknown))}")
+        if any(0 in shape for shape in inputs):
+            raise ValueError(f"{node.operator} of nothing")
+        rows = {self.rows[name] for name in node.inputs if name in self.rows}
+        if len(rows) > 1:
+            raise ValueError(f"{node.operator} of windows in different orders")
+        self._rows = max(rows, default=0)
+
     def _same(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
         return inputs[:1]
 
-    def _scaled(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+    def _limited(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
         _check_fits(inputs[1:], inputs[0])
+        return inputs[:1]
+
+    def _normalized(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        _check_fits(inputs[1:], inputs[0])
+        _refuse_windows(node, inputs[0][_axis(node.integer("axis", -1), inputs[0]) :])
+        return inputs[:1]
+
+    def _normalized_as_trained(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
+        if any(shape != inputs[0][1:2] for shape in inputs[1:]):
+            raise ValueError("statistics that don't fit")
+        return inputs[:1]
+
+    def _softmax(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
+        axis = _axis(node.integer("axis", -1), inputs[0])
+        _refuse_windows(node, inputs[0][axis : axis + 1])
         return inputs[:1]
 
     def _elementwise(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
@@ -186,7 +236,7 @@ class _Inference:
 
     def _cast(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         if node.integer("to", 0) not in _CASTS:
-            raise ValueError("Cast to anything but float32, float16 and int64")
+            raise ValueError("Cast to anything but float32 and float16")
         return inputs[:1]
 
     def _concat(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
@@ -194,30 +244,34 @@ class _Inference:
         rest = {shape[:axis] + shape[axis + 1 :] for shape in inputs}
         if len(rest) != 1:
             raise ValueError("Concat of shapes that don't fit each other")
+        _refuse_windows(node, [shape[axis] for shape in inputs])
         total = sum(shape[axis] for shape in inputs)
         return [(*inputs[0][:axis], total, *inputs[0][axis + 1 :])]
 
     def _conv(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         data, weights = inputs[:2]
-        if len(data) != 3 or len(weights) != 3 or "auto_pad" in node.attributes:
-            raise ValueError("Conv over anything but time, or with padding that isn't stated")
-        groups, stride = node.integer("group", 1), node.integer("strides", 1)
-        pads = node.attributes.get("pads", (0, 0))
-        length = data[2] + sum(pads) - node.integer("dilations", 1) * (weights[2] - 1) - 1
+        if len(data) != 3 or len(weights) != 3:
+            raise ValueError("Conv over anything but time")
+        _refuse_windows(node, (*data[1:], *weights))
+        groups = node.integer("group", 1)
+        [stride] = node.attributes.get("strides", (1,))
+        [dilation] = node.attributes.get("dilations", (1,))
+        [before, behind] = pads = node.attributes.get("pads", (0, 0))
+        length = data[2] + before + behind - dilation * (weights[2] - 1) - 1
         fits = groups > 0 and data[1] == weights[1] * groups and weights[0] % groups == 0
         fits &= node.attributes.get("kernel_shape", weights[2:]) == weights[2:]
         fits &= all(shape == weights[:1] for shape in inputs[2:])
-        if not fits or min(pads) < 0 or stride < 1 or length < 0:
+        if not fits or min(pads) < 0 or min(stride, dilation) < 1 or length < 0:
             raise ValueError("Conv of shapes that don't fit each other")
         result = (data[0], weights[0], length // stride + 1)
-        self._multiplications += _product(result) * _product(weights[1:])
+        self._work += _product(result) * _product(weights[1:])
         return [result]
 
     def _flatten(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         axis = node.integer("axis", 1)
         if not 0 <= axis <= len(inputs[0]):
             raise ValueError("an axis that isn't there")
-        return [(_product(inputs[0][:axis]), _product(inputs[0][axis:]))]
+        return [self._relaid(inputs[0], (_product(inputs[0][:axis]), _product(inputs[0][axis:])))]
 
     def _gemm(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         left, right = inputs[:2]
@@ -244,14 +298,12 @@ class _Inference:
         if left[-1] != right[-2]:
             raise ValueError("a product of matrices that don't fit each other")
         result = (*_broadcast([left[:-2], right[:-2]]), left[-2], right[-1])
-        self._multiplications += _product(result) * left[-1]
+        self._work += _product(result) * left[-1]
         return [result]
 
     def _reduce(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         shape = inputs[0]
-        self._multiplications += _product(shape)  # what it reads may be far more than it makes
-        if node.attributes.get("axes"):
-            raise ValueError("axes as an attribute")
+        self._work += _product(shape)  # what it reads may be far more than it makes
         axes = self._numbers(node, 1)
         if not axes and node.integer("noop_with_empty_axes", 0):
             return [shape]
@@ -263,6 +315,7 @@ class _Inference:
     def _reshape(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         shape = inputs[0]
         wanted = list(self._numbers(node, 1) or ())
+        _refuse_windows(node, [size for size in wanted if size])
         for index, size in enumerate(wanted):
             if size == 0 and not node.integer("allowzero", 0):
                 wanted[index] = shape[index]
@@ -271,7 +324,22 @@ class _Inference:
             wanted[wanted.index(-1)] = _product(shape) // known
         if min(wanted, default=0) < 0 or math.prod(wanted) != _product(shape):
             raise ValueError("Reshape to a shape that doesn't fit")
-        return [tuple(wanted)]
+        return [self._relaid(shape, tuple(wanted))]
+
+    def _relaid(self, shape: Shape, wanted: Shape) -> Shape:
+        """Return a shape that is wanted of what has another one, and follow the rows."""
+        if not self._rows:
+            return wanted
+        # As many numbers follow a window's place in the one shape as in the other.
+        old, new = (
+            next(axis for axis, size in enumerate(sizes) if size % _BATCH == 0)
+            for sizes in (shape, wanted)
+        )
+        numbers = self._rows * _product(shape[old + 1 :])
+        self._rows, rest = divmod(numbers, _product(wanted[new + 1 :]))
+        if rest or wanted[new] // _BATCH % self._rows:
+            raise ValueError("Reshape across the windows")
+        return wanted
 
     def _slice(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         shape = list(inputs[0])
@@ -284,13 +352,17 @@ class _Inference:
             if step < 1:
                 raise ValueError("Slice backwards")
             place = _axis(axis, inputs[0])
+            _refuse_windows(node, inputs[0][place : place + 1])
             shape[place] = len(range(*slice(start, end, step).indices(shape[place])))
         return [tuple(shape)]
 
     def _split(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         shape, count = inputs[0], len(node.outputs)
         axis = _axis(node.integer("axis", 0), shape)
-        if len(node.inputs) > 1 or shape[axis] % count:
+        _refuse_windows(node, shape[axis : axis + 1])
+        if len(node.inputs) > 1 or node.integer("num_outputs", count) != count:
+            raise ValueError("Split into parts of stated sizes, or another number of them")
+        if shape[axis] % count:
             raise ValueError("Split into unequal parts")
         return [(*shape[:axis], shape[axis] // count, *shape[axis + 1 :])] * count
 
@@ -304,8 +376,11 @@ class _Inference:
 _Rule = Callable[[_Inference, _Node, list[Shape]], list[Shape]]
 
 _RULES: dict[_Rule, str] = {
-    _Inference._same: "BatchNormalization Gelu Identity Log LogSoftmax Relu Sqrt",
-    _Inference._scaled: "Clip LayerNormalization",
+    _Inference._same: "Gelu Identity Log Relu Sqrt",
+    _Inference._limited: "Clip",
+    _Inference._normalized: "LayerNormalization",
+    _Inference._normalized_as_trained: "BatchNormalization",
+    _Inference._softmax: "LogSoftmax",
     _Inference._cast: "Cast",
     _Inference._elementwise: "Add Div Max Min Mul Sub",
     _Inference._concat: "Concat",
@@ -322,6 +397,27 @@ _RULES: dict[_Rule, str] = {
 
 _OPERATORS = {name: rule for rule, names in _RULES.items() for name in names.split()}
 
+_WITH_ARGUMENTS = ("ReduceMax", "ReduceMean", "Reshape", "Slice")
+"""Operators whose first input alone is computed with: the others are integers in the file."""
+
+_ATTRIBUTES = {
+    "BatchNormalization": "epsilon momentum",
+    "Cast": "to",
+    "Concat": "axis",
+    "Conv": "dilations group kernel_shape pads strides",
+    "Flatten": "axis",
+    "Gelu": "approximate",
+    "Gemm": "alpha beta transA transB",
+    "LayerNormalization": "axis epsilon stash_type",
+    "LogSoftmax": "axis",
+    "ReduceMax": "keepdims noop_with_empty_axes",
+    "ReduceMean": "keepdims noop_with_empty_axes",
+    "Reshape": "allowzero",
+    "Split": "axis num_outputs",
+    "Transpose": "perm",
+}
+"""What may be stated of an operator; of others, nothing."""
+
 OPERATORS = frozenset(_OPERATORS)
 """Operators that a model file may use."""
 
@@ -330,8 +426,8 @@ def check_shapes(summary: OnnxSummary) -> None:
     """Compute the shapes of all values.
 
     Raises:
-        ValueError: an operator or a shape that no encoder has, far more to compute than in one, or
-            an output of another shape than declared.
+        ValueError: an operator or a shape that no encoder has, far more to compute than in one,
+            results that depend on other windows, or an output of another shape than declared.
         KeyError: a value is used before it is computed.
 
     Examples:
@@ -356,5 +452,5 @@ def check_shapes(summary: OnnxSummary) -> None:
     for node in summary.nodes:
         inference.add(_node(node, left, read_attribute))
     for name, shape in summary.outputs.items():
-        if inference.shapes[name] != fixed(shape):
+        if inference.shapes[name] != fixed(shape) or name not in inference.rows:
             raise ValueError(f"{name} of another shape than it declares")
