@@ -10,11 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import (
-    AudioValueError,
-    ModelFileError,
-    OptionError,
-)
+from hearaudiomlp.errors import AudioValueError, DeviceError, ModelFileError, OptionError
 from hearaudiomlp.inference.providers import Provider
 from hearaudiomlp.inference.session import Session
 from hearaudiomlp.inference.thread_pool import BLOCK, ThreadPool, split, usable_cpus
@@ -113,9 +109,38 @@ class Model:
         """Probability from which its words count as spoken, where the file has its own default."""
         self.scene_steps: int = int(card["scene_steps"])
         """Frames to which a sound is resized for its scene embedding."""
+        if source.untried:
+            self._try_out()
+            source.untried = False
 
     def _open(self) -> Session:
         return Session(self._source.graph, self._source.weights, **self._options)
+
+    def _try_out(self) -> None:
+        """Blame the file, not the audio or the device, if its graph can't compute anything."""
+        time = np.arange(WINDOW) / WINDOW
+        faint = 1e-3 * np.sin(2e4 * time**2) * (time > 0.5)  # silence, and a rising tone
+        try:
+            results = self._run(
+                self._session, faint[None].astype(np.float32), self._session.outputs
+            )
+        except DeviceError as problem:
+            if self.device != "cpu":
+                raise
+            raise ModelFileError(f"ONNX Runtime can't compute the model: {problem}") from problem
+        for name, values in results.items():
+            if not np.isfinite(values).all():
+                raise ModelFileError(f"a graph that makes NaN or infinity of faint audio ({name})")
+
+    def _run(self, session: Session, block: Floats, outputs: Sequence[str]) -> dict[str, Floats]:
+        results = session.run(block, outputs)
+        for name, values in results.items():
+            expected = len(block), *session.shapes[name]
+            if values.shape != expected:
+                raise ModelFileError(
+                    f"a graph whose {name} have the shape {values.shape}, not {expected}"
+                )
+        return results
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the model file and the options, because a session can't be pickled."""
@@ -253,7 +278,7 @@ class Model:
                 f"not {', '.join(sorted(unknown))}; files exported before power_mel and mfcc were "
                 "outputs have to be exported again"
             )
-        results = session.run(audio_windows, outputs)
+        results = self._run(session, audio_windows, outputs)
         for values in results.values():
             refuse_overflow(values)
         return results
@@ -274,7 +299,7 @@ class Model:
         def compute(number: int) -> None:
             start, stop = blocks[number]
             block = cut[number] if brief else windows.cut_windows(audio, start, stop)
-            found = session.run(block, ("frame_embeddings",))["frame_embeddings"]
+            found = self._run(session, block, ("frame_embeddings",))["frame_embeddings"]
             if not brief:
                 refuse_overflow(found)
             windows.repeat_edges(found, frames[start:stop])

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hearaudiomlp import load_model
 from hearaudiomlp.errors import ModelFileError
-from hearaudiomlp.weights.model_file import read_model_file
+from hearaudiomlp.model import Model
+from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp.weights.onnx_file import summarize
 from hearaudiomlp.weights.onnx_shapes import OPERATORS
 from hearaudiomlp_export.graph.trace import ALLOWED_OPERATORS
@@ -447,7 +448,7 @@ def test_convolutions_over_time_are_accepted(options: dict[str, object]) -> None
         ({}, "another shape than it declares"),
         ({"pads": [1, 1], "strides": [2]}, "another shape than it declares"),
         ({"auto_pad": "VALID"}, "an attribute of unknown text"),
-        ({"pads": [1, 1, 1, 1]}, "no encoder has"),
+        ({"pads": [1, 1, 1, 1]}, "anything but time"),
         ({"pads": [0, 0], "dilations": [-1]}, "don't fit"),
         ({"pads": [-1, 3]}, "don't fit"),
         ({"pads": [1, 1], "strides": [0]}, "don't fit"),
@@ -551,6 +552,7 @@ LEAST, MINUS_ONE = tensor("least", np.array(-(2**63))), tensor("minus_one", np.a
             "the attribute training_mode",
         ),
         ([FIRST, node("BatchNormalization", "y s s s s", "q"), LAST], "statistics"),
+        ([FIRST, node("LayerNormalization", "y s", "q"), LAST], "don't fit"),
         ([FIRST, node("Slice", "y zero zero one", "e"), LAST], "is empty"),
         ([FIRST, node("ReduceMax", "nothing one", "e"), LAST], "of nothing"),
     ],
@@ -652,3 +654,49 @@ def test_words_that_cannot_be_shown(labels: list[str]) -> None:
 
 def test_the_word_for_everything_else_is_one_of_the_words() -> None:
     refused(own_words(["a", "b"], other_label="c"), "other_label: c, none of its labels")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "match"),
+    [
+        ([FIRST, node("Sub", "y hundred", "l"), node("Log", "l", "s")], "NaN or infinity"),
+        ([FIRST, node("Div", "float nought", "i"), node("Add", "y i", "s")], "NaN or infinity"),
+        (
+            [
+                FIRST,
+                node("Add", "y hundred", "l"),
+                node("Mul", "l l", "s2"),
+                node("Cast", "s2", "h", to=TensorProto.FLOAT16),
+                node("Cast", "h", "s", to=TensorProto.FLOAT),
+            ],
+            "NaN or infinity",
+        ),
+        ([FIRST, node("Slice", "y zero one one one one", "x"), node("Add", "y x", "s")], "ONNX"),
+    ],
+)
+def test_graphs_that_compute_nothing(
+    nodes: list[onnx.NodeProto], match: str, tmp_path: Path
+) -> None:
+    """The file is blamed, when it is loaded, and not the audio."""
+    tensors = (
+        *(FLOAT, ONE, ZERO, tensor("nought", np.zeros(1, np.float32))),
+        tensor("hundred", np.array(1e3, np.float32)),
+    )
+    model = handmade([*nodes, node("Reshape", "s SHAPE", "frame_embeddings")], tensors)
+    onnx.save(model, tmp_path / "x.onnx")
+    with pytest.raises(ModelFileError, match=match):
+        load_model(tmp_path / "x.onnx", device="cpu")
+
+
+def test_results_of_another_shape_are_the_fault_of_the_file() -> None:
+    """Should a graph ever give them that has passed the checks."""
+    first = node("Slice", "y zero one zero", "s")
+    nodes = [FIRST, first, node("Reshape", "s SHAPE", "frame_embeddings")]
+    graph = handmade(nodes, (ZERO, ONE))
+    card = {one.key: one.value for one in graph.metadata_props}
+    model = Model(ModelFile(graph.SerializeToString(), {}, card), device="cpu", threads=1)
+    for compute in model.scene_embeddings, model.timestamp_embeddings:
+        with pytest.raises(ModelFileError, match="have the shape"):
+            compute(np.zeros((1, 40_000), np.float32))
+    with pytest.raises(ModelFileError, match="have the shape"):
+        model.encode(np.zeros((2, 16_000), np.float32))

@@ -109,7 +109,11 @@ class Session:
         """``cpu``, ``cuda:N``, or another provider's name in lower case."""
 
         self._input = self._session.get_inputs()[0].name
-        self.outputs: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
+        self.shapes: dict[str, tuple[int | str, ...]] = {
+            one.name: tuple(one.shape[1:]) for one in self._session.get_outputs()
+        }
+        """The declared shape of each of the graph's outputs, for one window."""
+        self.outputs: tuple[str, ...] = tuple(self.shapes)
         """Names of the graph's outputs."""
 
         if kernels and self.kernels is None:

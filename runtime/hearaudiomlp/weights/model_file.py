@@ -38,6 +38,9 @@ class ModelFile:
     checkpoint = b""
     """The file that the weights come from, if that isn't the graph's."""
 
+    untried = False
+    """Whether the graph isn't the packaged one, and hasn't been computed yet."""
+
     path = ""
     """Where it was read; not pickled, as another machine may not have it."""
 
@@ -204,5 +207,7 @@ def read_model_file(data: bytes, name: str | None = None) -> ModelFile:
         raise ModelFileError(f"it is a model of {found}, not of {name}")
     if interface_of(summary.metadata) == "pipeline":
         return _bind_pipeline(summary)
-    check_graph(summary, packaged_graph(found)[1])
-    return ModelFile(data, {}, summary.metadata)
+    is_packaged = check_graph(summary, packaged_graph(found)[1])
+    source = ModelFile(data, {}, summary.metadata)
+    source.untried = not is_packaged
+    return source

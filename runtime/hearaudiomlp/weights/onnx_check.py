@@ -76,12 +76,15 @@ def _check_tensor(name: str, tensor: Tensor) -> npt.NDArray[Any]:
     return np.frombuffer(tensor.data, dtype)
 
 
-def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> None:
+def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> bool:
     """Check a graph with its weights inside, before ONNX Runtime gets it.
 
     Args:
         summary: of the file; its signature has been compared with its metadata.
         packaged: of the packaged graph of the same encoder.
+
+    Returns:
+        Whether it is the packaged graph, but for its weights.
 
     Raises:
         ModelFileError: it has anything in it that an encoder doesn't need, NaN or infinity in its
@@ -104,7 +107,8 @@ def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> None:
         floats = {name: array for name, array in values.items() if array.dtype.kind == "f"}
         if (name := find_implausible(floats)) is not None:
             raise ValueError(f"the tensor {shorten(name)} has {IMPLAUSIBLE} in it")
-        if not _is_packaged(summary, packaged):
+        is_packaged = _is_packaged(summary, packaged)
+        if not is_packaged:
             # here, because exports of today have the packaged graph
             from hearaudiomlp.weights.onnx_shapes import check_shapes
 
@@ -115,3 +119,4 @@ def check_graph(summary: OnnxSummary, packaged: OnnxSummary) -> None:
         ) from None
     except (ValueError, IndexError, TypeError) as problem:
         raise ModelFileError(f"a graph that no encoder has: {shorten(problem, 200)}") from None
+    return is_packaged

@@ -217,8 +217,10 @@ class _Inference:
         return inputs[:1]
 
     def _normalized(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
-        _check_fits(inputs[1:], inputs[0])
-        _refuse_windows(node, inputs[0][_axis(node.integer("axis", -1), inputs[0]) :])
+        normalized = inputs[0][_axis(node.integer("axis", -1), inputs[0]) :]
+        _refuse_windows(node, normalized)
+        if any(shape != normalized for shape in inputs[1:]):
+            raise ValueError("a scale and a bias that don't fit each other")
         return inputs[:1]
 
     def _normalized_as_trained(self, _: _Node, inputs: list[Shape]) -> list[Shape]:
@@ -250,14 +252,16 @@ class _Inference:
 
     def _conv(self, node: _Node, inputs: list[Shape]) -> list[Shape]:
         data, weights = inputs[:2]
-        if len(data) != 3 or len(weights) != 3:
+        pads, strides, dilations = (
+            node.attributes.get(name, default)
+            for name, default in (("pads", (0, 0)), ("strides", (1,)), ("dilations", (1,)))
+        )
+        lengths = len(data), len(weights), len(pads), len(strides), len(dilations)
+        if lengths != (3, 3, 2, 1, 1):
             raise ValueError("Conv over anything but time")
         _refuse_windows(node, (*data[1:], *weights))
-        groups = node.integer("group", 1)
-        [stride] = node.attributes.get("strides", (1,))
-        [dilation] = node.attributes.get("dilations", (1,))
-        [before, behind] = pads = node.attributes.get("pads", (0, 0))
-        length = data[2] + before + behind - dilation * (weights[2] - 1) - 1
+        groups, stride, dilation = node.integer("group", 1), strides[0], dilations[0]
+        length = data[2] + sum(pads) - dilation * (weights[2] - 1) - 1
         fits = groups > 0 and data[1] == weights[1] * groups and weights[0] % groups == 0
         fits &= node.attributes.get("kernel_shape", weights[2:]) == weights[2:]
         fits &= all(shape == weights[:1] for shape in inputs[2:])
