@@ -83,9 +83,8 @@ def write_picture(figure: Any, options: argparse.Namespace, check: Callable[[], 
     from hearaudiomlp.storage.ownership import figure_metadata, mark_page
 
     kind = options.output.suffix[1:].lower()
-    drawn = io.BytesIO()
-    with default_style():
+    with replacing(options.output, check=check) as file, default_style():
+        drawn = io.BytesIO() if kind == "svg" else file
         figure.savefig(drawn, format=kind, dpi=options.dpi, metadata=figure_metadata(kind))
-    picture = mark_page(drawn.getvalue()) if kind == "svg" else drawn.getvalue()
-    with replacing(options.output, check=check) as file:
-        file.write(picture)
+        if isinstance(drawn, io.BytesIO):
+            file.write(mark_page(drawn.getvalue()))
