@@ -16,7 +16,7 @@ function ask(url, path, { method = "GET", headers = {} } = {}) {
   });
 }
 
-test("whatever a request asks for, the server answers and goes on", async () => {
+test("the server survives malformed requests", async () => {
   const { url, close } = await serve();
   try {
     for (const path of ["/%", "/%ff", "/%00", "/style.css%00.html", "//", "http://[/"]) {
@@ -31,7 +31,7 @@ test("whatever a request asks for, the server answers and goes on", async () => 
   }
 });
 
-test("no answer is taken for another type, and nothing is sent but to GET", async () => {
+test("every response has nosniff, and only GET and HEAD are allowed", async () => {
   const { url, close } = await serve();
   try {
     const page = await ask(url, "/index.html");
