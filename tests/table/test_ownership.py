@@ -15,7 +15,9 @@ from hearaudiomlp.cli import main
 from hearaudiomlp.storage.ownership import MARK, MARK_FILE, seal, unseal
 from hearaudiomlp.table.find import Skipped, find
 from hearaudiomlp.table.formats import find_format
+from hearaudiomlp.table.formats.heareval import HearevalTask
 from hearaudiomlp.table.listing import Listing
+from hearaudiomlp.table.outputs import Outputs
 from hearaudiomlp.table.run import Run, this_machine
 from heartasks import make_task, whistle
 from paths import ROOT
@@ -139,13 +141,56 @@ def test_foreign_parts_are_refused(link, embed, tmp_path) -> None:
         assert everything(tmp_path) == before
 
 
-def test_foreign_files_in_our_parts_stay(embed, recordings, checkpoints, tmp_path, capsys) -> None:
-    partly(recordings, checkpoints, tmp_path)
-    (tmp_path / "t.npz.parts" / "notes.txt").write_text("precious")
+@pytest.mark.parametrize("name", ["notes.txt", "task/thesis.txt"])
+def test_foreign_files_in_our_parts_stay(  # noqa: PLR0917 - fixtures
+    name, embed, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    parts = partly(recordings, checkpoints, tmp_path)
+    (parts / name).parent.mkdir(exist_ok=True)
+    (parts / name).write_text("precious")
     assert embed("t.npz", "--shard-files", "2") == 0
-    assert "notes.txt" in capsys.readouterr().err
-    assert (tmp_path / "t.npz.parts" / "notes.txt").read_text() == "precious"
-    assert {path.name for path in (tmp_path / "t.npz.parts").iterdir()} == {MARK_FILE, "notes.txt"}
+    assert name in capsys.readouterr().err
+    assert (parts / name).read_text() == "precious"
+    left = {path.relative_to(parts).as_posix() for path in parts.rglob("*") if path.is_file()}
+    assert left == {MARK_FILE, name}
+
+
+def test_foreign_files_where_a_task_is_laid_out_stay(embed, tmp_path, capsys, monkeypatch) -> None:
+    task = make_task(tmp_path / "tasks", "scene", 1, whistle)
+    note = tmp_path / "out.parts" / "task" / "thesis.txt"
+    whole = HearevalTask.publish
+
+    def publish(*arguments) -> None:
+        note.parent.mkdir()
+        note.write_text("precious")
+        whole(*arguments)
+
+    monkeypatch.setattr(HearevalTask, "publish", publish)
+    assert embed("out", "--layout", "heareval", source=task) == 2
+    assert "thesis.txt isn't a file that this command wrote" in capsys.readouterr().err
+    assert note.read_text() == "precious"
+    note.unlink()
+    monkeypatch.undo()
+    assert embed("out", "--layout", "heareval", source=task) == 0
+
+
+def test_a_folder_that_takes_the_place_of_parts_while_a_task_is_laid_out_stays(
+    embed, tmp_path, monkeypatch
+) -> None:
+    task = make_task(tmp_path / "tasks", "scene", 1, whistle)
+    mine = tmp_path / "out.parts" / "task" / "task_metadata.json"
+    whole = Outputs.clear_folder
+
+    def clear_folder(*arguments) -> None:
+        whole(*arguments)
+        (tmp_path / "out.parts").rename(tmp_path / "moved")
+        mine.parent.mkdir(parents=True)
+        mine.write_text("precious")
+
+    monkeypatch.setattr(Outputs, "clear_folder", clear_folder)
+    assert embed("out", "--layout", "heareval", source=task) == 2
+    assert [path.name for path in (tmp_path / "out.parts").rglob("*")] == ["task", mine.name]
+    assert mine.read_text() == "precious"
 
 
 def test_what_another_run_left_before_it_had_parts_is_removed(embed, tmp_path) -> None:

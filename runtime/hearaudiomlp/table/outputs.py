@@ -17,6 +17,7 @@ from hearaudiomlp.storage.ownership import (
     seal,
 )
 from hearaudiomlp.storage.store import LocalStore, Store
+from hearaudiomlp.table.job import is_part
 from hearaudiomlp.table.records import Records, read_records
 
 
@@ -211,9 +212,18 @@ class Outputs:
         return {name: self._store.record(f"{folder}/{name}") for name in names}
 
     def clear_folder(self, folder: str) -> None:
-        """Remove a folder of the parts folder."""
+        """Remove a folder of the parts folder.
+
+        Raises:
+            OutputExistsError: a file is in it that no run writes; that stays.
+        """
         for name in self._store.names(folder):
-            self._store.remove(f"{folder}/{name}")
+            path = f"{folder}/{name}"
+            if not is_part(path.removeprefix(f"{self._parts}/")):
+                raise OutputExistsError(
+                    f"{self.path(path)} isn't a file that this command wrote: move it away"
+                )
+            self._store.remove(path)
         self._store.remove_folder(folder)
 
     @contextmanager

@@ -129,6 +129,7 @@ class Run:
         format.check(self.spec, self._store)
         facts: dict[str, Any] = {
             "format": format.name,
+            **format.facts,
             **{key: value for key, value in asdict(self.spec).items() if key != "name"},
             "graph_sha256": model.graph_sha256,
             "precision": card.get("precision", "float32"),

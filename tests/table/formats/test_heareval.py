@@ -15,6 +15,7 @@ import soundfile
 from environments import ROOT, Environment
 from hearaudiomlp import Model
 from hearaudiomlp.cli import main
+from hearaudiomlp.table.formats.heareval import HearevalTask
 from heartasks import SPLITS, make_task, whistle
 
 STAGES = ROOT / "tests" / "support" / "heareval_stages.py"
@@ -90,6 +91,65 @@ def test_labels_that_would_take_gigabytes(checkpoints, tmp_path, capsys) -> None
         (task / "test.json").write_text(text)
         assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
         assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["test.json", "labelvocabulary.csv", "task_metadata.json"])
+def test_a_task_that_changes_is_laid_out_again(name, checkpoints, tmp_path, monkeypatch) -> None:
+    task, out = make_task(tmp_path, "scene", 1, whistle), tmp_path / "out"
+    assert embed(task, out, checkpoints["kwmlp"]) == 0
+    changed = (task / name).read_text().replace("yes", "no") + "\n"
+    (task / name).write_text(changed)
+    assert embed(task, out, checkpoints["kwmlp"]) == 0
+    assert (out / name).read_text() == changed
+
+
+def test_a_task_that_changes_meanwhile_is_an_error(
+    checkpoints, tmp_path, monkeypatch, capsys
+) -> None:
+    task, out = make_task(tmp_path, "scene", 1, whistle), tmp_path / "out"
+    whole = HearevalTask.publish
+
+    def publish(*arguments) -> None:
+        (task / "test.json").write_text("{}")
+        whole(*arguments)
+
+    monkeypatch.setattr(HearevalTask, "publish", publish)
+    assert embed(task, out, checkpoints["kwmlp"]) == 1
+    assert "test.json has changed since this run began" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_times_and_labels_that_cannot_be_compared(checkpoints, tmp_path, capsys) -> None:
+    task, out = make_task(tmp_path, "event", 1, whistle), tmp_path / "out"
+    labels = json.loads((task / "test.json").read_text())
+    name = next(iter(labels))
+    labels[name] = [{"start": 0, "end": 500, "label": label} for label in ("yes", 1, "no")]
+    (task / "test.json").write_text(json.dumps(labels))
+    assert embed(task, out, checkpoints["kwmlp"]) == 0
+    written = json.loads((out / "test" / f"{name}.target-labels.json").read_text())
+    assert written[0] == [1, "no", "yes"]
+    labels[name][0]["end"] = 10**400
+    (task / "test.json").write_text(json.dumps(labels))
+    assert embed(task, out, checkpoints["kwmlp"]) == 1
+    assert "is no event" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [
+    "a.wav.embedding.npy/b.wav", "a.wav.target-labels.json", "e" * 231, "é" * 120,
+])  # fmt: skip
+def test_names_that_the_layout_has_no_place_for(name, checkpoints, tmp_path, capsys) -> None:
+    """Before anything is computed."""
+    task = make_task(tmp_path, "scene", 1, whistle)
+    (task / "test.json").write_text(json.dumps({name: ["yes"], "a.wav": ["no"]}))
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert "a name that it uses itself" in capsys.readouterr().err
+    (task / "test.json").write_text("{}")
+    metadata = json.loads((task / "task_metadata.json").read_text())
+    metadata["splits"] = ["test", "test.embedding-dimensions"]
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert "a name that it uses itself" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.fixture(scope="module")

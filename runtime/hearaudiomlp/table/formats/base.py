@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import IO, Protocol
 
 from hearaudiomlp.embed import Embedded
@@ -39,6 +40,10 @@ class Format(Protocol):
     def name(self) -> str:
         """The word for it on the command line."""
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the table depends on beside its files, the model and the options."""
+
     def check(self, spec: TableSpec, store: Store) -> None:
         """Raise a MissingPackageError, or an OptionError where the table can't be there."""
 
@@ -60,6 +65,8 @@ class SingleFileFormat:
         >>> SingleFileFormat().outputs(spec)
         {'t.npz': 'file'}
     """
+
+    facts: Mapping[str, str] = MappingProxyType({})
 
     def check(self, spec: TableSpec, store: Store) -> None:
         """Nothing is needed."""

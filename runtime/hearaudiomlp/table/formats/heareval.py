@@ -6,12 +6,12 @@ https://github.com/hearbenchmark/hear-eval-kit, 2021.1.3. A task has ``task_meta
 array in a shuffled order, their labels in the same order, and for events the times.
 """
 
+import hashlib
 import json
-import math
 import pickle
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +33,11 @@ _LARGEST = 1 << 26
 
 _MAX_VALUES = 4_000_000
 """Values in a file of JSON: a list or object of two bytes is one of seventy in memory."""
+
+_Path = Callable[[str], Path]
+
+_LATEST = 1e300
+"""ms that a time may have: no more than a float has, whatever an integer in JSON can be."""
 
 _INCLUSIVE = 0.0001
 """ms by which an event is longer than it says, so that its end belongs to it."""
@@ -61,11 +66,14 @@ class HearevalTask:
             TaskFolderError: it isn't the folder of a task at 16 kHz, or names files outside.
         """
         self.folder = folder
+        self._digests: dict[str, str] = {}
         try:
             metadata = self._read_json("task_metadata.json")
             self.splits = [_checked_name(split, 1) for split in _list(metadata["splits"])]
             self.kind = _KINDS[metadata["embedding_type"]]
             self.labels = {split: self._read_labels(split) for split in self.splits}
+            if self._is_file("labelvocabulary.csv"):
+                self._read("labelvocabulary.csv")
         except OSError as problem:
             raise TaskFolderError(f"{folder} is no folder of a HEAR task ({problem})") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
@@ -91,7 +99,16 @@ class HearevalTask:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:
             raise ValueError(f"{name} has over {_LARGEST:,} bytes")
+        digest = hashlib.sha256(data).hexdigest()
+        if self._digests.setdefault(name, digest) != digest:
+            raise TaskFolderError(f"{path} has changed since this run began")
         return data
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """The labels and what else is copied into the layout."""
+        digests = json.dumps(self._digests, sort_keys=True).encode()
+        return {"task_sha256": hashlib.sha256(digests).hexdigest()}
 
     def _read_json(self, name: str) -> Any:
         data = self._read(name)
@@ -145,68 +162,73 @@ class HearevalTask:
         """Make the folder, then put it in place."""
         spec = done.spec
         made = f"{spec.parts}/task"
-        folder, final = outputs.path(made), outputs.path(spec.name)
-        assert isinstance(folder, Path)
+        final = outputs.path(spec.name)
         assert isinstance(final, Path)
         if outputs.is_in_place(spec.name):
             outputs.move_folder(made, spec.name, {})  # a crash came just after it was put in place
             return
         outputs.clear_folder(made)
-        folder.mkdir(parents=True)
+
+        def at(name: str) -> Path:
+            """Return where a file is; each time, what the run holds has to be there still."""
+            path = outputs.path(f"{made}/{name}")
+            assert isinstance(path, Path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path
+
         for name in ("task_metadata.json", "labelvocabulary.csv"):
-            (folder / name).write_bytes(self._read(name))
+            at(name).write_bytes(self._read(name))
         embeddings = _by_file(done)
         for split in self.splits:
-            (folder / f"{split}.json").write_bytes(self._read(f"{split}.json"))
-            self._write_files(split, folder, embeddings)
+            at(f"{split}.json").write_bytes(self._read(f"{split}.json"))
+            self._write_files(split, at, embeddings)
         chance = random.Random(0)  # noqa: S311 - the order is part of the layout
         for split in self.splits:
-            self._join(split, folder, final, chance)
-        (folder / "profile.embeddings.json").write_text(
+            self._join(split, at, final, chance)
+        at("profile.embeddings.json").write_text(
             json.dumps({"time_elapsed": None, "gpu_max_mem": None, "gpu_device_name": spec.device})
         )
-        (folder / ".done.embeddings").touch()
+        at(".done.embeddings").touch()
         outputs.move_folder(made, spec.name, outputs.records(made))
 
-    def _write_files(self, split: str, folder: Path, embeddings: Iterator[Floats]) -> None:
+    def _write_files(self, split: str, at: _Path, embeddings: Iterator[Floats]) -> None:
         for name, labels in self.labels[split].items():
             values = next(embeddings)
-            path = folder / split / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            targets: list[Any] = labels
             if self.kind == "timestamps":
                 times = frame_centres(len(values)).tolist()
-                Path(f"{path}.timestamps.json").write_text(json.dumps(times))
-                _write_labels(path, [_labels_at(labels, time) for time in times])
+                at(f"{split}/{name}.timestamps.json").write_text(json.dumps(times))
+                targets = [_labels_at(labels, time) for time in times]
             else:
                 values = values[0]
-                _write_labels(path, labels)
-            np.save(f"{path}.embedding.npy", values)
+            at(f"{split}/{name}.target-labels.json").write_text(json.dumps(targets))
+            np.save(at(f"{split}/{name}.embedding.npy"), values)
 
-    def _join(self, split: str, folder: Path, final: Path, chance: random.Random) -> None:
+    def _join(self, split: str, at: _Path, final: Path, chance: random.Random) -> None:
         """Lay the files of a split end to end, in the shuffled order."""
         names = list(self.labels[split])
         chance.shuffle(names)
         labels: list[Any] = []
         times: list[tuple[str, float]] = []
         rows = size = 0
-        with (folder / f"{split}.embeddings.npy").open("wb") as file:  # bare, despite its name
+        with at(f"{split}.embeddings.npy").open("wb") as file:  # bare, despite its name
             for name in names:
-                path = folder / split / name
-                values = np.atleast_2d(np.load(f"{path}.embedding.npy"))
+                path = f"{split}/{name}"
+                values = np.atleast_2d(np.load(at(f"{path}.embedding.npy")))
                 file.write(values.tobytes())
                 rows, size = rows + len(values), values.shape[1]
-                written = json.loads(Path(f"{path}.target-labels.json").read_bytes())
+                written = json.loads(at(f"{path}.target-labels.json").read_bytes())
                 if self.kind == "timestamps":
                     labels += written
-                    slug = str(final / split / name)
-                    found = json.loads(Path(f"{path}.timestamps.json").read_bytes())
+                    slug = str(final / path)
+                    found = json.loads(at(f"{path}.timestamps.json").read_bytes())
                     times += [(slug, time) for time in found]
                 else:
                     labels.append(written)
-        (folder / f"{split}.embedding-dimensions.json").write_text(json.dumps((rows, size)))
-        (folder / f"{split}.target-labels.pkl").write_bytes(pickle.dumps(labels))
+        at(f"{split}.embedding-dimensions.json").write_text(json.dumps((rows, size)))
+        at(f"{split}.target-labels.pkl").write_bytes(pickle.dumps(labels))
         if self.kind == "timestamps":
-            (folder / f"{split}.filename-timestamps.json").write_text(json.dumps(times))
+            at(f"{split}.filename-timestamps.json").write_text(json.dumps(times))
 
 
 def _list(value: Any) -> list[Any]:
@@ -217,17 +239,31 @@ def _list(value: Any) -> list[Any]:
 
 _NOT_IN_NAMES = re.compile("[\0\\\\\ud800-\udfff]")  # half characters, too
 
+_LONGEST = 230
+"""Bytes of a part of a name, so that ``.filename-timestamps.json`` can be put behind it."""
+
+_OF_THE_LAYOUT = re.compile(
+    r"\.(?:csv|json|npy|pkl|embeddings|embedding-dimensions|filename-timestamps|target-labels)$"
+)
+"""Ends of names that are written beside those of a task, and might be the same."""
+
 
 def _checked_name(name: Any, most: int | None = None) -> str:
     """Return a name that stays inside any folder that it is put in.
 
     Raises:
-        ValueError: it is absolute, goes up, or could be written in another way.
+        ValueError: it is absolute, goes up, or could be written in another way; or the layout has
+            no place for it.
     """
     if isinstance(name, str) and name not in {"", "."} and not _NOT_IN_NAMES.search(name):
         path = PurePosixPath(name)
         plain = not path.is_absolute() and ".." not in path.parts and str(path) == name
         if plain and not path.parts[0].startswith(".") and len(path.parts) <= (most or 100):
+            for part in path.parts:
+                if len(part.encode()) > _LONGEST or _OF_THE_LAYOUT.search(part):
+                    raise ValueError(
+                        f"{part[:100]!r} is too long for the layout, or a name that it uses itself"
+                    )
             return name
     raise ValueError(f"{str(name)[:100]!r} is not a file's or split's name inside the task")
 
@@ -241,13 +277,9 @@ def _checked_label(label: Any) -> Any:
 def _checked_event(event: Any) -> dict[str, Any]:
     if isinstance(event, dict) and isinstance(event.get("label"), str | int):
         times = (event.get("start"), event.get("end"))
-        if all(isinstance(time, int | float) and math.isfinite(time) for time in times):
+        if all(isinstance(time, int | float) and abs(time) < _LATEST for time in times):
             return event
     raise ValueError(f"{str(event)[:100]!r} is no event with label, start and end")
-
-
-def _write_labels(path: Path, labels: Any) -> None:
-    Path(f"{path}.target-labels.json").write_text(json.dumps(labels))
 
 
 def _labels_at(events: list[dict[str, Any]], time: float) -> list[str]:
@@ -257,7 +289,9 @@ def _labels_at(events: list[dict[str, Any]], time: float) -> list[str]:
         for event in events
         if event["start"] <= time < event["end"] + _INCLUSIVE
     }
-    return [label for *_, label in sorted(inside)]
+    # Words and numbers as labels have no order between them.
+    ordered = sorted(inside, key=lambda one: (*one[:2], type(one[2]).__name__, one[2]))
+    return [label for *_, label in ordered]
 
 
 def _by_file(done: CompletedShards) -> Iterator[Floats]:

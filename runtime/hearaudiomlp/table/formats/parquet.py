@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -175,6 +176,7 @@ class Parquet:
     """
 
     name = "parquet"
+    facts: Mapping[str, str] = MappingProxyType({})
 
     def check(self, spec: TableSpec, store: Store) -> None:  # noqa: ARG002 - for others
         """Check that pyarrow is installed."""
