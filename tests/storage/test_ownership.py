@@ -211,6 +211,23 @@ def test_inputs_are_refused_under_any_name(tmp_path) -> None:
     other.hardlink_to(recording)
     with pytest.raises(OutputExistsError, match="is an input"):
         check_output(other, overwrite=True, inputs=[Path("missing"), recording])
+    with pytest.raises(OutputExistsError, match="is an input"):
+        check_output(other, overwrite=True, inputs=[f"file://{recording}"])
+
+
+def test_standard_input_is_an_input(tmp_path) -> None:
+    names = tmp_path / "list.txt"
+    names.write_text("one.wav")
+    before = os.dup(0)
+    try:
+        with names.open() as file:
+            os.dup2(file.fileno(), 0)
+        with pytest.raises(OutputExistsError, match="is an input"):
+            check_output(names, overwrite=True)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+    check_output(names, overwrite=True)
 
 
 def test_a_sealed_object_is_taken_back_as_it_was_or_not_at_all() -> None:

@@ -18,10 +18,12 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.storage.remote import local_path
 
 MARK = "hearaudiomlp:5c1f7a90e2b84d63"
 """What the outputs of this package carry."""
@@ -251,13 +253,18 @@ def refuse_inputs(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
             ...
         hearaudiomlp.errors.OutputExistsError: samples/words.flac is an input ...
     """
-    for name in inputs:
+    status = path.stat()
+    for name in chain([0], inputs):  # standard input may be a list
         try:
-            same = path.samefile(name)
+            same = os.path.samestat(status, os.stat(_local(name)))  # noqa: PTH116 - or descriptor
         except (OSError, ValueError):
             continue
         if same:
             raise OutputExistsError(f"{path} is an input of this command: name another file")
+
+
+def _local(name: int | str | os.PathLike[str]) -> int | str:
+    return name if isinstance(name, int) else local_path(os.fspath(name))
 
 
 def not_ours(path: object) -> OutputExistsError:
