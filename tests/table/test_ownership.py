@@ -517,6 +517,64 @@ def test_what_anybody_can_seal_is_not_trusted(name, embed, tmp_path, capsys, mon
             assert len(np.load(tmp_path / out)["paths"]) == 5
 
 
+def seal_part(parts: Path, name: str, data: bytes) -> None:
+    """Replace a file of the first shard, and put its size and digest into the manifest."""
+    (parts / name).write_bytes(data)
+    manifest = unseal((parts / "00000.json").read_bytes())
+    manifest["files"][name] = [len(data), hashlib.sha256(data).hexdigest()]
+    (parts / "00000.json").write_bytes(seal(manifest))
+
+
+HOSTILE_ROWS = [
+    *((5, value) for value in (0, -5, 10**6, 10**12, 1 << 63, True)),
+    *((2, value) for value in (float("nan"), float("inf"), -1.0)),
+    *((place, value) for place in (0, 3, 4, 7) for value in (-1, 1 << 70)),
+    *((1, value) for value in ("evil.wav", "\ud800", "a\0")),
+]
+
+
+@pytest.mark.parametrize("what", ["rows", "scenes", "frames"])
+def test_rows_that_anybody_can_seal_are_not_trusted(  # noqa: PLR0917 - fixtures
+    what, embed, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    parts = partly(recordings, checkpoints, tmp_path)
+    before, name = everything(parts), f"00000.{what}"
+    good = (parts / name).read_bytes()
+    hostile = [b"", good + good, good[:-4], good + b"\0"]
+    if what == "rows":
+        rows = [json.loads(line) for line in good.splitlines()]
+        changed = [
+            [[*rows[0][:at], value, *rows[0][at + 1 :]], *rows[1:]] for at, value in HOSTILE_ROWS
+        ]
+        hostile += [
+            b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+            for rows in (*changed, rows[::-1], rows[:1])
+        ]
+    for data in hostile:
+        parts.mkdir(exist_ok=True)
+        for path, content in before.items():
+            (parts / path).write_bytes(content)
+        (tmp_path / "t.npz").unlink(missing_ok=True)
+        seal_part(parts, name, data)
+        assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+        assert "shard 0 in t.npz.parts is damaged" in capsys.readouterr().err, data
+        assert len(np.load(tmp_path / "t.npz")["paths"]) == 5
+
+
+def test_a_shard_of_another_run_is_none_of_this_one(
+    embed, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    """Its files have the same names: folders get mixed, and workers of a cluster live on."""
+    parts = partly(recordings, checkpoints, tmp_path)
+    other = parts.rename(tmp_path / "other")
+    os.utime(recordings / "b.wav", ns=(0, 1))
+    parts = partly(recordings, checkpoints, tmp_path)
+    for path in other.glob("00000.*"):
+        shutil.copy(path, parts)
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+    assert "shard 0 in t.npz.parts is damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("damage", [
     "truncated", "a bit flipped", "edited", "gone", b"null", b"[]", b"{}", b"[" * 100_000,
 ])  # fmt: skip

@@ -1,14 +1,21 @@
 """What an earlier run of the same table left, and what has changed since."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from hearaudiomlp.storage.atomic import FileRecord
 from hearaudiomlp.storage.ownership import read_sealed
 from hearaudiomlp.storage.store import Store
-from hearaudiomlp.table.job import ShardManifest, TableSpec
+from hearaudiomlp.table.job import ShardManifest, TableSpec, path_as_text, read_rows
 from hearaudiomlp.table.listing import Listing, Shard
 from hearaudiomlp.table.records import is_fact
+
+_FLOAT = np.dtype(np.float32).itemsize
 
 
 class EarlierRun:
@@ -38,6 +45,8 @@ class EarlierRun:
         """Name of the record of the facts."""
         self.listing_name = f"{spec.parts}/files.jsonl"
         """Name of the listing."""
+        self.digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        """Of the facts: what tells the shards of this run from those of others."""
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Read the facts that were sealed; None, if they aren't there or aren't as written."""
@@ -96,13 +105,41 @@ class EarlierRun:
         try:
             with self._store.reading(self._spec.manifest_name(shard.index)) as file:
                 manifest = ShardManifest.from_json(read_sealed(file))
-            if f"{shard.index:05}.rows" not in manifest.files:
+            if manifest.run != self.digest or f"{shard.index:05}.rows" not in manifest.files:
                 return False
-            if manifest.embedded + len(manifest.failed) != shard.count:
-                return False
-            return all(self._is_part_whole(*part, places) for part in manifest.files.items())
+            whole = all(self._is_part_whole(*part, places) for part in manifest.files.items())
+            return whole and self._fits(shard, manifest)
         except (OSError, ValueError):
             return False
+
+    def _fits(self, shard: Shard, manifest: ShardManifest) -> bool:
+        """Whether rows and failures are those of the shard's files, and as many as embeddings."""
+        spec = self._spec
+        sources = enumerate(self._listing.sources(shard), shard.first)
+        paths = {number: path_as_text(source.path) for number, source in sources}
+        failed = [failure.file for failure in manifest.failed]
+        if any(paths.get(failure.file) != failure.path for failure in manifest.failed):
+            return False
+        embedded: list[int] = []
+        scenes = frames = 0
+        for row in chain.from_iterable(read_rows(self._store, spec, shard.index)):
+            if paths.get(row.file) != row.path:
+                return False
+            if row.file not in embedded[-1:]:  # of which there may be many rows
+                embedded.append(row.file)
+            scenes, frames = scenes + 1, frames + row.n_timestamps
+        sizes = {
+            "scenes": scenes * spec.scene_embedding_size * _FLOAT,
+            "frames": frames * spec.timestamp_embedding_size * _FLOAT,
+        }
+        return (
+            embedded == sorted(embedded)
+            and sorted(embedded + failed) == list(paths)
+            and all(
+                manifest.files.get(f"{shard.index:05}.{ending}", (size, ""))[0] == size
+                for ending, size in sizes.items()
+            )
+        )
 
     def _is_part_whole(self, name: str, record: FileRecord, places: Sequence[str]) -> bool:
         """Whether a file is as it was written: in the parts folder, or in place before a crash."""

@@ -1,6 +1,7 @@
 """What a run makes: the facts that its shards share, and the record of each."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,16 @@ def is_part(name: str) -> bool:
         (True, False)
     """
     return _PART.fullmatch(name) is not None
+
+
+def path_as_text(path: str) -> str:
+    r"""Write bytes of a path that are no text as backslash escapes.
+
+    Examples:
+        >>> print(path_as_text("\udcff.wav"))
+        \xff.wav
+    """
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class Row(NamedTuple):
@@ -117,9 +128,19 @@ class ShardManifest:
     files: dict[str, FileRecord] = field(default_factory=dict)
     """Sizes and digests of the shard's files, by their names in the parts folder."""
 
+    run: str = ""
+    """Digest of the facts of the run that the shard belongs to."""
+
     def to_json(self) -> bytes:
         """Return it as bytes."""
-        return seal({"embedded": self.embedded, "failed": self.failed, "files": self.files})
+        return seal(
+            {
+                "embedded": self.embedded,
+                "failed": self.failed,
+                "files": self.files,
+                "run": self.run,
+            }
+        )
 
     @classmethod
     def from_json(cls, read: dict[str, Any] | None) -> "ShardManifest":
@@ -132,7 +153,7 @@ class ShardManifest:
         embedded, files = read.get("embedded"), read_records(read.get("files"))
         if not is_count(embedded) or not all(map(is_part, files)):
             raise ValueError("damaged")
-        return cls(embedded, _failures(read.get("failed")), files)
+        return cls(embedded, _failures(read.get("failed")), files, str(read.get("run")))
 
 
 @dataclass(frozen=True)
@@ -209,13 +230,28 @@ class TableSpec:
         return f"{self.parts}/{shard:05}.{ending}"
 
 
-_ROW = (int, str, float, int, int, int, bool, int, float, float)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, float) and 0 <= value < math.inf
+
+
+_ROW = (
+    *(is_count, _is_text, _is_time, is_count, is_count, is_count, _is_flag, is_count),
+    *(_is_time, _is_time),
+)
 
 
 def _row(line: bytes) -> Row:
     try:
         row = Row(*json.loads(line))
-        if all(isinstance(value, kind) for value, kind in zip(row, _ROW, strict=True)):
+        if all(fits(value) for value, fits in zip(row, _ROW, strict=True)):
             return row
     except (ValueError, TypeError, RecursionError):
         pass
@@ -316,7 +352,7 @@ class CompletedShards:
                     left -= len(data)
                     yield data
             if left:
-                raise OSError(f"{name} is damaged: give the same command again")
+                raise OSError(f"{name} is damaged: --no-resume starts over")
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,7 @@ class Run:
             first=shard.first,
             sources=self._listing.sources(shard),
             stop_at_failure=stop_at_failure,
+            run=self._earlier.digest,
         )
 
     def work(

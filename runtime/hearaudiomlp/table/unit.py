@@ -17,7 +17,14 @@ from hearaudiomlp.storage.remote import is_url
 from hearaudiomlp.storage.store import Store
 from hearaudiomlp.table.find import AudioPath, stat_path
 from hearaudiomlp.table.formats.base import Format
-from hearaudiomlp.table.job import Failure, OnFile, Row, ShardManifest, TableSpec
+from hearaudiomlp.table.job import (
+    Failure,
+    OnFile,
+    Row,
+    ShardManifest,
+    TableSpec,
+    path_as_text,
+)
 
 _FINISHING = 2
 """Shards that may be waiting to be written."""
@@ -45,6 +52,8 @@ class ShardTask:
 
     sources: Sequence[AudioPath]
     stop_at_failure: bool
+    run: str = ""
+    """Digest of the facts of the run."""
 
 
 _Result = Iterable[Embedded] | Failed
@@ -61,11 +70,6 @@ def _checked(result: _Result, source: AudioPath) -> _Result:
             row.close()
     problem = AudioFileChangedError(f"{source.path}: has changed since this run began")
     return Failed(source.path, problem)
-
-
-def _as_text(path: str) -> str:
-    """Write bytes of a path that are no text as backslash escapes."""
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def _embed(
     own = zip(task.sources, itertools.islice(results, len(task.sources)), strict=True)
     for number, (source, found) in enumerate(own, task.first):
         result = _checked(found, source)
-        path = _as_text(source.path)
+        path = path_as_text(source.path)
         if isinstance(result, Failed):
             if task.stop_at_failure:
                 raise result.problem
@@ -118,7 +122,7 @@ def _embed(
             one.close()
             rows.write(json.dumps(row).encode() + b"\n")
             on_file(row)
-    return ShardManifest(embedded, failed, files.records)
+    return ShardManifest(embedded, failed, files.records, task.run)
 
 
 def _row(number: int, path: str, embedded: Embedded) -> Row:
