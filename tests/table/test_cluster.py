@@ -51,6 +51,41 @@ def test_workers_that_do_not_see_the_table_are_reported(
     assert "storage that all of them share" in capsys.readouterr().err
 
 
+def test_a_scheduler_that_goes_away_is_reported(  # noqa: PLR0917 - fixtures
+    address, recordings, checkpoints, tmp_path, capsys, monkeypatch
+) -> None:
+    whole = distributed.Client.submit
+
+    def submit(client, *arguments, **options):
+        future = whole(client, *arguments, **options)
+        future.cancel()
+        return future
+
+    monkeypatch.setattr(distributed.Client, "submit", submit)
+    options = [str(recordings), "--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+    assert main(["embed", *options, "-o", str(tmp_path / "t.npz"), "--scheduler", address]) == 1
+    assert "the scheduler has gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["foo://x:1", "x", "tcp://[", "tcp://127.0.0.1:x", "tls://x:1"])
+def test_addresses_that_are_none(address, recordings, checkpoints, tmp_path, capsys) -> None:
+    options = [str(recordings), "--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+    assert main(["embed", *options, "-o", str(tmp_path / "t.npz"), "--scheduler", address]) == 1
+    assert f"there is no Dask scheduler at {address}" in capsys.readouterr().err
+
+
+def test_workers_that_cannot_start_are_reported(
+    recordings, checkpoints, tmp_path, capsys, monkeypatch
+) -> None:
+    def fail(**_) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fail)
+    options = [str(recordings), "--model", str(checkpoints["audiomae"]), "--device", "cpu"]
+    assert main(["embed", *options, "-o", str(tmp_path / "t.npz"), "--cluster"]) == 1
+    assert "the workers can't be started (Nanny failed" in capsys.readouterr().err
+
+
 def test_the_extra_is_named(recordings, checkpoints, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.delitem(sys.modules, "hearaudiomlp.table.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)

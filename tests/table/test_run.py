@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import gc
 import json
 import os
 import shutil
@@ -336,6 +337,22 @@ def test_a_file_that_changes_during_the_run_fails(recordings, audiomae, tmp_path
     [failure] = report.failed
     assert failure.error == "AudioFileChangedError"
     assert report.embedded == 4
+
+
+def test_a_thread_that_cannot_start_leaves_nothing_open(
+    run_it, tmp_path, capsys, monkeypatch
+) -> None:
+    """Parquet's writers complain of files that were closed before them."""
+    pytest.importorskip("pyarrow")
+
+    def submit(*_) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("hearaudiomlp.table.unit.ThreadPoolExecutor.submit", submit)
+    assert run_it(out="t.parquet") == 1
+    gc.collect()
+    assert "no thread can be started" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*t.parquet*"))
 
 
 def test_stop_at_the_first_failure(run_it, recordings, tmp_path, capsys) -> None:

@@ -12,11 +12,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import chain
 from types import FrameType
 from typing import Any
 
+from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import (
     ClusterError,
     DeviceError,
@@ -132,10 +134,11 @@ def cluster(
                     silence_logs=50,
                 )
             client = distributed.Client(local or scheduler, timeout="30s")
-        except OSError as problem:  # TimeoutError too
-            raise ClusterError(
-                f"there is no Dask scheduler at {scheduler} ({problem})"
-            ) from problem
+        except Exception as problem:  # each kind of address has errors of its own
+            reason = shorten(problem, 300)
+            if scheduler is None:
+                raise ClusterError(f"the workers can't be started ({reason})") from problem
+            raise ClusterError(f"there is no Dask scheduler at {scheduler} ({reason})") from problem
         try:
             client.register_plugin(_ModelPlugin(model, local=local is not None), name=_PLUGIN)
             yield client
@@ -207,6 +210,10 @@ def on_cluster(client: Any) -> Workers:
                 raise ClusterError(
                     f"shard {shard.index} was given up, because the workers that had it died: "
                     f"{problem}"
+                ) from problem
+            except CancelledError as problem:
+                raise ClusterError(
+                    f"shard {shard.index} was given up: the scheduler has gone, or cancelled it"
                 ) from problem
             rows = chain.from_iterable(read_rows(shard.store, shard.spec, shard.index))
             for result in chain(rows, manifest.failed):

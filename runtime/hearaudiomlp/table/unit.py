@@ -185,6 +185,7 @@ def embed_shards(
             yield index, future.result()
 
     with ThreadPoolExecutor(1) as finisher, closing(embed_groups(paths, model, cut)) as results:
+        finisher.submit(int)  # it starts its thread, or fails while nothing is open
         for task in shards:
             with ExitStack() as stack:
                 manifest = _embed(task, results, stack, on_file)
