@@ -1,10 +1,13 @@
 """A run creates, replaces and removes only what is provably its own."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -309,6 +312,46 @@ def test_a_file_that_appears_in_a_folder_just_before_it_is_replaced_stays(
     assert everything(folder) == before
     monkeypatch.undo()
     assert embed("t.parquet") == 0
+
+
+def test_what_is_in_a_folder_that_cannot_be_read_stays(
+    embed, recordings, tmp_path, monkeypatch, capsys
+) -> None:
+    pytest.importorskip("pyarrow")
+    assert embed("t.parquet") == 0
+    hidden = tmp_path / "t.parquet" / "private" / "thesis.txt"
+    hidden.parent.mkdir()
+    hidden.write_text("precious")
+    before, whole = everything(tmp_path / "t.parquet"), os.scandir
+
+    def scandir(path):
+        if str(path) == str(hidden.parent):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert embed("t.parquet", source=recordings / "b.wav") == 1
+    assert "private" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert everything(tmp_path / "t.parquet") == before
+
+
+def test_what_is_deep_in_a_folder_of_ours_stays(embed, recordings, tmp_path, capsys) -> None:
+    """Deeper than Python's calls."""
+    pytest.importorskip("pyarrow")
+    assert embed("t.parquet") == 0
+    hidden = tmp_path / "t.parquet"
+    for _ in range(sys.getrecursionlimit() + 200):
+        hidden /= "d"
+        hidden.mkdir()
+    hidden /= "thesis.txt"
+    hidden.write_text("precious")
+    try:
+        assert embed("t.parquet", source=recordings / "b.wav") == 2
+        assert "has a file that this command didn't write" in capsys.readouterr().err
+        assert hidden.read_text() == "precious"
+    finally:  # shutil.rmtree, by which pytest removes folders, goes no deeper than Python's calls
+        subprocess.run(["rm", "-rf", tmp_path / "t.parquet" / "d"], check=True)
 
 
 def test_a_file_that_appears_during_the_run_stays(recordings, checkpoints, tmp_path) -> None:

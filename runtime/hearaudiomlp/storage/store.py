@@ -168,12 +168,10 @@ class LocalStore:
     def names(self, folder: str) -> list[str]:
         """Return the names of all files below a folder; links are files."""
         top = self.path(f"{folder}/x").parent
-        found = []
-        for inside, folders, files in os.walk(top):
-            links = [name for name in folders if Path(inside, name).is_symlink()]
-            prefix = Path(inside).relative_to(top)
-            found += [(prefix / name).as_posix() for name in (*files, *links)]
-        return sorted(found)
+        if not top.is_dir():
+            return []
+        found = (entry.path for entry in _walk(top) if not entry.is_dir(follow_symlinks=False))
+        return sorted(Path(path).relative_to(top).as_posix() for path in found)
 
     def move(self, old: str, new: str) -> None:
         """Rename a folder or a file."""
@@ -189,9 +187,9 @@ class LocalStore:
         """Remove a folder, if there is nothing but empty folders in it."""
         path = self.path(name)
         try:
-            for inside, folders, _ in os.walk(path, topdown=False):
-                for folder in folders:
-                    Path(inside, folder).rmdir()
+            folders = [one.path for one in _walk(path) if one.is_dir(follow_symlinks=False)]
+            for folder in reversed(folders):
+                Path(folder).rmdir()
             path.rmdir()
         except FileNotFoundError:
             return True
@@ -200,6 +198,22 @@ class LocalStore:
                 return False
             raise
         return True
+
+
+def _walk(top: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield all that is below a folder, each before what is in it; links aren't followed.
+
+    A folder that can't be read is an error, where os.walk would leave out what is in it; and there
+    may be more of them in one another than Python makes calls.
+    """
+    waiting = [str(top)]
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            entries = list(found)
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
 
 
 def is_same(path: Path, descriptor: int) -> bool:
