@@ -21,7 +21,8 @@ def test_every_other_protocol_of_fsspec_is_refused() -> None:
     "url",
     [
         "zip://a.wav::memory://b.zip", "simplecache::memory://x.wav", "data:,x://a", "://", "x://",
-        "http://[", "memory://a\x1b[31m::x", "dir://x/o.npz", "DATA://x/y",
+        "http://[", "memory://a\x1b[31m::x", "dir://x/o.npz", "DATA://x/y", "ftp:///x/y.npz",
+        "ftp://x:port/y.npz",
     ],
 )  # fmt: skip
 def test_urls_that_are_not_taken(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,4 +37,20 @@ def test_urls_that_are_not_taken(url: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_memory_is_taken() -> None:
     fs, path = filesystem("memory://folder/a.wav")
-    assert (type(fs).__name__, path) == ("MemoryFileSystem", "/folder/a.wav")
+    assert (fs.protocol, path) == ("memory", "/folder/a.wav")
+
+
+@pytest.mark.parametrize("method", ["info", "isdir", "find", "glob", "exists", "get_file"])
+def test_errors_of_any_kind_are_reported(method, monkeypatch, capsys) -> None:
+    """Those of botocore and aiohttp, for example, are no OSErrors."""
+
+    def fail(*_, **__) -> None:
+        raise RuntimeError("no credentials\x1b[31m")
+
+    fsspec.filesystem("memory").pipe("/in/a.wav", b"RIFF")
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, method, fail)
+    for url in "memory://in/a.wav", "memory://in", "memory://in/*.wav":
+        assert main(["embed", url, "-o", "memory://out/t.npz"]) == 1
+    err = capsys.readouterr().err
+    assert "no credentials" in err
+    assert "\x1b" not in err

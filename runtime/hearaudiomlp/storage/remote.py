@@ -3,7 +3,7 @@
 import os
 import tempfile
 from contextlib import ExitStack
-from functools import cache
+from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +22,8 @@ PROTOCOLS = frozenset(
 )
 """Protocols of places that hold files. fsspec has others that wrap one another, unpack archives,
 run commands or carry the data themselves (``dir``, ``zip``, ``git``, ``data`` ...)."""
+
+_WITH_HOST = frozenset({"ftp", "sftp", "smb", "ssh", "webhdfs"})
 
 
 def is_url(path: str) -> bool:
@@ -44,16 +46,27 @@ def local_path(path: str) -> str:
     return path.removeprefix("file://")
 
 
-@cache
-def _filesystem(protocol: str) -> Any:
-    with needs_extra("remote", f"{protocol}:// needs fsspec"):
-        import fsspec
-    try:
-        return fsspec.filesystem(protocol)
-    except ImportError as problem:  # s3fs, gcsfs ...: it says which
-        raise MissingPackageError(f"{protocol}://: {problem}") from problem
-    except Exception as problem:  # each back end raises its own errors for missing settings
-        raise OptionError(f"{protocol}://: {shorten(problem, 300)}") from problem
+class _Reached:
+    """A file system of fsspec whose errors are all OSErrors: each back end raises its own."""
+
+    def __init__(self, fs: Any, url: str) -> None:
+        self._fs, self._url = fs, url
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._fs, name)
+        if not callable(found):
+            return found
+
+        @wraps(found)
+        def call(*arguments: Any, **options: Any) -> Any:
+            try:
+                return found(*arguments, **options)
+            except (OSError, MemoryError):
+                raise
+            except Exception as problem:  # without credentials, for example
+                raise OSError(f"{shorten(self._url)}: {shorten(problem, 300)}") from problem
+
+        return call
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -79,10 +92,18 @@ def filesystem(url: str) -> tuple[Any, str]:
             f"{shorten(protocol)}:// is none of the protocols that can be read: "
             f"{', '.join(sorted(PROTOCOLS))}"
         )
-    fs = _filesystem(protocol)
+    with needs_extra("remote", f"{protocol}:// needs fsspec"):
+        import fsspec
     try:
-        return fs, str(fs._strip_protocol(url))
-    except Exception as problem:
+        kind = fsspec.get_filesystem_class(protocol)
+        options = kind._get_kwargs_from_urls(url)
+        if protocol in _WITH_HOST and not options.get("host"):
+            raise ValueError("there is no host in it")
+        fs = kind(**options)
+        return _Reached(fs, url), str(fs._strip_protocol(url))
+    except ImportError as problem:  # s3fs, gcsfs ...: it says which
+        raise MissingPackageError(f"{protocol}://: {shorten(problem, 300)}") from problem
+    except Exception as problem:  # each back end raises its own errors for missing settings
         raise OptionError(f"{shorten(url)}: {shorten(problem, 300)}") from problem
 
 
