@@ -563,6 +563,62 @@ def test_what_crashes_or_fails_in_onnx_runtime(nodes: list[onnx.NodeProto], matc
     refused(handmade(nodes, tensors), match)
 
 
+@pytest.mark.parametrize(
+    ("operator", "inputs", "outputs"),
+    [
+        ("Max", ["y", ""], ["q"]),
+        ("Min", ["", "y"], ["q"]),
+        ("LayerNormalization", ["y", "scale", ""], ["q"]),
+        ("Clip", ["", "y"], ["q"]),
+        ("Split", ["y"], ["q", ""]),
+    ],
+)
+def test_a_value_that_is_left_out_would_crash(operator, inputs, outputs) -> None:
+    attributes = {"num_outputs": 2, "axis": 1} if operator == "Split" else {}
+    odd = helper.make_node(operator, inputs, outputs, **attributes)
+    scale = tensor("scale", np.ones(FRAMES * SIZE, np.float32))
+    refused(handmade([FIRST, odd, LAST], (scale,)), f"{operator} with a value left out")
+
+
+def test_a_bound_may_be_left_out() -> None:
+    clip = helper.make_node("Clip", ["y", "", "most"], ["q"])
+    model = handmade([FIRST, clip, LAST], (tensor("most", np.float32(1.0)),))
+    read_model_file(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("versions", "match"),
+    [
+        ([("", 11)], "operators of the opset 11"),
+        ([("", 99)], "operators of the opset 99"),
+        ([("", (1 << 32) + 11)], "operators of the opset"),
+        ([("", 11), ("", 20)], "two versions of the operators"),
+        ([("", 20), ("ai.onnx", 11)], "two versions of the operators"),
+        ([("ai.onnx", 11)], "operators of the opset 11"),
+    ],
+)
+def test_operators_are_those_of_one_known_opset(versions, match) -> None:
+    """LogSoftmax took all axes together before opset 13, so a window depended on the others."""
+    nodes = [
+        FIRST,
+        node("Reshape", "y SHAPE", "r"),
+        node("Transpose", "r", "t", perm=[1, 0, 2]),
+        node("LogSoftmax", "t", "l"),
+        node("Transpose", "l", "frame_embeddings", perm=[1, 0, 2]),
+    ]
+    model = handmade(nodes)
+    read_model_file(model.SerializeToString())
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(*version) for version in versions)
+    refused(model, match)
+
+
+def test_a_tensor_in_the_input_s_place() -> None:
+    """ONNX Runtime takes it for a constant, and the graph then has no input."""
+    windows = tensor("windows", np.ones((1, 16000), np.float32))
+    refused(handmade([FIRST, LAST], (windows,)), "a tensor with the name of an input")
+
+
 @pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING])
 def test_outputs_of_another_type(kind: int) -> None:
     nodes = [FIRST, node("Reshape", "y SHAPE", "f"), node("Cast", "f", "frame_embeddings", to=kind)]
@@ -686,6 +742,26 @@ def test_graphs_that_compute_nothing(
     onnx.save(model, tmp_path / "x.onnx")
     with pytest.raises(ModelFileError, match=match):
         load_model(tmp_path / "x.onnx", device="cpu")
+
+
+def test_nan_of_ordinary_audio_is_the_fault_of_the_file(tmp_path: Path) -> None:
+    """The tone that is tried when it is loaded is too faint for this graph."""
+    nodes = [
+        node("ReduceMax", "windows one", "most"),
+        node("Sub", "half most", "rest"),
+        node("Log", "rest", "l"),
+        FIRST,
+        node("Add", "y l", "s"),
+        node("Reshape", "s SHAPE", "frame_embeddings"),
+    ]
+    model = handmade(nodes, (ONE, tensor("half", np.full((1, 1), 0.5, np.float32))))
+    onnx.save(model, tmp_path / "x.onnx")
+    loaded = load_model(tmp_path / "x.onnx", device="cpu")
+    for compute in loaded.scene_embeddings, loaded.timestamp_embeddings:
+        with pytest.raises(ModelFileError, match="NaN or infinity of ordinary audio"):
+            compute(np.ones((1, 16_000), np.float32))
+    with pytest.raises(ModelFileError, match="NaN or infinity of ordinary audio"):
+        loaded.encode(np.ones((1, 16_000), np.float32))
 
 
 def test_results_of_another_shape_are_the_fault_of_the_file() -> None:

@@ -19,6 +19,8 @@ _INSIDE, _EXTERNAL = 0, 1  # TensorProto.DataLocation
 _FOREIGN_IN_MODEL = {20: "training information", 25: "local functions", 26: "device configurations"}
 _FOREIGN_IN_GRAPH = {14: "quantization annotations", 15: "sparse tensors"}
 
+_STANDARD = ("", "ai.onnx")  # both name the domain of ONNX's own operators
+
 _MAX_NUMBER = 1 << 29  # of a field
 _MAX_FIELDS = 100_000  # of a file; those that are read of the largest export are some thousand
 _MAX_SIGNATURE = 16  # inputs, and outputs
@@ -295,6 +297,14 @@ def _read_graph(graph: memoryview, summary: OnnxSummary, left: Iterator[int]) ->
             summary.foreign.add(_FOREIGN_IN_GRAPH[number])
 
 
+def _read_opset(opset: Message, summary: OnnxSummary) -> None:
+    version = _last(opset, 2)
+    if text(opset, 1) in _STANDARD and isinstance(version, int):
+        if summary.opset:  # ONNX Runtime takes the last one, others the first
+            summary.foreign.add("two versions of the operators")
+        summary.opset = version
+
+
 def _count_operators(summary: OnnxSummary, left: Iterator[int]) -> None:
     reached = {name.encode() for name in summary.inputs}
     for value in summary.nodes:
@@ -330,10 +340,7 @@ def summarize(data: bytes, *, operators: bool = True) -> OnnxSummary:
                 has_graph = True
                 _read_graph(value, summary, left)
             elif number == 8:  # opset_import
-                opset = message_of(value, left)
-                version = _last(opset, 2)
-                if not text(opset, 1) and isinstance(version, int):
-                    summary.opset = version
+                _read_opset(message_of(value, left), summary)
             elif number == 14:  # metadata_props
                 entry = message_of(value, left)
                 summary.metadata[text(entry, 1)] = text(entry, 2)

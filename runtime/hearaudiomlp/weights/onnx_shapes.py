@@ -27,6 +27,10 @@ from hearaudiomlp.weights.onnx_file import (
 
 _MAX_NODES = 1_000  # those of the largest export are 301
 
+_OPSETS = range(18, 24)
+"""Versions of ONNX's operators in which those below are defined alike; exports have 20. Before 13,
+LogSoftmax took all axes from one on together, the windows' among them."""
+
 _BATCH = 1_000_000_007
 """Windows for which shapes are computed: a prime number beyond every other size within the bounds
 below, so a size has it as a factor where it depends on the number of windows, and nowhere else."""
@@ -197,6 +201,9 @@ class _Inference:
             raise ValueError("far more to compute than in an encoder")
 
     def _check_inputs(self, node: _Node, inputs: list[Shape]) -> None:
+        needed = node.inputs[:1] if node.operator in _WITH_BOUNDS else node.inputs
+        if "" in needed or "" in node.outputs:  # most operators crash without one that they expect
+            raise ValueError(f"{node.operator} with a value left out")
         names = node.inputs[:1] if node.operator in _WITH_ARGUMENTS else node.inputs
         if any(name in self._tensors and self._tensors[name].data_type == INT64 for name in names):
             raise ValueError(f"{node.operator} of integers")
@@ -404,6 +411,9 @@ _OPERATORS = {name: rule for rule, names in _RULES.items() for name in names.spl
 _WITH_ARGUMENTS = ("ReduceMax", "ReduceMean", "Reshape", "Slice")
 """Operators whose first input alone is computed with: the others are integers in the file."""
 
+_WITH_BOUNDS = ("Clip",)
+"""Operators whose other inputs may be left out, by an empty name."""
+
 _ATTRIBUTES = {
     "BatchNormalization": "epsilon momentum",
     "Cast": "to",
@@ -441,6 +451,10 @@ def check_shapes(summary: OnnxSummary) -> None:
     """
     if len(summary.nodes) > _MAX_NODES:
         raise ValueError(f"{len(summary.nodes):,} nodes")
+    if summary.opset not in _OPSETS:
+        raise ValueError(f"operators of the opset {summary.opset}")
+    if summary.tensors.keys() & summary.inputs.keys():  # ONNX Runtime then has no such input
+        raise ValueError("a tensor with the name of an input")
 
     def fixed(shape: tuple[int | str, ...]) -> Shape:
         return tuple(size if isinstance(size, int) else _BATCH for size in shape)
