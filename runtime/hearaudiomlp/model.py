@@ -280,7 +280,7 @@ class Model:
             )
         results = self._run(session, audio_windows, outputs)
         for values in results.values():
-            refuse_overflow(values)
+            refuse_overflow(values, audio_windows)
         return results
 
     def _frames(self, audio: Floats) -> Floats:
@@ -301,12 +301,12 @@ class Model:
             block = cut[number] if brief else windows.cut_windows(audio, start, stop)
             found = self._run(session, block, ("frame_embeddings",))["frame_embeddings"]
             if not brief:
-                refuse_overflow(found)
+                refuse_overflow(found, block)
             windows.repeat_edges(found, frames[start:stop])
 
         self.pool.run(compute, len(blocks))
         if brief:
-            refuse_overflow(frames)
+            refuse_overflow(frames, audio)
         return windows.join(frames, n_sounds)
 
     def _timestamp_embeddings(self, frames: Floats, n_samples: int) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
-from hearaudiomlp.errors import AudioTypeError, AudioValueError, warn_once
+from hearaudiomlp.errors import AudioTypeError, AudioValueError, ModelFileError, warn_once
 
 ToCaller = Callable[[Floats], Any]
 
@@ -159,20 +159,32 @@ def warn_if_loud(highest: float) -> None:
         )
 
 
-def refuse_overflow(embeddings: Floats) -> None:
-    """Raise an AudioValueError where embeddings show that float32 has overflowed.
+def refuse_overflow(embeddings: Floats, audio: Floats) -> None:
+    """Raise an error where embeddings show that float32 has overflowed.
+
+    Raises:
+        AudioValueError: the audio is far louder than full scale.
+        ModelFileError: it isn't, so the fault is the model's.
 
     Examples:
-        >>> refuse_overflow(np.zeros((1, 64), np.float32))
-        >>> refuse_overflow(np.full((1, 64), np.nan, np.float32))
+        >>> audio, broken = np.ones(16_000, np.float32), np.full((1, 64), np.nan, np.float32)
+        >>> refuse_overflow(np.zeros((1, 64), np.float32), audio)
+        >>> refuse_overflow(broken, 1e20 * audio)
         Traceback (most recent call last):
         ...
         hearaudiomlp.errors.AudioValueError: ...
+        >>> refuse_overflow(broken, audio)
+        Traceback (most recent call last):
+        ...
+        hearaudiomlp.errors.ModelFileError: the model makes NaN or infinity of ordinary audio
     """
-    if not np.isfinite(peak(embeddings)):
-        raise AudioValueError(
-            "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
-        )
+    if np.isfinite(peak(embeddings)):
+        return
+    if peak(audio) <= LOUD:
+        raise ModelFileError("the model makes NaN or infinity of ordinary audio")
+    raise AudioValueError(
+        "this audio is so loud that its power overflows float32: scale it to [-1, 1]"
+    )
 
 
 def validate_audio(audio: Any) -> tuple[Floats, ToCaller]:
