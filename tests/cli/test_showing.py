@@ -1,6 +1,9 @@
 """Names, labels and metadata of others on the screen: nothing in them reaches the terminal raw."""
 
 import json
+import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -89,6 +92,36 @@ def test_what_nobody_can_read_is_a_failure(arguments: str, monkeypatch, capsys) 
         monkeypatch.setattr("sys.stdout", full)
         assert main(arguments.split()) == 1
     assert "hearaudiomlp: [Errno 28]" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed before the command starts")
+def test_errors_do_not_get_into_the_results_where_standard_error_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, "-m", "hearaudiomlp", "keywords", "--json", "bad.wav", "nowhere.wav"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.close(2),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == [
+        "bad.wav",
+        "nowhere.wav",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed before the command starts")
+def test_no_file_gets_the_descriptor_of_a_closed_stream() -> None:
+    code = """if True:
+        import os
+        for descriptor in range(3):
+            os.close(descriptor)
+        from hearaudiomlp.cli.options import prepare_streams
+        prepare_streams()
+        os._exit(0 if os.open("/dev/null", os.O_RDONLY) > 2 else 1)
+    """
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_metadata_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
