@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
-from hearaudiomlp.figures.map import draw_map, make_map, map_page
+from hearaudiomlp.figures.map import draw_map, folders_of, make_map, map_page
 from hearaudiomlp.table import scenes
 from hearaudiomlp.table.scenes import read_embeddings
 
@@ -178,3 +178,15 @@ def test_dpi_that_no_picture_has(tmp_path: Path, dpi: str, capsys) -> None:
         with pytest.raises(SystemExit) as caught:
             main([*command, "-o", str(tmp_path / "x.png"), "--dpi", dpi])
         assert caught.value.code == 2
+
+
+@given(st.lists(st.text("/ab.:\\", max_size=8), min_size=1, max_size=4))
+def test_folders_of_any_paths(paths: list[str]) -> None:
+    assert len(folders_of(paths)) == len(paths)
+
+
+def test_two_slashes_are_a_root_as_one_is() -> None:
+    assert folders_of(["//in/a/1.wav", "//in/b/2.wav"]) == ("a", "b")
+    assert folders_of(["//in/a/1.wav", "/in/b/2.wav"]) == ("//in/a", "/in/b")
+    assert folders_of(["/1.wav", "/b/2.wav", "a/3.wav"]) == ("/", "/b", "a")
+    assert folders_of(["1.wav", "b/2.wav", "b/c/3.wav"]) == (".", "b", "b/c")

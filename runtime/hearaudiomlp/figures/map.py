@@ -91,13 +91,10 @@ def folders_of(paths: Sequence[str]) -> tuple[str, ...]:
         >>> folders_of(["/in/dogs/1.wav", "/in/dogs/2.wav", "/in/cats/1.wav"])
         ('dogs', 'dogs', 'cats')
     """
-    parents = [Path(path).parent for path in paths]
-    alike = len({parent.is_absolute() for parent in parents}) == 1
-    common = Path(os.path.commonpath(parents)) if alike else None
-    names = [
-        str(parent.relative_to(common)) if common is not None and parent != common else str(parent)
-        for parent in parents
-    ]
+    # By parts: commonpath and pathlib disagree on what "//" is, and drives have nothing in common.
+    folders = [Path(path).parent.parts for path in paths]
+    common = len(os.path.commonprefix(folders))  # noqa: RUF071 - of parts, not of letters
+    names = [str(Path(*folder[common:] or folder)) for folder in folders]
     counts = Counter(names)
     if len(counts) <= len(PALETTE):
         return tuple(names)
