@@ -304,8 +304,9 @@ def train(options: argparse.Namespace) -> Path:
         write_manifest(heard.folder, manifest, check_manifest)
     with replacing(_output(options), check=check) as file:
         torch.save({"model_state_dict": run.average.checkpoint()}, file)
-    plot_log(folder / "log.jsonl", folder / "log.png", options.name)
-    (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1) + "\n")
+    plot_log(run.log, folder / "log.png", options.name)
+    with replacing(folder / "recipe.json") as file:  # a link is replaced, not followed
+        file.write(json.dumps(recipe.as_dict(), indent=1).encode() + b"\n")
     return _output(options)
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import hashlib
+import io
 import json
 import math
 import pickle
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from hearaudiomlp.storage.atomic import open_regular, replacing
 from hearaudiomlp.storage.ownership import MARK_FILE, describe_kind, read_sealed, seal
+from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.train.data.augment import Augmenter
 from hearaudiomlp_export.train.errors import TrainingStateError
 from hearaudiomlp_export.train.recipe import Recipe
@@ -27,6 +30,14 @@ from hearaudiomlp_export.train.recipe import Recipe
 LOG_EVERY = 25
 SAVE_EVERY = 250
 MEASURE_EVERY = 500
+
+_LARGEST_STATE = 1 << 30
+_DIGEST = hashlib.sha256().digest_size
+_MALFORMED = (
+    pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What torch and json raise about a state whose SHA-256 anybody could have computed."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Measure = Callable[["Task"], dict[str, Any]]
@@ -155,6 +166,7 @@ class Run:
         self.task = task.to(self.device).train()
         self.average = copy.deepcopy(self.task)
         self.step = 0
+        self.log: list[dict[str, Any]] = []
         self._batches = batches
         self._recipe = recipe
         self._folder = folder
@@ -165,16 +177,10 @@ class Run:
         self._claim()
         if self._state.exists():
             self._resume()
-        else:
-            self._log.unlink(missing_ok=True)  # of a run that never came to be saved
 
     @property
     def _state(self) -> Path:
         return self._folder / "state.pt"
-
-    @property
-    def _log(self) -> Path:
-        return self._folder / "log.jsonl"
 
     def _claim(self) -> None:
         """Create the folder with its mark, or make sure that it is a run's."""
@@ -192,43 +198,55 @@ class Run:
             raise TrainingStateError(
                 f"{self._folder} holds something else than a training run; name another folder"
             )
-        for path in (self._state, self._log):
+        for path in (self._state, self._folder / "log.jsonl"):
             if kind := describe_kind(path):
                 raise TrainingStateError(f"{path} is {kind}")
 
     def _resume(self) -> None:
         try:
-            state = torch.load(self._state, map_location=self.device, weights_only=True)
-            recipe = json.loads(state["recipe"])
-            self.task.load_state_dict(state["task"])
-            self.average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self.step = int(state["step"])
-        except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError) as problem:
+            data = read_ordinary(str(self._state), _LARGEST_STATE)
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:  # torch doesn't compare
+                raise ValueError("it is damaged")
+            saved = io.BytesIO(data[_DIGEST:])
+            state = torch.load(saved, map_location=self.device, weights_only=True)
+            others = json.loads(state["recipe"]) != json.loads(json.dumps(self._recipe.as_dict()))
+            if not others:
+                self.task.load_state_dict(state["task"])
+                self.average.load_state_dict(state["average"])
+                self._optimizer.load_state_dict(state["optimizer"])
+                self.step = int(state["step"])
+                self.log = [dict(entry) for entry in json.loads(state["log"])]
+                if not 0 <= self.step <= self._recipe.steps:
+                    raise ValueError(f"step {self.step} of {self._recipe.steps}")
+        except _MALFORMED as problem:
             raise TrainingStateError(f"{self._state} is no training state: {problem}") from problem
-        if recipe != json.loads(json.dumps(self._recipe.as_dict())):
+        if others:
             raise TrainingStateError(
                 f"{self._folder} holds a run with other settings; name another folder"
             )
-        # What was logged after the last saved state is done again.
-        if self._log.exists():
-            lines = self._log.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
-            with replacing(self._log) as file:
-                file.write("".join(kept).encode())
+        self._write_log()  # what came after the saved state is done again
 
     def _save(self) -> None:
+        saved = io.BytesIO()
+        torch.save(
+            {
+                "recipe": json.dumps(self._recipe.as_dict()),
+                "task": self.task.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "step": self.step,
+                "log": json.dumps(self.log),
+            },
+            saved,
+        )
         with replacing(self._state) as file:
-            torch.save(
-                {
-                    "recipe": json.dumps(self._recipe.as_dict()),
-                    "task": self.task.state_dict(),
-                    "average": self.average.state_dict(),
-                    "optimizer": self._optimizer.state_dict(),
-                    "step": self.step,
-                },
-                file,
-            )
+            file.write(hashlib.sha256(saved.getbuffer()).digest())
+            file.write(saved.getbuffer())
+
+    def _write_log(self) -> None:
+        """Write what was logged, for whoever wants to look at it: it isn't read again."""
+        with replacing(self._folder / "log.jsonl", durable=False) as file:
+            file.write("".join(f"{json.dumps(entry)}\n" for entry in self.log).encode())
 
     def run(self, shown: Shown) -> None:
         """Train to the recipe's last step.
@@ -257,8 +275,8 @@ class Run:
                     sums, counted = torch.zeros(2), 0
                     if self.step % MEASURE_EVERY == 0 or self.step == recipe.steps:
                         figures |= self._look()
-                    with self._log.open("a") as log:
-                        log.write(json.dumps({"step": self.step, **figures}) + "\n")
+                    self.log.append({"step": self.step, **figures})
+                    self._write_log()
                     shown(self.step, figures)
                 if interrupted.is_set():
                     self._save()

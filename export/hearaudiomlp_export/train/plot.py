@@ -1,6 +1,6 @@
 """The log of a training run as a picture."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ _BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
 @default_style()
-def plot_log(log: Path, picture: Path, title: str) -> None:
+def plot_log(lines: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
     """Plot loss and figure of merit over the steps, and what was measured on the way.
 
     Args:
-        log: ``log.jsonl`` of a run.
+        lines: what a run logged.
         picture: the PNG to write.
         title: above the picture; the network's name.
     """
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
     measured = [line for line in lines if "accuracy" in line]
     figure = Figure(figsize=(15 if measured else 7, 4.4 if measured else 3.2), layout="constrained")
     axes = figure.subplots(1, 3 if measured else 1, squeeze=False)[0]
@@ -36,7 +35,7 @@ def plot_log(log: Path, picture: Path, title: str) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
-def _training(left: Any, lines: list[dict[str, Any]], title: str) -> None:
+def _training(left: Any, lines: Sequence[dict[str, Any]], title: str) -> None:
     steps = [line["step"] for line in lines]
     right = left.twinx()
     merit = "words named" if title == "kwmlp" else "variance explained"

@@ -473,7 +473,11 @@ def test_the_command_trains_on_recordings(tmp_path: Path, monkeypatch: pytest.Mo
     assert "clip 0" in (tmp_path / "own.clips.csv").read_text()
     assert "clip 1" not in (tmp_path / "own.clips.csv").read_text()  # validation
     assert cli.main(arguments) == 1  # the output is there
+    (tmp_path / "run" / "recipe.json").unlink()
+    (tmp_path / "run" / "recipe.json").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine").write_text("mine")
     assert cli.main([*arguments, "--overwrite"]) == 0
+    assert (tmp_path / "mine").read_text() == "mine"  # a link is replaced, not followed
     refined = tmp_path / "refined.pth"
     arguments += ["-o", str(refined)]
     assert cli.main([*arguments, "--start", str(output)]) == 1  # the folder holds another run

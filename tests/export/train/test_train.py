@@ -1,6 +1,9 @@
 """Training: what it makes its data of, and that a run is repeatable, resumable and usable."""
 
+import hashlib
+import io
 import json
+import math
 import os
 import re
 import signal
@@ -166,6 +169,70 @@ def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path, backgrounds: B
     (tmp_path / "state.pt").write_bytes(b"PK nothing")
     with pytest.raises(TrainingStateError, match="no training state"):
         _run("kwmlp", tmp_path, backgrounds, steps=1)
+
+
+def _without_digest(state: Path) -> bytes:
+    return state.read_bytes()[32:]
+
+
+def _with_digest(saved: bytes) -> bytes:
+    return hashlib.sha256(saved).digest() + saved
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path, backgrounds: Backgrounds) -> None:
+    """Cut off, or with a flipped bit in the weights, which torch doesn't notice."""
+    _run("kwmlp", tmp_path, backgrounds, steps=1).run(lambda *_: None)
+    whole = (tmp_path / "state.pt").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    for damaged in (b"", whole[:31], whole[:-1], bytes(flipped), whole[32:]):
+        (tmp_path / "state.pt").write_bytes(damaged)
+        with pytest.raises(TrainingStateError, match="it is damaged"):
+            _run("kwmlp", tmp_path, backgrounds, steps=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": None}, {"step": math.inf}, {"step": -1}, {"step": 10**9}, {"recipe": 5},
+        {"task": None}, {"task": [1]}, {"optimizer": None}, {"log": "5"}, {"log": "[5]"},
+        {"optimizer": {"state": [1], "param_groups": []}},
+        {"optimizer": {"state": {}, "param_groups": 5}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_whose_digest_fits_is_not_trusted(
+    changes: dict[str, object], tmp_path: Path, backgrounds: Backgrounds
+) -> None:
+    _run("kwmlp", tmp_path, backgrounds, steps=1).run(lambda *_: None)
+    saved = io.BytesIO(_without_digest(tmp_path / "state.pt"))
+    state = torch.load(saved, weights_only=True)
+    for content in ([1], None, torch.zeros(3), state | changes):
+        torch.save(content, saved := io.BytesIO())
+        (tmp_path / "state.pt").write_bytes(_with_digest(saved.getvalue()))
+        with pytest.raises(TrainingStateError, match="no training state"):
+            _run("kwmlp", tmp_path, backgrounds, steps=1)
+
+
+@pytest.mark.parametrize("damage", [b'{"step": 1, "lo', b"\xff\n", b"[]\n", b"", None])
+def test_a_damaged_log_is_written_again(
+    damage: bytes | None,
+    tmp_path: Path,
+    backgrounds: Backgrounds,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kill in the middle of a line left one that ended the next run."""
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    _run("kwmlp", tmp_path, backgrounds, steps=2).run(lambda *_: None)
+    log = tmp_path / "log.jsonl"
+    whole = log.read_bytes()
+    if damage is None:
+        log.unlink()
+    else:
+        log.write_bytes(damage)
+    _run("kwmlp", tmp_path, backgrounds, steps=2)
+    assert log.read_bytes() == whole
+    assert [json.loads(line)["step"] for line in whole.splitlines()] == [1, 2]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, backgrounds: Backgrounds) -> None:
