@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hearaudiomlp.audio import read_audio
 from hearaudiomlp.keywordfiles import spot_files
 from hearaudiomlp.keywords import HOP_S
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp.storage.ownership import seal, unseal
 from hearaudiomlp_export.train import cli
 from hearaudiomlp_export.train.data import recordings
 from hearaudiomlp_export.train.data.augment import NOT_A_KEYWORD, Augmenter, Mix, Real
@@ -263,6 +265,21 @@ def test_lists_are_ordinary_files(tmp_path: Path) -> None:
         list_clips(tmp_path)
 
 
+def test_folders_nested_deeper_than_pythons_calls(tmp_path: Path) -> None:
+    _write(tmp_path / "real" / "yes" / "x.wav", _tone(200))
+    before = os.open(tmp_path / "real" / "yes", os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=before)
+        below = os.open("d", os.O_RDONLY, dir_fd=before)
+        os.close(before)
+        before = below
+    os.close(before)
+    try:
+        assert [clip.name for clip in list_clips(tmp_path / "real", ("yes",))] == ["yes/x.wav"]
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "real")], check=True)
+
+
 def test_names_in_the_manifest_are_no_formulas(tmp_path: Path) -> None:
     """Nor do names that are no UTF-8 stop it."""
     for name in (b"=cmd().wav", b"\xff.wav"):
@@ -291,13 +308,50 @@ def test_a_manifest_of_somebody_else_stays(
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"ends": [99]}', b"null", b"[" * 10_000])
-def test_damage_to_what_was_decoded_is_noticed(damage: bytes, tmp_path: Path) -> None:
+@pytest.fixture
+def decoded(tmp_path: Path) -> Path:
     _packed(tmp_path, [("yes", "word", "training", "a"), ("no", "word", "validation", "b")])
     _prepared(tmp_path, tmp_path / "cache")
-    (tmp_path / "cache" / "training-word.json").write_bytes(damage)
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"ends": [99]}', b"null", b"[" * 10_000])
+def test_damage_to_what_was_decoded_is_noticed(damage: bytes, decoded: Path) -> None:
+    (decoded / "training-word.json").write_bytes(damage)
     with pytest.raises(CorpusError, match="damaged"):
-        recordings.load(tmp_path / "cache", "training")
+        recordings.load(decoded, "training")
+
+
+@pytest.mark.parametrize("damage", [b"\0", b"odd", None])
+def test_samples_that_changed_are_noticed(damage: bytes | None, decoded: Path) -> None:
+    """One bit of them, too."""
+    samples = decoded / "training-word.pcm"
+    raw = bytearray(samples.read_bytes())
+    raw[1000] ^= 4
+    samples.write_bytes(raw if damage is None else samples.read_bytes() + damage)
+    with pytest.raises(CorpusError, match="damaged"):
+        recordings.load(decoded, "training")
+
+
+@pytest.mark.parametrize("name", ["training-word.json", "training-word.pcm"])
+def test_a_pipe_in_the_place_of_what_was_decoded_is_not_waited_for(
+    name: str, decoded: Path
+) -> None:
+    (decoded / name).unlink()
+    os.mkfifo(decoded / name)
+    with pytest.raises(CorpusError, match="damaged"):
+        recordings.load(decoded, "training")
+
+
+@pytest.mark.parametrize("column", ["names", "sources", "licences", "sha256", "words", "ends"])
+@pytest.mark.parametrize("value", [None, 5, [], [5], ["a", "b"]], ids=str)
+def test_facts_that_anybody_sealed_are_not_trusted(
+    column: str, value: object, decoded: Path, tmp_path: Path
+) -> None:
+    about = decoded / "training-word.json"
+    about.write_bytes(seal(unseal(about.read_bytes()) | {column: value}))
+    with pytest.raises(CorpusError, match="damaged"):
+        recordings.load(decoded, "training")
 
 
 def test_decoding_resumes_and_damage_is_noticed(tmp_path: Path) -> None:

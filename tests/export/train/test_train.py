@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import hearaudiomlp
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
+from hearaudiomlp.storage.atomic import record_of
 from hearaudiomlp_export.networks.filters import mel_filterbank
 from hearaudiomlp_export.networks.frontend import MFCC, PowerMel
 from hearaudiomlp_export.train import cli, loop
@@ -36,6 +37,7 @@ from hearaudiomlp_export.train.data.corpus import (
     load_part,
     make_part,
     part_makers,
+    write_facts,
 )
 from hearaudiomlp_export.train.data.disturb import Strength
 from hearaudiomlp_export.train.data.evaluate import clean_windows, windows_of
@@ -482,20 +484,44 @@ def test_an_interrupt_does_not_wait_for_the_synthesizers() -> None:
     assert making[1].cancelled() or isinstance(making[1].exception(), BrokenProcessPool)
 
 
+def _npy(shape: bytes) -> bytes:
+    head = b"{'descr': '<i2', 'fortran_order': False, 'shape': " + shape + b"}\n"
+    return b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + bytes(22)
+
+
 def test_a_corpus_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    """Missing, and cut short."""
+    """Missing, changed, and what anybody could have sealed."""
     plan = Plan()
     with pytest.raises(CorpusError, match="has not been made"):
         load_part(tmp_path, "train-espeak", plan)
     folder = tmp_path / plan.fingerprint()
     folder.mkdir()
-    np.save(folder / "train-espeak.npy", np.zeros(10, np.int16))
-    about = {"ends": [5, 11], "words": ["a", "b"], "voices": ["x", "x"]}
-    (folder / "train-espeak.json").write_text(json.dumps(about))
-    with pytest.raises(CorpusError, match="damaged"):
-        load_part(tmp_path, "train-espeak", plan)
-    for samples in (np.zeros(11), np.zeros((11, 2), np.int16)):
-        np.save(folder / "train-espeak.npy", samples)
+    samples, about = (folder / f"train-espeak.{ending}" for ending in ("npy", "json"))
+
+    def write(content: bytes | np.ndarray) -> None:
+        """Write samples, and facts that fit them."""
+        if isinstance(content, bytes):
+            samples.write_bytes(content)
+        else:
+            np.save(samples, content)
+        with samples.open("rb") as file:
+            facts = {"ends": [5, 11], "words": ["a", "b"], "voices": ["x", "x"]}
+            write_facts(about, facts, record_of(file))
+
+    write(np.arange(11, dtype=np.int16))
+    assert load_part(tmp_path, "train-espeak", plan).clip(1).tolist() == [5, 6, 7, 8, 9, 10]
+    whole = samples.read_bytes()
+    for damaged in (whole[:-2], whole[:-1] + b"\1", b""):
+        samples.write_bytes(damaged)
+        with pytest.raises(CorpusError, match="damaged"):
+            load_part(tmp_path, "train-espeak", plan)
+    several = io.BytesIO()
+    np.savez(several, a=np.zeros(11, np.int16))
+    shapes = [b"(11.5,)", b"(True,)", b"(10**19,)", b"(" + b"9" * 30 + b",)", b"(11,", b"[" * 9999]
+    contents = [np.zeros(10, np.int16), np.zeros(11), np.zeros((11, 2), np.int16)]
+    contents += [b"", b"\x80\x04N.", several.getvalue(), *map(_npy, shapes)]
+    for content in contents:
+        write(content)
         with pytest.raises(CorpusError, match="damaged"):
             load_part(tmp_path, "train-espeak", plan)
     (folder / "train-espeak.npy").unlink()

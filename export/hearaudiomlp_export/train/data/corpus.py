@@ -2,12 +2,14 @@
 
 A part is one engine's share of one split: ``<split>-<engine>.npy`` with all clips end to end
 (int16, 16 kHz, peak at one half) and ``<split>-<engine>.json`` with the clips' ends, words and
-voices. What is spoken, and how, follows from the seed alone.
+voices, sealed, and with the size and SHA-256 of the samples. What is spoken, and how, follows from
+the seed alone.
 """
 
 import hashlib
 import json
 import multiprocessing
+import tokenize
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,8 @@ import numpy.typing as npt
 
 from hearaudiomlp.cli import interrupts
 from hearaudiomlp.spec import SAMPLE_RATE
-from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.atomic import FileRecord, open_regular, record_of, replacing
+from hearaudiomlp.storage.ownership import read_sealed, seal
 from hearaudiomlp_export.train.errors import CorpusError
 from hearaudiomlp_export.train.speech import festival, flite, pico
 from hearaudiomlp_export.train.speech.accents import accented
@@ -287,16 +290,55 @@ def _make(name: str, plan: Plan) -> Making:
 
 def _write(folder: Path, name: str, made: list[tuple[Request, Pcm]], longest: int) -> None:
     clips = [pcm[:longest] for _, pcm in made]
-    with replacing(folder / f"{name}.npy") as file:
+    written: list[FileRecord] = []
+    with replacing(folder / f"{name}.npy", before=written.append) as file:
         np.save(file, np.concatenate(clips) if clips else np.zeros(0, np.int16))
     about: dict[str, Any] = {
         "ends": np.cumsum([len(clip) for clip in clips]).tolist(),
         "words": [request.word for request, _ in made],
         "voices": [request.voice.name for request, _ in made],
     }
-    # Last, because it marks a finished part.
-    with replacing(folder / f"{name}.json") as file:
-        file.write(json.dumps(about).encode())
+    write_facts(folder / f"{name}.json", about, written[0])
+
+
+def write_facts(about: Path, facts: dict[str, Any], samples: FileRecord) -> None:
+    """Write what is known about a part: last, because it marks a finished one.
+
+    Args:
+        about: the JSON file.
+        facts: the clips' ends, words and voices, and whatever else.
+        samples: size and SHA-256 of the file with the samples.
+    """
+    with replacing(about) as file:
+        file.write(seal({"samples": samples} | facts))
+
+
+def read_facts(about: Path, samples: Path | None = None) -> dict[str, Any]:
+    """Return what is known about a part.
+
+    Args:
+        about: what :func:`write_facts` wrote.
+        samples: the file with the samples, to compare it with what was written.
+
+    Raises:
+        CorpusError: one of both isn't as it was written.
+    """
+    try:
+        with open_regular(about) as file:
+            facts = read_sealed(file)
+        if facts is not None and samples is not None:
+            with open_regular(samples) as file:
+                facts = facts if facts.get("samples") == list(record_of(file)) else None
+    except OSError:
+        facts = None
+    if facts is None:
+        raise damaged(about)
+    return facts
+
+
+def damaged(about: Path) -> CorpusError:
+    """Return the error for a part that isn't as it was written."""
+    return CorpusError(f"{about} is damaged: delete {about.parent} and run again")
 
 
 def has_part(folder: Path, name: str, plan: CorpusPlan) -> bool:
@@ -362,35 +404,34 @@ def load_part(folder: Path, name: str, plan: CorpusPlan) -> Part:
     path = folder / plan.fingerprint() / f"{name}.json"
     if not (path.is_file() and path.with_suffix(".npy").is_file()):
         raise CorpusError(f"{path} is missing: the corpus has not been made")
+    facts = read_facts(path, path.with_suffix(".npy"))
     try:
-        pcm = np.load(path.with_suffix(".npy"), mmap_mode="r")
-    except (EOFError, ValueError) as problem:
-        raise CorpusError(
-            f"{path.with_suffix('.npy')} is damaged: delete {path.parent}"
-        ) from problem
-    return open_part(path, pcm)
+        pcm = np.lib.format.open_memmap(path.with_suffix(".npy"), mode="r")
+    except (ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError) as problem:
+        raise damaged(path) from problem  # anybody can make a seal
+    return open_part(path, facts, pcm)
 
 
-def open_part(about: Path, pcm: Pcm) -> Part:
+def open_part(about: Path, facts: dict[str, Any], pcm: Pcm) -> Part:
     """Put the samples of a part together with what is known about them.
 
     Args:
-        about: JSON file with the clips' ends, words and voices; the part has its name.
+        about: where that was read; the part has its name.
+        facts: the clips' ends, words and voices.
         pcm: all clips, end to end.
 
     Raises:
-        CorpusError: one of both is damaged.
+        CorpusError: they don't fit.
     """
     try:
-        facts = json.loads(about.read_bytes())
         ends = np.array(facts["ends"], np.int64)
         words, voices = map(str, facts["words"]), map(str, facts["voices"])
         part = Part(about.stem, pcm, ends, list(words), list(voices))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
-        raise CorpusError(f"{about} is damaged: delete {about.parent} and run again") from problem
+    except (ValueError, TypeError, KeyError, OverflowError) as problem:
+        raise damaged(about) from problem
     is_sound = pcm.dtype == np.int16 and pcm.ndim == 1
-    in_order = is_sound and ends.ndim == 1 and bool((np.diff(ends, prepend=0) >= 0).all())
-    known = {len(ends), len(part.words), len(part.voices)}
-    if not in_order or len(known) > 1 or len(pcm) != (ends[-1] if len(ends) else 0):
-        raise CorpusError(f"{about} is damaged: delete {about.parent} and run again")
+    known = {ends.shape, (len(part.words),), (len(part.voices),)}
+    in_order = is_sound and len(known) == 1 and bool((np.diff(ends, prepend=0) >= 0).all())
+    if not in_order or len(pcm) != (ends[-1] if len(ends) else 0):
+        raise damaged(about)
     return part

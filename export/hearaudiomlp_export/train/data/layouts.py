@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hearaudiomlp._text import shorten
+from hearaudiomlp.table.find import Skipped, walk
 from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.train.errors import RecordingsError
 from hearaudiomlp_export.train.speech.words import KEYWORDS
@@ -198,7 +199,8 @@ def _folders(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
         kind = _kind(word, keywords)
         if kind == OTHER and place.name.startswith((".", "_")):
             continue
-        for path in sorted(path for path in place.rglob("*") if path.suffix.lower() in _AUDIO):
+        files = (Path(file.path) for file in walk(str(place), Skipped()))
+        for path in sorted(path for path in files if path.suffix.lower() in _AUDIO):
             name = path.relative_to(folder).as_posix()
             speaker = "" if kind == NOISE else speaker_of(path.relative_to(place), place.name)
             if listed is not None and kind in (WORD, OTHER):

@@ -3,18 +3,24 @@
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._text import spreadsheet_cell
 from hearaudiomlp.audio import read_audio
-from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp_export.train.data.corpus import Part, open_part
+from hearaudiomlp.storage.atomic import FileRecord, replacing
+from hearaudiomlp_export.train.data.corpus import (
+    Part,
+    damaged,
+    open_part,
+    read_facts,
+    write_facts,
+)
 from hearaudiomlp_export.train.data.layouts import (
     NOISE,
     OTHER,
@@ -93,7 +99,8 @@ def prepare(clips: Sequence[Clip], folder: Path) -> Iterator[int]:
                 yield done
                 continue
             lengths, hashes = [], []
-            with replacing(about.with_suffix(".pcm")) as file:
+            written: list[FileRecord] = []
+            with replacing(about.with_suffix(".pcm"), before=written.append) as file:
                 for clip, pcm in _decoded(chosen):
                     raw = pcm.tobytes()
                     file.write(raw)
@@ -110,9 +117,7 @@ def prepare(clips: Sequence[Clip], folder: Path) -> Iterator[int]:
                 "licences": [clip.licence for clip in chosen],
                 "sha256": hashes,
             }
-            # Last, because it marks a finished part.
-            with replacing(about) as file:
-                file.write(json.dumps(listed).encode())
+            write_facts(about, listed, written[0])
 
 
 def load(folder: Path, split: str) -> Recordings:
@@ -127,10 +132,22 @@ def load(folder: Path, split: str) -> Recordings:
         if not path.exists():
             raise CorpusError(f"{path} is missing: the recordings have not been decoded")
         raw = path.with_suffix(".pcm")
+        facts = read_facts(path, raw)
+        _sources(path, facts)
         # An empty file can't be mapped.
-        pcm = np.memmap(raw, "<i2", "r") if raw.stat().st_size else np.zeros(0, np.int16)
-        parts.append(open_part(path, pcm))
+        count = raw.stat().st_size // 2
+        pcm = np.memmap(raw, "<i2", "r", shape=(count,)) if count else np.zeros(0, np.int16)
+        parts.append(open_part(path, facts, pcm))
     return Recordings(*parts)
+
+
+def _sources(about: Path, facts: dict[str, Any]) -> list[list[str]]:
+    """Return sources, licences, names, hashes and words of the clips of a part."""
+    columns = [facts.get(name) for name in ("sources", "licences", "names", "sha256", "words")]
+    texts = [one for one in columns if isinstance(one, list) and set(map(type, one)) <= {str}]
+    if len(texts) < len(columns) or len(set(map(len, texts))) > 1:
+        raise damaged(about)
+    return texts
 
 
 def write_manifest(folder: Path, path: Path, check: Callable[[], None] | None = None) -> None:
@@ -144,10 +161,9 @@ def write_manifest(folder: Path, path: Path, check: Callable[[], None] | None = 
     with replacing(path, check=check) as file:
         lines = [("source", "licence", "kind", "word", "clip", "sha256")]
         for kind in _KINDS:
-            about = json.loads((folder / f"{TRAINING}-{kind}.json").read_bytes())
-            words = about["words"] if kind in (WORD, OTHER) else [""] * len(about["words"])
-            columns = ("sources", "licences", "names", "sha256")
-            sources, licences, names, hashes = (about[column] for column in columns)
+            about = folder / f"{TRAINING}-{kind}.json"
+            sources, licences, names, hashes, said = _sources(about, read_facts(about))
+            words = said if kind in (WORD, OTHER) else [""] * len(said)
             kinds = [kind] * len(words)
             lines += zip(sources, licences, kinds, words, names, hashes, strict=True)
         text = io.StringIO()
