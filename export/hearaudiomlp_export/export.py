@@ -1,5 +1,7 @@
 """Export an encoder: trace, verify, and write the model file with its report."""
 
+import errno
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from hearaudiomlp._text import printable, shorten
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output, mark_page
@@ -31,6 +34,8 @@ def _write(path: Path, data: bytes, check: Check) -> None:
 
 def _check_all(output: Path, check: Check) -> None:
     """Refuse to replace what isn't ours before minutes of work are done."""
+    if not output.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
     for ending in (".onnx", ".report.md", ".failed.md"):
         check(output.with_suffix(ending))
 
@@ -41,6 +46,11 @@ def _refuse_overflow(name: str) -> None:
             f"float16 arithmetic is for kwmlp: {name} computes with raw power, up to 4e8, and "
             "float16 ends at 65504"
         )
+
+
+def _check_text(name: str, text: str | None) -> None:
+    if text is not None and text != printable(text):
+        raise OptionError(f"{name} has characters that can't be printed: {shorten(text)}")
 
 
 def _interface(name: str) -> str:
@@ -101,8 +111,8 @@ def export(
         OutputExistsError: something that isn't ours has the name of the model or the report.
         ModelFileError: the checkpoint isn't one of these encoders, or the runtime
             refuses the graph.
-        OptionError: an unknown interface, or float16 arithmetic for audiomae, whose values exceed
-            the range of float16.
+        OptionError: an unknown interface, a licence or source that can't be printed, or float16
+            arithmetic for audiomae, whose values exceed the range of float16.
 
 
     Examples:
@@ -112,6 +122,8 @@ def export(
         hearaudiomlp.errors.OptionError: float16 arithmetic is for kwmlp: ...
     """
     interface = _interface(interface)
+    _check_text("licence", licence)
+    _check_text("source", source)
     if checkpoint.endswith(".onnx"):
         return _export_fitted(Path(checkpoint), output, interface, overwrite=overwrite)
     check = partial(check_output, overwrite=overwrite, inputs=[checkpoint])

@@ -1,5 +1,7 @@
 """Text from outside made fit to print: names of files and tensors, labels, servers' replies."""
 
+import re
+
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 """Unicode's categories of control and format characters (escape sequences begin with one, and
 bidirectional overrides are others), lone surrogates, unassigned ones and separators of lines."""
@@ -69,3 +71,16 @@ def spreadsheet_cell(value: object) -> object:
     if isinstance(value, str) and is_formula(value):
         return f"./{value}"
     return value
+
+
+_MARKUP = re.compile(r"[][\\`*<>&|]|:(?=//)|(?<=www)\.")
+"""Of HTML, links, code and tables in Markdown; addresses become links without any."""
+
+
+def markdown_text(text: object) -> str:
+    r"""Return text as it is written in Markdown to be text, whatever is in it.
+
+    >>> print(markdown_text("<b> https://example.org"))
+    \<b\> https\://example.org
+    """
+    return _MARKUP.sub(r"\\\g<0>", printable(text))

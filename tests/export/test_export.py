@@ -1,6 +1,7 @@
 """The export command."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import hearaudiomlp
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp.weights.onnx_file import summarize
 from hearaudiomlp_export.cli import main
+from hearaudiomlp_export.graph.metadata import write_metadata
 from hearaudiomlp_export.verify import encoder
 
 EVIL = "a\x1b[31m\u202e"
@@ -218,4 +220,27 @@ def test_missing_files_and_folders_are_reported(tmp_path: Path, checkpoints, cap
     said = capsys.readouterr().err
     assert said == f"hearaudiomlp-export: there is no model file {tmp_path / 'no.pth'}\n"
     assert main([str(checkpoints["audiomae"]), "-o", str(tmp_path / "no/x.onnx")]) == 1
-    assert "No such file" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err
+        == f"hearaudiomlp-export: {tmp_path}/no: No such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--licence", "--source"])
+@pytest.mark.parametrize("text", ["\udcff", "a\nb", "\x1b[31m"])
+def test_what_is_said_of_the_weights_can_be_printed(
+    option: str, text: str, tmp_path: Path, checkpoints, capsys
+) -> None:
+    output = str(tmp_path / "x.onnx")
+    assert main([str(checkpoints["audiomae"]), "-o", output, option, text]) == 1
+    assert "can't be printed" in capsys.readouterr().err
+
+
+def test_what_is_said_of_the_weights_is_no_markup_in_the_report() -> None:
+    """An export of a model that somebody else has fitted states what that says."""
+    graph = onnx.load("onnx_models/audiomae.onnx")
+    card = {entry.key: entry.value for entry in graph.metadata_props}
+    write_metadata(graph, card | {"licence": "</p><img src=x> |\n# \x1b[31m", "source": "[a](b)"})
+    page = re.sub(r"\\.", "", encoder.report(graph, []))  # what is behind a backslash is no markup
+    assert not {"<", "[", "\x1b"} & {*page}
+    assert "\n# " not in page[1:]

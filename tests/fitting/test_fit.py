@@ -99,7 +99,7 @@ def test_report_names_what_it_was_fitted_on(fitted: Fitted, calls: Path) -> None
 
 
 def test_names_in_the_report_are_no_markup(fitted: Fitted, calls: Path) -> None:
-    name, text = "a](javascript:b)`|<img src=x>", "<script>alert(1)</script>"
+    name, text = "a](javascript:b)`|<img src=x>", "<script>alert(1)</script> http://x www.x.y"
     metadata = hearaudiomlp.load_model().metadata
     values = {"checkpoint_sha256": text, "licence": text, "hearaudiomlp_version": text}
     results = replace(
@@ -114,6 +114,8 @@ def test_names_in_the_report_are_no_markup(fitted: Fitted, calls: Path) -> None:
     assert plain.count("<") == plain.count("<!--") == 1
     assert plain.count("](") == 1
     assert "](javascript" not in plain
+    assert "://" not in plain
+    assert "www." not in plain
 
 
 def test_one_word_is_enough_and_seeds_repeat(tmp_path: Path) -> None:

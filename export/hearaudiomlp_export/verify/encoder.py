@@ -19,6 +19,7 @@ import onnx
 import scipy.fft
 import torch
 
+from hearaudiomlp._text import markdown_text
 from hearaudiomlp.inference.session import Session
 from hearaudiomlp.spec import ENCODERS, HOP, MEL_BANDS, SAMPLE_RATE
 from hearaudiomlp_export.graph.dft import bin_order
@@ -265,7 +266,7 @@ def report(graph: onnx.ModelProto, findings: list[Finding]) -> str:
         | power mel | chirp | librosa | 3.0e-07 | 1.0e-05 |  |  |
         <BLANKLINE>
     """
-    card = {entry.key: entry.value for entry in graph.metadata_props}
+    card = {entry.key: markdown_text(entry.value) for entry in graph.metadata_props}
     failed = sum(not finding.passed for finding in findings)
     verdict = (
         f"{failed} of {len(findings)} comparisons FAILED" if failed else "all comparisons passed"

@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from hearaudiomlp._text import markdown_text as _cell
 from hearaudiomlp._text import printable
 from hearaudiomlp.figures.style import default_style
 from hearaudiomlp.fitting.alarms import THRESHOLD
@@ -17,8 +17,6 @@ from hearaudiomlp.fitting.examples import Examples
 from hearaudiomlp.storage.ownership import figure_metadata, mark_page
 
 _MOST_FILES = 1_000  # that are listed
-
-_MARKUP = re.compile(r"[][\\`*<>&|]")  # of HTML, links, code and tables
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,10 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
             f"| {_cell(recall.label)} | {recall.found} of {recall.count} | {recall.share:.0%} "
             f"| {low:.0%} to {high:.0%} |"
         )
-    lines += ["", "| recordings of | taken for " + " | ".join(map(_cell, results.labels)) + " |"]
+    lines += [
+        "",
+        "| recordings of | taken for " + " | ".join(map(_cell, results.labels)) + " |",
+    ]
     lines.append("| --- |" + " ---: |" * len(results.labels))
     for label, row in zip(results.labels, results.confusions.tolist(), strict=True):
         if any(row):
@@ -111,10 +112,6 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
     for label, (half, full) in zip(results.labels, results.learning, strict=False):
         lines.append(f"| {_cell(label)} | {half:.0%} | {full:.0%} |")
     return mark_page("\n".join([*lines, "", *_provenance(facts)]).encode())
-
-
-def _cell(text: str) -> str:
-    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def _count(examples: Examples) -> str:
