@@ -1,5 +1,6 @@
 """Signals at any moment: the exit code of the signal, no traceback, and nothing left behind."""
 
+import contextlib
 import os
 import random
 import re
@@ -147,6 +148,26 @@ def test_a_signal_that_is_ignored_stays_ignored(embedding, tmp_path) -> None:
     process.send_signal(signal.SIGHUP)
     assert finish(process)[0] == 0
     assert (tmp_path / "t.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it fills a pipe in a way of Linux")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_nobody_reads_what_is_printed(number, embedding, tmp_path) -> None:
+    read, write = os.pipe()
+    command = [sys.executable, "-c", SLOW.format(pause=0.5), *embedding]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=write, text=True)
+    wait_for(process, 1)
+    own = os.open(f"/proc/self/fd/{write}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(own, b"x"):
+            pass
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert not list(tmp_path.glob("*t.npz*"))
+    assert os.get_blocking(write)
+    for descriptor in (read, write, own):
+        os.close(descriptor)
 
 
 def test_signals_are_handled_before_anything_else_is_imported() -> None:

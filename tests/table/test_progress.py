@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from hearaudiomlp.cli.options import print_error
 from hearaudiomlp.table import progress
 from hearaudiomlp.table.job import Failure, Row
 
@@ -14,7 +15,7 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     row, failure = Row(0, "a", 2.0, 16000, 1, 200), Failure(1, "b", "AudioFileError", "b is bad")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
-    shown = progress.show_progress(100, 10)
+    shown = progress.show_progress(100, 10, print_error)
     assert isinstance(shown, progress.Bar) == is_terminal
     shown.file(row)
     shown.file(failure)
@@ -24,12 +25,12 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     assert "real time" in printed
     assert ("12 of 100 files, 1 failed" in printed) == (not is_terminal)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
-    assert not isinstance(progress.show_progress(100, 10), progress.Bar)
+    assert not isinstance(progress.show_progress(100, 10, print_error), progress.Bar)
 
 
 def test_rows_of_a_file_count_once(monkeypatch, capsys) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
-    lines = progress.Lines(files=3, done=0)
+    lines = progress.Lines(files=3, done=0, say=print_error)
     for file in (0, 0, 0, 2, 2):  # what has failed has no row
         lines.file(Row(file, "a", 1.0, 16000, 1, 0, start=1.0, end=2.0))
     assert lines.done == 2

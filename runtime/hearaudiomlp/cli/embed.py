@@ -225,7 +225,7 @@ def _work(going: "Run", options: argparse.Namespace, model: "Model", *, stop: bo
     done = sum(going.shards[index].count for index in going.done)
     if done:
         print_error(f"resuming: {done:,} of {files:,} files were done before")
-    shown: Lines | None = None if files <= _FEW else show_progress(files, done)
+    shown: Lines | None = None if files <= _FEW else show_progress(files, done, print_error)
 
     def on_file(result: "Row | Failure") -> None:
         if shown is not None:

@@ -75,6 +75,7 @@ def _handle(number: int, _: "FrameType | None") -> None:
     # It has been imported if there can be anything to clean up.
     stopping = sys.modules.get("hearaudiomlp.storage.stopping")
     try:
+        _wait_for_readers(False)
         if again:
             _say("interrupted again")
             if stopping is not None:
@@ -84,7 +85,19 @@ def _handle(number: int, _: "FrameType | None") -> None:
             if stopping is not None:
                 stopping.stop()
     finally:
+        _wait_for_readers(True)
         os._exit(128 + number)
+
+
+def _wait_for_readers(wait: bool) -> None:
+    """Say whether what is printed may wait: for a full pipe, or a terminal that is stopped.
+
+    Others may have the same pipe or terminal, so it is set back before the process exits.
+    """
+    try:  # noqa: SIM105 - contextlib isn't imported yet
+        os.set_blocking(2, wait)
+    except (OSError, AttributeError):  # it is closed; Windows, before Python 3.12
+        pass
 
 
 def _say(message: str) -> None:

@@ -39,19 +39,19 @@ class Parser(argparse.ArgumentParser):
 def prepare_streams() -> None:
     """Have the streams print and read names of files that are no text in their encoding.
 
-    Where one is closed (``2>&-``), the next file to be opened would get its descriptor, and what
-    native libraries write to it; and ``print`` would write errors to standard output.
+    Those that the parent process has closed lead nowhere.
 
     Examples:
         >>> prepare_streams()
     """
-    for descriptor in range(3):
+    for number in range(3):
         try:
-            os.fstat(descriptor)
-        except OSError:  # and the lowest one that is free is the one to be opened
+            os.fstat(number)
+        except OSError:  # the next file to be opened would get it, and what libraries print
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # print() takes None for standard output
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

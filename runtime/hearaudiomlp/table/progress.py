@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,22 +20,25 @@ class Lines:
     """A line on standard error every ten seconds, and one for each of the first failures.
 
     Examples:
-        >>> lines = Lines(files=2, done=0)
+        >>> lines = Lines(files=2, done=0, say=print)
         >>> lines.file(Row(0, "one.wav", 0.5, 16_000, 1, 50))
         >>> lines.done, lines.seconds
         (1, 0.5)
     """
 
-    def __init__(self, files: int, done: int) -> None:
-        """Start to count; ``done`` files of ``files`` were done before."""
-        self.files, self.before = files, done
+    def __init__(self, files: int, done: int, say: Callable[[str], None]) -> None:
+        """Start to count.
+
+        Args:
+            files: how many there are.
+            done: how many of them were done before.
+            say: prints a line; the run goes on where that fails.
+        """
+        self.files, self.before, self._put = files, done, say
         self.done = self.failed = 0
         self.seconds = 0.0
         self._number = -1
         self._start = self._last = time.monotonic()
-
-    def _put(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
     def file(self, result: Row | Failure) -> None:
         """Take a file that is done; or a row of it, of which segments and channels give many."""
@@ -44,9 +48,9 @@ class Lines:
         if isinstance(result, Failure):
             self.failed += 1
             if self.failed <= _SHOWN:
-                self._put(f"hearaudiomlp: {printable(result.problem)}")
+                self._put(str(result.problem))
             if self.failed == _SHOWN:
-                self._put("hearaudiomlp: further failures are listed in the report")
+                self._put("further failures are listed in the report")
         else:
             self.seconds += result.duration
         self._show(new)
@@ -56,7 +60,7 @@ class Lines:
             self._last = time.monotonic()
             left = (self.files - self.before - self.done) * self.elapsed / self.done
             self._put(
-                f"hearaudiomlp: {self.before + self.done:,} of {self.files:,} files, "
+                f"{self.before + self.done:,} of {self.files:,} files, "
                 f"{self.failed:,} failed, {self.done / self.elapsed:,.0f} files/s, "
                 f"{self.speed:,.0f} x real time, {timedelta(seconds=round(left))} left"
             )
@@ -79,13 +83,13 @@ class Bar(Lines):
     """A bar at the foot of the terminal; failures are printed above it.
 
     Examples:
-        >>> bar = Bar(files=100, done=10)
+        >>> bar = Bar(files=100, done=10, say=print)
         >>> bar.before
         10
         >>> bar.close()
     """
 
-    def __init__(self, files: int, done: int) -> None:
+    def __init__(self, files: int, done: int, say: Callable[[str], None]) -> None:
         """Show the bar.
 
         Raises:
@@ -100,7 +104,8 @@ class Bar(Lines):
             TimeRemainingColumn,
         )
 
-        super().__init__(files, done)
+        super().__init__(files, done, say)
+        self._put = self._put_above
         self._bar: Any = Progress(
             MofNCompleteColumn(),
             TextColumn("[red]{task.fields[failed]}"),
@@ -113,7 +118,8 @@ class Bar(Lines):
         self._task = self._bar.add_task("", total=files, completed=done, failed="", speed=0.0)
         self._bar.start()
 
-    def _put(self, line: str) -> None:
+    def _put_above(self, line: str) -> None:
+        line = f"hearaudiomlp: {printable(line)}"
         self._bar.console.print(line, markup=False, highlight=False)
 
     def _show(self, new: bool) -> None:
@@ -125,16 +131,16 @@ class Bar(Lines):
         self._bar.stop()
 
 
-def show_progress(files: int, done: int) -> Lines:
+def show_progress(files: int, done: int, say: Callable[[str], None]) -> Lines:
     """Return a bar where there are a terminal and rich, and lines elsewhere.
 
     Examples:
-        >>> progress = show_progress(files=100, done=0)
+        >>> progress = show_progress(files=100, done=0, say=print)
         >>> progress.close()
     """
     if sys.stderr.isatty():
         try:
-            return Bar(files, done)
+            return Bar(files, done, say)
         except ImportError:
             pass
-    return Lines(files, done)
+    return Lines(files, done, say)
