@@ -20,8 +20,8 @@ KINDS = ("scene", "timestamps", "both")
 _PART = re.compile(
     r"(?:run|outputs)\.json|files\.jsonl|\d{5,}\.(?:json|rows|jsonl|scenes|frames)"
     r"|(?:files|timestamps)/part-\d{5,}\.parquet|(?:files|timestamps|earlier)/\.hearaudiomlp\.json"
-    r"|task/(?:.+\.(?:csv|json|npy|pkl)|\.done\.embeddings)",
-    re.ASCII | re.DOTALL,
+    r"|task/(?:(?s:.+)\.(?:json|npy|pkl)|labelvocabulary\.csv|\.done\.embeddings)",
+    re.ASCII,
 )
 
 

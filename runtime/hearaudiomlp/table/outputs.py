@@ -217,12 +217,13 @@ class Outputs:
         Raises:
             OutputExistsError: a file is in it that no run writes; that stays.
         """
-        for name in self._store.names(folder):
-            path = f"{folder}/{name}"
+        paths = [f"{folder}/{name}" for name in self._store.names(folder)]
+        for path in paths:
             if not is_part(path.removeprefix(f"{self._parts}/")):
                 raise OutputExistsError(
                     f"{self.path(path)} isn't a file that this command wrote: move it away"
                 )
+        for path in paths:
             self._store.remove(path)
         self._store.remove_folder(folder)
 

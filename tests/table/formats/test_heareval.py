@@ -15,7 +15,7 @@ import soundfile
 from environments import ROOT, Environment
 from hearaudiomlp import Model
 from hearaudiomlp.cli import main
-from hearaudiomlp.table.formats.heareval import HearevalTask
+from hearaudiomlp.table.formats.heareval import HearevalTask, labels_at
 from heartasks import SPLITS, make_task, whistle
 
 STAGES = ROOT / "tests" / "support" / "heareval_stages.py"
@@ -150,6 +150,44 @@ def test_names_that_the_layout_has_no_place_for(name, checkpoints, tmp_path, cap
     assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
     assert "a name that it uses itself" in capsys.readouterr().err
     assert not list(tmp_path.glob("out*"))
+
+
+def test_events_that_would_take_hours_or_gigabytes(checkpoints, tmp_path, capsys) -> None:
+    """A label may be under way at each of a recording's timestamps."""
+    task = make_task(tmp_path, "event", 1, whistle)
+    always = {"start": 0, "end": 1e9}
+    one_long, many = ["x" * 10_000], range(2000)
+    for labels in one_long, many:
+        given = json.loads((task / "test.json").read_text())
+        given[next(iter(given))] = [{"label": label} | always for label in labels]
+        (task / "test.json").write_text(json.dumps(given))
+        assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+        assert "characters in all: far too many" in capsys.readouterr().err
+        shutil.rmtree(tmp_path / "out.parts")
+    times = [0.0, 10.0, 20.0]
+    same = [{"label": n, "start": n * ((1 << 61) - 1), "end": 1e299} for n in range(50_000)]
+    assert labels_at(same, times, "a.wav") == [[0]] * 3  # of one hash
+
+
+def test_labels_of_two_types_are_in_the_order_of_heareval() -> None:
+    events = [{"label": label, "start": 0, "end": 10} for label in ("b", 10, "a", 9, "a")]
+    found = labels_at(events, [0.0, 10.0, 20.0], "a.wav")
+    assert found == [[9, 10, "a", "b"], [9, 10, "a", "b"], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("task_metadata.json", '{"splits": ["test", "test"], "embedding_type": "event"}'),
+        ("test.json", f'{{"a.wav": [{{"label": "a", "start": 1{"0" * 400}, "end": 0}}]}}'),
+        ("test.json", '{"a.wav": [{"label": "a", "start": NaN, "end": 0}]}'),
+    ],
+)
+def test_tasks_that_cannot_be(name, text, checkpoints, tmp_path, capsys) -> None:
+    task = make_task(tmp_path, "event", 1, whistle)
+    (task / name).write_text(text)
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert "is no folder of a HEAR task" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ import json
 import pickle
 import random
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +37,10 @@ _MAX_VALUES = 4_000_000
 """Values in a file of JSON: a list or object of two bytes is one of seventy in memory."""
 
 _Path = Callable[[str], Path]
+"""Says where a file of the folder that is made is."""
+
+_MAX_LETTERS = 1_000
+"""Characters of the labels of a timestamp, on average over a file."""
 
 _LATEST = 1e300
 """ms that a time may have: no more than a float has, whatever an integer in JSON can be."""
@@ -70,6 +76,8 @@ class HearevalTask:
         try:
             metadata = self._read_json("task_metadata.json")
             self.splits = [_checked_name(split, 1) for split in _list(metadata["splits"])]
+            if len({*self.splits}) != len(self.splits):
+                raise ValueError("it has two splits of one name")
             self.kind = _KINDS[metadata["embedding_type"]]
             self.labels = {split: self._read_labels(split) for split in self.splits}
             if self._is_file("labelvocabulary.csv"):
@@ -198,7 +206,7 @@ class HearevalTask:
             if self.kind == "timestamps":
                 times = frame_centres(len(values)).tolist()
                 at(f"{split}/{name}.timestamps.json").write_text(json.dumps(times))
-                targets = [_labels_at(labels, time) for time in times]
+                targets = labels_at(labels, times, name)
             else:
                 values = values[0]
             at(f"{split}/{name}.target-labels.json").write_text(json.dumps(targets))
@@ -282,16 +290,33 @@ def _checked_event(event: Any) -> dict[str, Any]:
     raise ValueError(f"{str(event)[:100]!r} is no event with label, start and end")
 
 
-def _labels_at(events: list[dict[str, Any]], time: float) -> list[str]:
-    """Return the labels of the events that are under way at a time in ms."""
-    inside = {
-        (event["start"], event["end"], event["label"])
+def labels_at(events: list[dict[str, Any]], times: list[float], name: str) -> list[list[Any]]:
+    """Return the labels of the events that are under way at each of the times in ms.
+
+    Raises:
+        TaskFolderError: they are far more than there can be in a recording of this length.
+
+    Examples:
+        >>> labels_at([{"start": 0, "end": 10, "label": "dog"}], [0.0, 10.0, 20.0], "bark.wav")
+        [['dog'], ['dog'], []]
+    """
+    # In the order of heareval, whose labels can be numbers and texts, too.
+    in_order = sorted(
+        (event["start"], event["end"], isinstance(event["label"], str), event["label"])
         for event in events
-        if event["start"] <= time < event["end"] + _INCLUSIVE
-    }
-    # Words and numbers as labels have no order between them.
-    ordered = sorted(inside, key=lambda one: (*one[:2], type(one[2]).__name__, one[2]))
-    return [label for *_, label in ordered]
+    )
+    inside = [
+        (range(bisect_left(times, start), bisect_left(times, end + _INCLUSIVE)), label)
+        for (start, end, _, label), _ in groupby(in_order)  # no set: numbers can share a hash
+    ]
+    letters = sum(len(where) * len(str(label)) for where, label in inside)
+    if letters > _MAX_LETTERS * len(times):
+        raise TaskFolderError(f"{name} has labels of {letters:,} characters in all: far too many")
+    labels: list[list[Any]] = [[] for _ in times]
+    for where, label in inside:
+        for index in where:
+            labels[index].append(label)
+    return labels
 
 
 def _by_file(done: CompletedShards) -> Iterator[Floats]:
