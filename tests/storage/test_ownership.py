@@ -1,5 +1,6 @@
 """Pictures, maps and model files: what may be replaced, and what may not."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OutputExistsError
-from hearaudiomlp.storage.ownership import check_output, read_sealed, seal, unseal
+from hearaudiomlp.storage.ownership import MARK, check_output, read_sealed, seal, unseal
 from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.cli import main as export
 from paths import ROOT
@@ -243,3 +244,15 @@ def test_a_sealed_object_is_taken_back_as_it_was_or_not_at_all() -> None:
             assert unseal(data[:at]) is None
         assert unseal(data + b" ") is None
         assert unseal(b"") is None
+
+
+def test_a_sealed_object_takes_memory_in_proportion_to_its_size() -> None:
+    """Anybody can seal one, and two bytes of JSON can be a list of seventy in memory."""
+    body = b'{"made_by": "' + MARK.encode() + b'", "rows": [' + b"[]," * 2_500_000 + b"[]]"
+    sealed = body + b', "sha256": "' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
+    tracemalloc.start()
+    try:
+        assert unseal(sealed) is None
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(sealed)
+    finally:
+        tracemalloc.stop()
