@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -233,6 +234,20 @@ def test_files_that_labels_are_not_added_to(table: str) -> None:
     assert main(["similar", "1", table, "--label", "none/l.csv"]) == 1
     with pytest.raises(OutputExistsError, match="input"):
         LabelFile(Path("sum.csv"), inputs=["sum.csv"])
+
+
+def test_labels_of_millions_of_lines(tmp_path: Path) -> None:
+    empty, full = tmp_path / "empty.csv", tmp_path / "full.csv"
+    empty.write_text("path,start,end,label\n" + "\n" * 500_000)
+    full.write_text("path,start,end,label\n" + "a,,,b\n" * 1_000_001)
+    tracemalloc.start()
+    try:
+        LabelFile(empty)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(OutputExistsError, match="can't be added"):
+        LabelFile(full)
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:

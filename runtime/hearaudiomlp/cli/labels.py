@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ Facts = tuple[str, float | None, float | None]
 """Path, start and end of a line."""
 
 _LARGEST = 1 << 26  # bytes of a CSV
+_MOST_ROWS = 1_000_000  # as fit takes
 _LONGEST = 1_000  # characters of an answer
 
 
@@ -97,15 +99,13 @@ class LabelFile:
             raise not_ours
         try:
             text = io.StringIO(self.path.read_bytes().decode("utf-8-sig"), newline="")
-            lines = list(csv.reader(text, strict=True))
-            facts = [
-                (path, _time(start), _time(end))
-                for path, start, end, label in filter(None, lines[1:])
-                if label
-            ]
+            lines = csv.reader(text, strict=True)  # a line is far larger in memory
+            columns = next(lines, COLUMNS)
+            rows = list(islice(filter(None, lines), _MOST_ROWS + 1))
+            facts = [(path, _time(start), _time(end)) for path, start, end, label in rows if label]
         except (ValueError, csv.Error):
             raise not_ours from None
-        if lines and tuple(lines[0]) != COLUMNS:
+        if tuple(columns) != COLUMNS or len(rows) > _MOST_ROWS:
             raise not_ours
         return facts
 
