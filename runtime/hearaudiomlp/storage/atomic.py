@@ -41,8 +41,13 @@ def temporary_prefix(target: str) -> str:
 
 
 @contextmanager
-def temporary_name(folder: Path, target: str) -> Iterator[Path]:
+def temporary_name(folder: Path, target: str, only: str | None = None) -> Iterator[Path]:
     """Return a name for a temporary file or folder, which is removed at the end if it exists.
+
+    Args:
+        folder: where it is going to be.
+        target: what it is for.
+        only: name of the one file that is removed with a folder; all are, if not given.
 
     Examples:
         >>> with temporary_name(Path(), "words.txt") as path:
@@ -51,7 +56,7 @@ def temporary_name(folder: Path, target: str) -> Iterator[Path]:
         False
     """
     path = folder / f"{temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
-    with noted(path):
+    with noted(path, only):
         yield path
 
 

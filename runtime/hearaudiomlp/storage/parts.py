@@ -88,7 +88,7 @@ class PartsFolder:
 
     def _create(self, path: Path) -> None:
         """Make the folder with its mark in it, so that none is ever seen without."""
-        with temporary_name(path.parent, path.name) as temporary:
+        with temporary_name(path.parent, path.name, MARK_FILE) as temporary:
             try:
                 with changing():
                     temporary.mkdir()
@@ -174,7 +174,7 @@ class PartsFolder:
             return
         path = self._store.path(self._name)
         self._store.check_held()
-        with temporary_name(path.parent, path.name) as away:
+        with temporary_name(path.parent, path.name, MARK_FILE) as away:
             with suppress(FileNotFoundError):
                 path.rename(away)
                 (away / MARK_FILE).unlink(missing_ok=True)
@@ -197,11 +197,11 @@ def _remove_abandoned(path: Path) -> None:
         names = [item.name for item in found if item.name.startswith(prefix)]
     for name in names:
         folder = path.parent / name
-        if not _TEMPORARY.fullmatch(name) or not stat.S_ISDIR(folder.lstat().st_mode):
-            continue
-        if os.listdir(folder) != [MARK_FILE]:  # noqa: PTH208
-            continue
-        with suppress(OSError):
+        with suppress(OSError):  # another run may have removed its own
+            if not _TEMPORARY.fullmatch(name) or not stat.S_ISDIR(folder.lstat().st_mode):
+                continue
+            if os.listdir(folder) != [MARK_FILE]:  # noqa: PTH208
+                continue
             with open_regular(folder / MARK_FILE) as file:
                 ours = read_sealed(file) is not None
             if ours:

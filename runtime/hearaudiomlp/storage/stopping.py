@@ -11,7 +11,7 @@ from pathlib import Path
 
 _changing = threading.RLock()  # a handler may run inside it, in the same thread
 _stopped = False
-_temporaries: set[str] = set()
+_temporaries: dict[str, str | None] = {}
 _callbacks: list[Callable[[], None]] = []
 
 
@@ -33,10 +33,14 @@ def changing() -> Iterator[None]:
 
 
 @contextmanager
-def noted(temporary: Path) -> Iterator[None]:
+def noted(temporary: Path, only: str | None = None) -> Iterator[None]:
     """Remove a temporary file or folder when the body ends or the process is stopped.
 
     It is noted before it is created, and its name is unique.
+
+    Args:
+        temporary: the file, or a folder without folders in it.
+        only: name of the one file that is removed with a folder; all are, if not given.
 
     Examples:
         >>> with noted(Path("unfinished.txt")):
@@ -44,19 +48,20 @@ def noted(temporary: Path) -> Iterator[None]:
         >>> Path("unfinished.txt").exists()
         False
     """
-    _temporaries.add(str(temporary))
+    _temporaries[str(temporary)] = only
     try:
         yield
     finally:
-        _remove(temporary)
-        _temporaries.discard(str(temporary))
+        _remove(temporary, only)
+        _temporaries.pop(str(temporary))
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, only: str | None) -> None:
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             for inside in path.iterdir():
-                inside.unlink()
+                if only in {None, inside.name}:
+                    inside.unlink()
             path.rmdir()
         else:
             path.unlink(missing_ok=True)
@@ -98,5 +103,5 @@ def remove_temporaries() -> None:
         ...     Path("unfinished.txt").exists()
         False
     """
-    for name in tuple(_temporaries):
-        _remove(Path(name))
+    for name, only in tuple(_temporaries.items()):
+        _remove(Path(name), only)
