@@ -1,10 +1,16 @@
 """URLs: which protocols are taken, and what the others get."""
 
+import stat
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OptionError
-from hearaudiomlp.storage.remote import PROTOCOLS, filesystem
+from hearaudiomlp.storage import stopping
+from hearaudiomlp.storage.remote import PROTOCOLS, Copy, filesystem
+from hearaudiomlp.storage.store import open_store
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -54,3 +60,25 @@ def test_errors_of_any_kind_are_reported(method, monkeypatch, capsys) -> None:
     err = capsys.readouterr().err
     assert "no credentials" in err
     assert "\x1b" not in err
+
+
+def test_temporary_files_are_private_and_none_is_created_once_a_signal_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fsspec.filesystem("memory").pipe("/folder/a.wav", b"RIFF")
+    with pytest.raises(FileNotFoundError):
+        Copy("memory://folder/b.wav")
+    store = open_store("memory://folder/t.npz")[0]
+    copy = Copy("memory://folder/a.wav")
+    assert copy.path.suffix == ".wav"
+    with store.writing("t.npz"), store.reading("a.wav"):
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()]
+        assert modes == [0o600] * 3
+        monkeypatch.setattr(stopping, "_stopped", True)
+        for make in (lambda: Copy("memory://folder/a.wav"), store.writing("t.npz").__enter__):
+            with pytest.raises(InterruptedError):
+                make()
+        assert len(list(tmp_path.iterdir())) == 3
+    copy.close()
+    assert list(tmp_path.iterdir()) == []

@@ -41,13 +41,16 @@ def temporary_prefix(target: str) -> str:
 
 
 @contextmanager
-def temporary_name(folder: Path, target: str, only: str | None = None) -> Iterator[Path]:
+def temporary_name(
+    folder: Path, target: str, only: str | None = None, *, ending: str = ".tmp"
+) -> Iterator[Path]:
     """Return a name for a temporary file or folder, which is removed at the end if it exists.
 
     Args:
         folder: where it is going to be.
         target: what it is for.
         only: name of the one file that is removed with a folder; all are, if not given.
+        ending: of the name.
 
     Examples:
         >>> with temporary_name(Path(), "words.txt") as path:
@@ -55,7 +58,7 @@ def temporary_name(folder: Path, target: str, only: str | None = None) -> Iterat
         >>> path.exists()
         False
     """
-    path = folder / f"{temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
+    path = folder / f"{temporary_prefix(target)}{secrets.token_hex(8)}{ending}"
     with noted(path, only):
         yield path
 
@@ -98,9 +101,7 @@ def replacing(
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     with temporary_name(folder or target.parent, target.name) as temporary:
         # Temporary files are private, results aren't.
-        with changing():
-            file = open(temporary, "x+b", opener=_private)  # noqa: SIM115 - below
-        with file:
+        with create(temporary) as file:
             yield file
             file.flush()
             record = _record_and_sync(file, record=before is not None, sync=durable)
@@ -111,6 +112,18 @@ def replacing(
             check()
         with changing():
             temporary.replace(target)
+
+
+def create(temporary: Path) -> IO[bytes]:
+    """Create a file that only its owner may read, unless the process is about to exit.
+
+    Examples:
+        >>> with temporary_name(Path(), "words.txt") as path, create(path) as file:
+        ...     file.write(b"marvin")
+        6
+    """
+    with changing():
+        return open(temporary, "x+b", opener=_private)
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,6 +1,5 @@
 """Files that have a URL (extra ``[remote]``: fsspec): s3://, gs://, https://, memory:// ..."""
 
-import os
 import tempfile
 from contextlib import ExitStack
 from functools import wraps
@@ -9,7 +8,7 @@ from typing import Any
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import MissingPackageError, OptionError, needs_extra
-from hearaudiomlp.storage.stopping import noted
+from hearaudiomlp.storage.atomic import create, temporary_name
 
 _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -137,23 +136,19 @@ class Copy:
             OSError: it can't be fetched.
         """
         fs, path = filesystem(url)
-        descriptor, name = tempfile.mkstemp(suffix=PurePosixPath(path).suffix)
-        os.close(descriptor)
-        self._stack = ExitStack()
-        self._stack.enter_context(noted(Path(name)))
-        self.path = Path(name)
-        """Where the copy is."""
-        try:
-            fs.get_file(path, name)
-        except FileNotFoundError:
-            self.close()
-            raise
-        except Exception as problem:  # each of fsspec's back ends raises its own errors
-            self.close()
-            raise OSError(f"can't fetch {url}: {shorten(problem, 300)}") from problem
-        except BaseException:
-            self.close()
-            raise
+        ending = PurePosixPath(path).suffix  # decoders look at it
+        name = temporary_name(Path(tempfile.gettempdir()), "hearaudiomlp", ending=ending)
+        with ExitStack() as stack:
+            self.path = stack.enter_context(name)
+            """Where the copy is."""
+            create(self.path).close()
+            try:
+                fs.get_file(path, str(self.path))
+            except FileNotFoundError:
+                raise
+            except Exception as problem:  # each of fsspec's back ends raises its own errors
+                raise OSError(f"can't fetch {url}: {shorten(problem, 300)}") from problem
+            self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Remove the copy."""

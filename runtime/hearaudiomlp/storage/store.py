@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 from hearaudiomlp.errors import OutputExistsError
 from hearaudiomlp.storage.atomic import (
     FileRecord,
+    create,
     open_regular,
     record_of,
     replacing,
@@ -234,7 +235,7 @@ def is_same(path: Path, descriptor: int) -> bool:
 def _temporary_file() -> Iterator[IO[bytes]]:
     with (
         temporary_name(Path(tempfile.gettempdir()), "hearaudiomlp") as path,
-        path.open("x+b") as file,
+        create(path) as file,
     ):
         yield file
 
