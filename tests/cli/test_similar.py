@@ -137,6 +137,14 @@ def test_paths_that_no_file_can_have(tmp_path: Path) -> None:
     assert [bool(link) for link in links] == [False, False, False, True]
 
 
+def test_a_path_that_is_too_long_for_a_file(tmp_path: Path) -> None:
+    path, out = "x" * 300 + ".wav", tmp_path / "p.html"
+    scenes = np.ones((1, 4), np.float32)
+    np.savez(tmp_path / "t.npz", paths=[path], scene_embeddings=scenes)
+    assert main(["similar", path, str(tmp_path / "t.npz"), "-o", str(out)]) == 0
+    assert out.exists()
+
+
 def test_links_from_the_page_to_the_recordings(table: str, tmp_path: Path) -> None:
     Path("pages").mkdir()
     soundfile.write("in/a #1?%25 'ü'.wav", RNG.uniform(-0.1, 0.1, 9000), 16000)
