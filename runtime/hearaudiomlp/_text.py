@@ -73,7 +73,7 @@ def spreadsheet_cell(value: object) -> object:
     return value
 
 
-_MARKUP = re.compile(r"[][\\`*<>&|]|:(?=//)|(?<=www)\.")
+_MARKUP = re.compile(r"[][\\`*<>&|@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 """Of HTML, links, code and tables in Markdown; addresses become links without any."""
 
 
