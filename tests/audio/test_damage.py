@@ -300,7 +300,10 @@ def test_decoders_print_nothing(tmp_path, capfd, sound) -> None:
     path = encode(tmp_path / "a.mp3", sound=sound, rate=44100)
     data = path.read_bytes()
     for number, odd in enumerate(
-        (data + data, data[: len(data) // 2], data[:3000] + bytes(500) + data[3000:], data + b"xyz")
+        (
+            *(data + data, data[: len(data) // 2], data[:3000] + bytes(500) + data[3000:]),
+            *(data + b"xyz", 2 * (b"\xff\xfb\x10\xc4" + bytes(100)) + 5_000_000 * b"x"),
+        )
     ):
         (tmp_path / f"{number}.mp3").write_bytes(odd)
         with warnings.catch_warnings():

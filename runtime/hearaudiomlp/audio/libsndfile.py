@@ -171,7 +171,8 @@ class LibsndfileDecoder:
             with self._quietly():  # read() takes twice as long for short files
                 samples = samples[: self._file.buffer_read_into(samples, self._dtype)]
         except self._errors as problem:
-            samples = self._salvage(count, self._reason(problem))
+            with self._quietly():
+                samples = self._salvage(count, self._reason(problem))
         self._decoded += len(samples)
         return samples
 
