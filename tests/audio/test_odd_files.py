@@ -28,6 +28,36 @@ def id3(size: int) -> bytes:
 
 APE = b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0x80000000) + bytes(8)
 
+
+def test_a_flac_behind_a_tag_that_is_longer(tmp_path, sound) -> None:
+    """libsndfile fails to seek in it."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, sound, RATE)
+    expected = read_audio(path).samples
+    path.write_bytes(id3(1_000_000) + path.read_bytes())
+    np.testing.assert_array_equal(read_audio(path).samples, expected)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3", "a.aac", "a.ac3", "a.tta"])
+def test_the_tag_in_front_is_not_decoded(tmp_path, monkeypatch, sound, name) -> None:
+    """FFmpeg would unfold the pictures in it, to 256 MB each."""
+    av = pytest.importorskip("av")
+    options = ["-f", "flac", "-"] if name == "a.flac" else []
+    data = encode(tmp_path / name, *options, sound=sound, rate=RATE).read_bytes()
+    (tmp_path / name).write_bytes(id3(1000) + data + (data if name == "a.mp3" else b""))
+    heads = []
+
+    def note(file, **options):
+        heads.append(file.read(3))
+        file.seek(0)
+        return av.container.open(file, **options)
+
+    monkeypatch.setattr(av, "open", note)
+    assert read_audio(tmp_path / name).duration > 2.9
+    assert heads
+    assert heads[0] != b"ID3"
+
+
 # Headers that are wrong about the number of samples.
 
 SIZES = {

@@ -1,6 +1,7 @@
 """Any bytes are looked at in finite time, and sounds of any format survive damage of any kind."""
 
 import io
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -111,11 +112,49 @@ def test_pages_of_an_ogg_file_that_are_none_are_given_up() -> None:
     [
         (b"RIFF\0\0\0\0WAVE", b"JUNK\0\0\0\0", "over 100,000 chunks"),
         (b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"\xec\x80", "over 100,000 elements"),
+        (b"caff\0\1\0\0", b"free" + bytes(8), "over 100,000 chunks"),
+        (b"riff" + bytes(20) + b"wave" + bytes(12), bytes(24), "over 100,000 chunks"),
+        (b"\x30\x26\xb2\x75" + bytes(12) + b"\xff" * 8 + bytes(6), bytes(24), "100,000 objects"),
+        (b"\0\0\0\x10ftypM4A \0\0\0\0", b"\0\0\0\x08free", "over 100,000 boxes"),
+        (b"", b"ID3\4\0\0\0\0\0\0", "over 100,000 tags"),
+        (2 * (b"\xff\xfb\x10\xc4" + bytes(100)), b"ID3\4\0\0\0\0\0\0", "over 100,000 tags"),
     ],
 )
 def test_parts_without_content_are_counted(head, part, message) -> None:
     with pytest.raises(ValueError, match=message):
         examine(io.BytesIO(head + 100_001 * part))
+
+
+def test_a_block_of_wavpack_is_no_shorter_than_its_header() -> None:
+    file = Counted(b"wvpk\0\0\0\0" * 40_000)
+    assert examine(file).kind == "WavPack"
+    assert file.reads < 11_000
+
+
+def test_a_film_without_its_part_of_sound_and_pictures_is_incomplete() -> None:
+    """FFmpeg searches for one at 7 MB a second."""
+    assert "before its samples" in examine(io.BytesIO(b"RIFF\0\1\0\0AVI " + bytes(256))).missing
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
+@pytest.mark.parametrize("count", [10_000, 1 << 31])
+def test_fragments_promise_no_more_packets_than_there_are_bytes(count) -> None:
+    """FFmpeg makes an entry of 32 bytes of each, before it looks for them."""
+    run = box(b"trun", struct.pack(">II", 0, count))
+    fragment = box(b"moof", box(b"traf", box(b"tfhd", bytes(8)), run)) + box(b"mdat", bytes(500))
+    with pytest.raises(ValueError, match="packets in"):
+        examine(io.BytesIO(box(b"ftyp", b"M4A ") + box(b"moov") + fragment))
+
+
+def test_an_index_does_not_unfold_to_gigabytes() -> None:
+    unfolded = box(b"cmvd", struct.pack(">I", 1 << 30), b"x")
+    index = box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), unfolded))
+    with pytest.raises(ValueError, match="its index unfolds"):
+        examine(io.BytesIO(box(b"ftyp", b"qt  ") + index))
 
 
 def test_frames_of_one_byte_are_read_together() -> None:

@@ -51,7 +51,7 @@ import numpy.typing as npt
 
 from hearaudiomlp.audio.containers import boxes, chunks, frames, lossless, mpeg, ogg, transport
 from hearaudiomlp.audio.containers.magic import container
-from hearaudiomlp.audio.containers.structure import Structure, read_at, size_of
+from hearaudiomlp.audio.containers.structure import Structure, parts, read_at, size_of
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.libsndfile import LibsndfileDecoder, LinkedDecoder
 from hearaudiomlp.errors import MissingDecoderError, MissingPackageError
@@ -182,9 +182,11 @@ def examine(file: BinaryIO) -> Structure:
         Structure(kind='WAV', ...)
     """
     start, head = 0, read_at(file, 0, 64)
+    tags = parts("tags")
     while size := frames.id3_size(head):  # MP3, AAC and FLAC may have tags in front
         start += size
         head = read_at(file, start, 64)
+        next(tags)
     kind = container(lambda count: read_at(file, start, count))
     if kind == "FLAC":
         return lossless.flac(file, start)

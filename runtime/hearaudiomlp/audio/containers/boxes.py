@@ -7,7 +7,14 @@ Microsoft's Advanced Systems Format (WMA).
 
 from typing import BinaryIO
 
-from hearaudiomlp.audio.containers.structure import Structure, another, promises, read_at, size_of
+from hearaudiomlp.audio.containers.structure import (
+    Structure,
+    another,
+    parts,
+    promises,
+    read_at,
+    size_of,
+)
 
 _SEGMENT, _CLUSTER, _EBML = 0x18538067, 0x1F43B675, 0x1A45DFA3
 _KNOWN = frozenset(
@@ -20,9 +27,49 @@ _KNOWN = frozenset(
     )
 )
 """Elements of a Segment and of a Cluster (RFC 9559)."""
-_MANY, _LEAST = 100_000, 5
-"""Of so many elements, the average has so many bytes, even with one block to a cluster."""
+_MANY = 100_000
+"""Of so many parts, each has a little in it on the average."""
+_LEAST_ELEMENT, _LEAST_BOX = 5, 32
+"""Bytes of an average element, even with one block to a cluster, and of a box between fragments."""
+_LARGEST_INDEX = 1 << 26
+"""Bytes that an index may unfold to: that of a day has 20 MB."""
 _FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
+
+
+def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:
+    """Return a box's name, the place of its content, and its size; 0, where there is none."""
+    head = read_at(file, at, 16)
+    size, name = int.from_bytes(head[:4], "big"), head[4:8]
+    if size == 1:
+        return name, at + 16, int.from_bytes(head[8:16], "big")
+    return name, at + 8, size or end - at  # 0: up to the end
+
+
+def _packets_in(file: BinaryIO, box: bytes, at: int, end: int) -> int:
+    """Return how many packets a box says it has, if it is a fragment."""
+    total = 0
+    if box == b"moov":
+        _refuse_unfolding(file, at)
+    for _ in parts("boxes") if box == b"moof" else ():
+        if at + 8 > end:
+            break
+        name, start, size = _box(file, at, end)
+        if name == b"trun":
+            total += int.from_bytes(read_at(file, start + 4, 4), "big")
+        at = start if name == b"traf" else at + max(8, size)  # what is in a traf comes next
+    return total
+
+
+def _refuse_unfolding(file: BinaryIO, at: int) -> None:
+    """Refuse an index that is compressed, as QuickTime can do, to far less than it has."""
+    head = read_at(file, at, 32)
+    if head[4:8] == b"cmov" and int.from_bytes(head[28:32], "big") > _LARGEST_INDEX:
+        raise ValueError("its index unfolds to far more than any index has")
+
+
+def _refuse_promise(packets: int, length: int) -> None:
+    if packets > length:  # FFmpeg makes an entry of 32 bytes for each, before it reads any
+        raise ValueError(f"it promises {packets:,} packets in {length:,} bytes")
 
 
 def mp4(file: BinaryIO) -> Structure:
@@ -37,13 +84,13 @@ def mp4(file: BinaryIO) -> Structure:
     at, previous = 0, b""
     index = False
     missing = ""
+    count = packets = 0
     while at + 8 <= length:
-        head = read_at(file, at, 16)
-        size, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        elif size == 0:  # up to the end
-            size = length - at
+        count += 1
+        _refuse_empty("boxes", count, at, _LEAST_BOX)
+        name, start, size = _box(file, at, length)
+        packets += _packets_in(file, name, start, min(at + size, length))
+        _refuse_promise(packets, length)
         if size < 8 or not name.strip(b"\0"):
             break  # what is behind the boxes is no box
         if name == b"ftyp" and at and index:
@@ -62,6 +109,11 @@ def mp4(file: BinaryIO) -> Structure:
     brand = read_at(file, 8, 3)
     kind = "M4A" if brand == b"M4A" else "3GP" if brand[:2] == b"3g" else "MP4"
     return Structure(kind, media=True, missing=missing)
+
+
+def _refuse_empty(what: str, count: int, size: int, least: int) -> None:
+    if count > _MANY and size < least * count:
+        raise ValueError(f"it consists of over {_MANY:,} {what} with next to nothing in them")
 
 
 def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:
@@ -94,8 +146,7 @@ def matroska(file: BinaryIO) -> Structure:  # noqa: C901 - a parser
     at, missing, end, count = 0, "", 1 << 62, 0
     while at < length:
         count += 1
-        if count > _MANY and at < _LEAST * count:
-            raise ValueError(f"it consists of over {_MANY:,} elements with next to nothing in them")
+        _refuse_empty("elements", count, at, _LEAST_ELEMENT)
         head = read_at(file, at, 12)
         name, width = _number(head, keep_marker=True)
         size, more = _number(head[width:], keep_marker=False)
@@ -139,7 +190,9 @@ def asf(file: BinaryIO) -> Structure:
     end = min(int.from_bytes(header[16:24], "little"), length)
     at = 30
     missing = ""
-    while at + 24 <= end:
+    for _ in parts("objects"):
+        if at + 24 > end:
+            break
         head = read_at(file, at, 104)
         size = int.from_bytes(head[16:24], "little")
         if head[:16] == _FILE_PROPERTIES:

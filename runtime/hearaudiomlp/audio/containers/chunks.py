@@ -28,6 +28,7 @@ from hearaudiomlp.audio.containers.pcm_layout import (
 from hearaudiomlp.audio.containers.structure import (
     Structure,
     another,
+    parts,
     promises,
     read_at,
     size_of,
@@ -41,9 +42,6 @@ _WRAP = 1 << 32
 
 _LOOK = 1 << 16
 """Bytes that are looked at before and behind a place."""
-
-_MOST = 100_000
-"""Chunks that a file may have: recorders write a dozen."""
 
 _TAGS = frozenset(
     b"LIST list INFO id3 ID3 bext iXML axml chna cue plst smpl inst acid fact PEAK levl JUNK junk "
@@ -63,13 +61,12 @@ def _chunks(
     file: BinaryIO, at: int, length: int, order: str = "<"
 ) -> Iterator[tuple[bytes, int, int]]:
     """Give name, start of the content and size of each chunk."""
-    for _ in range(_MOST):
+    for _ in parts("chunks"):
         if at + 8 > length:
             return
         name, size = struct.unpack(f"{order}4sI", read_at(file, at, 8))
         yield name, at + 8, size
         at += 8 + size + size % 2
-    raise ValueError(f"it consists of over {_MOST:,} chunks")
 
 
 def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
@@ -198,10 +195,11 @@ def wave64(file: BinaryIO) -> Structure:
         >>> wave64(io.BytesIO(b"riff" + bytes(60))).missing
         'it ends before its samples'
     """
-    length = size_of(file)
     at, layout = 40, None
-    while at + 24 <= length:
+    for _ in parts("chunks"):
         head = read_at(file, at, 24)
+        if len(head) < 24:
+            break
         size = int.from_bytes(head[16:24], "little")
         if head[:4] == b"fmt ":
             layout = in_wav(read_at(file, at + 24, min(max(0, size - 24), 40)))
@@ -299,7 +297,9 @@ def caf(file: BinaryIO) -> Structure:
     """
     length = size_of(file)
     at, layout = 8, None
-    while at + 12 <= length:
+    for _ in parts("chunks"):
+        if at + 12 > length:
+            break
         name, size = struct.unpack(">4sq", read_at(file, at, 12))
         if name == b"caff":
             return Structure("CAF", missing=another(length - at))
@@ -322,16 +322,19 @@ def avi(file: BinaryIO) -> Structure:
         'its header promises 920 bytes and there are 24'
     """
     length = size_of(file)
-    at, missing = 0, ""
+    at, missing = 0, _NO_SAMPLES
     for _ in range(10_000):
         head = read_at(file, at, 12)
-        if len(head) < 12 or missing:
+        if len(head) < 12:
             break
         name, size, kind = struct.unpack("<4sI4s", head)
         if name == b"RIFF":  # its parts of over 2 GB follow one another, too
             at += 12
             continue
-        if kind == b"movi" and at + 8 + size > length and size < _UNKNOWN:
-            missing = promises(at + 8 + size, length)
+        if kind == b"movi":
+            missing = ""
+            if at + 8 + size > length and size < _UNKNOWN:
+                missing = promises(at + 8 + size, length)
+                break
         at += 8 + size + size % 2
     return Structure("AVI", media=True, missing=missing)

@@ -90,13 +90,17 @@ def flac(file: BinaryIO, start: int) -> Structure:
     totals = [int.from_bytes(read_at(file, at + 21, 5), "big") & ((1 << 36) - 1) for at in starts]
     if len(totals) > 1:
         if not all(totals):  # FFmpeg may lose a frame where the second one begins
-            return Structure("FLAC", media=True, missing=another(length - starts[1]))
+            missing = another(length - starts[1])
+            return Structure("FLAC", media=True, missing=missing, start=start)
         ends = [*starts[1:], length]
         links = tuple((at, end - at) for at, end in zip(starts, ends, strict=False))
         return Structure("FLAC", links=links)
     block = int.from_bytes(read_at(file, start + 10, 2), "big")
     longer = _samples_in_frames(file, start, block) > totals[0]
-    return Structure("FLAC", media=longer or not totals[0])
+    media = longer or not totals[0]
+    # libsndfile can't seek behind a tag that is longer than the rest: it gets the rest alone.
+    links = ((start, length - start),) if start and not media else ()
+    return Structure("FLAC", media=media, links=links, start=start)
 
 
 def tta(file: BinaryIO, start: int) -> Structure:
@@ -109,7 +113,7 @@ def tta(file: BinaryIO, start: int) -> Structure:
     """
     second = find_in(file, b"TTA1", start + 4)
     missing = another(size_of(file) - second) if second >= 0 else ""
-    return Structure("TTA", media=True, missing=missing)
+    return Structure("TTA", media=True, missing=missing, start=start)
 
 
 def wavpack(file: BinaryIO) -> Structure:
@@ -130,7 +134,7 @@ def wavpack(file: BinaryIO) -> Structure:
             if any(head):
                 missing = f"its last {length - at:,} bytes are no blocks of it"
             break
-        end = at + 8 + int.from_bytes(head[4:8], "little")
+        end = at + max(32, 8 + int.from_bytes(head[4:8], "little"))
         # The number of its first sample has 40 bits. Several blocks may share one, for channels.
         starts = not (head[10] or any(head[16:20])) and head[25] & _INITIAL
         has_samples = any(head[20:24])

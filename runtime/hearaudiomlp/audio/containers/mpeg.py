@@ -17,7 +17,7 @@ from hearaudiomlp.audio.containers.frames import (
     mp3_frame,
     tag_size,
 )
-from hearaudiomlp.audio.containers.structure import Structure, another, read_at, size_of
+from hearaudiomlp.audio.containers.structure import Structure, another, parts, read_at, size_of
 
 _AMR_SIZES = {
     b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 6, 6, 6, 1, 1, 1, 1),
@@ -86,6 +86,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
     """Go from frame to frame."""
     length = size_of(file)
     found = _Walk()
+    tags = parts("tags")
     while at < length and found.strange < _STRANGE:
         head = read_at(file, at, 16)
         frame = parse(head)
@@ -113,6 +114,7 @@ def _walk(  # noqa: C901, PLR0912 - a parser
         elif size := tag_size(head, length - at):
             at += size
             found.tags += at < length
+            next(tags)
         elif found.first is not None and length - at < 7 and head[:1] in (b"\xff", b"\x0b"):
             found.cut = f"its last frame has {length - at} bytes"
             break
@@ -172,6 +174,7 @@ def mp3(file: BinaryIO, start: int) -> Structure | None:
         missing = missing or _strange(walk)
     return Structure(
         walk.first.codec,
+        start=start,
         media=bool(walk.tags or walk.strange or walk.zeros),
         missing=missing,
         note=_strange(walk) if walk.strange and not missing else "",
@@ -194,7 +197,7 @@ def adts(file: BinaryIO, start: int) -> Structure | None:
     if walk.first is None:
         return None
     missing = walk.cut or (_strange(walk) if walk.strange else "")
-    return Structure("AAC", media=True, missing=missing, change=walk.change)
+    return Structure("AAC", media=True, missing=missing, change=walk.change, start=start)
 
 
 def ac3(file: BinaryIO, start: int) -> Structure:
@@ -208,7 +211,7 @@ def ac3(file: BinaryIO, start: int) -> Structure:
     """
     walk = _walk(file, start, ac3_frame)
     missing = walk.cut or (_strange(walk) if walk.strange else "")
-    return Structure("AC-3", media=True, missing=missing)
+    return Structure("AC-3", media=True, missing=missing, start=start)
 
 
 def amr(file: BinaryIO) -> Structure:

@@ -9,6 +9,9 @@ from typing import BinaryIO
 LINKS = 10_000
 """Recordings that may follow one another in a file: three weeks of a station, song by song."""
 
+_MOST_PARTS = 100_000
+"""Chunks, objects or tags that a file may have: recorders write a dozen."""
+
 TOO_MANY_LINKS = f"it consists of over {LINKS:,} recordings, one behind the other"
 
 
@@ -130,6 +133,20 @@ def undescribed(count: int) -> str:
         "its header doesn't describe the 1,000 bytes behind its samples"
     """
     return f"its header doesn't describe the {count:,} bytes behind its samples"
+
+
+def parts(what: str) -> Iterator[int]:
+    """Count parts that may be next to empty, so that looking at them all would take minutes.
+
+    Raises:
+        ValueError: there are more of them than anything writes.
+
+    Examples:
+        >>> next(parts("chunks"))
+        0
+    """
+    yield from range(_MOST_PARTS)
+    raise ValueError(f"it consists of over {_MOST_PARTS:,} {what}")
 
 
 def find_all(file: BinaryIO, wanted: bytes, start: int) -> Iterator[int]:
