@@ -1,6 +1,7 @@
 """What comes through a pipe: raw PCM, or a format recognized by its first bytes."""
 
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -101,6 +102,60 @@ def test_what_cannot_be_read_is_an_error(tmp_path) -> None:
     soundfile.write(tmp_path / "b.wav", speech_like(16000, 1.0), 16000, subtype="MS_ADPCM")
     with pytest.raises(AudioFileError, match="codec 2"):
         piped((tmp_path / "b.wav").read_bytes())
+
+
+def wav(form: bytes, samples: bytes) -> bytes:
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form
+    body += b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+MONO = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+
+
+def test_24_bits_in_32_are_read_as_such() -> None:
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 64000, 4, 24)
+    samples = np.array([1 << 30, -(1 << 31)] * 100, "<i4")
+    np.testing.assert_array_equal(piped(wav(form, samples.tobytes())), [0.5, -1.0] * 100)
+
+
+@pytest.mark.parametrize(
+    ("form", "match"),
+    [
+        (struct.pack("<HHIIHH", 1, 0, 16000, 32000, 0, 16), "can't be decoded from a pipe"),
+        (struct.pack("<HHIIHH", 1, 1, 1, 2, 2, 16), "a damaged WAV header"),
+        (struct.pack("<HHIIHH", 1, 2, 16000, 32000, 2, 16), "can't be decoded from a pipe"),
+    ],
+)
+def test_a_header_that_cannot_be_is_the_fault_of_the_file(form, match) -> None:
+    with pytest.raises(AudioFileError, match=match):
+        piped(wav(form, bytes(3200)))
+
+
+@pytest.mark.parametrize(
+    ("behind", "match"),
+    [
+        (b"data\4\0\0\0abcd", "another recording"),
+        (b"LIST\4\0\0\0INFO" + wav(MONO, bytes(100)), "another recording"),
+        (b"\1\2" * 400, "doesn't describe"),
+    ],
+)
+def test_samples_behind_the_samples_are_not_passed_over(behind, match) -> None:
+    with pytest.raises(AudioFileTruncatedError, match=match):
+        piped(wav(MONO, bytes(3200)) + behind)
+
+
+@pytest.mark.parametrize("behind", [b"LIST\4\0\0\0INFO", bytes(100), b"\n", b""])
+@pytest.mark.parametrize("pad", [b"", b"\0"])
+def test_what_is_no_sound_behind_the_samples_may_be_there(behind, pad) -> None:
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 16000, 1, 8)
+    assert len(piped(wav(form, bytes(3201)) + pad + behind)) == 3201
+
+
+def test_tags_in_front_of_a_pipe_are_passed_over(tmp_path) -> None:
+    """FFmpeg would unfold the pictures in them, to 256 MB each."""
+    tag = b"ID3\4\0\0\0\0\x07\x76" + bytes(1014)
+    assert len(piped(2 * tag + wav(MONO, bytes(3200)))) == 1600
 
 
 def test_closed_standard_input_is_an_error(checkpoints) -> None:

@@ -4,12 +4,12 @@ Nothing is sought, and samples are given as soon as they are there.
 """
 
 import os
-import struct
 from collections.abc import Iterator
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.containers.frames import Frame, ac3_frame, adts_frame, id3_size, mp3_frame
 from hearaudiomlp.audio.containers.magic import container
+from hearaudiomlp.audio.containers.pcm_layout import in_wav, wav_codec
 from hearaudiomlp.audio.containers.structure import Structure
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.pcm import PcmReader, ToModelRate
@@ -19,6 +19,7 @@ from hearaudiomlp.errors import (
     AudioFormatChangedError,
     MissingDecoderError,
     MissingPackageError,
+    OptionError,
 )
 
 _HEAD = 12
@@ -30,14 +31,14 @@ _MOST_BEFORE = 1 << 24
 """Bytes of chunks that may be before the samples."""
 
 _FORMATS = {
-    (1, 8): "u8",
-    (1, 16): "s16le",
-    (1, 24): "s24le",
-    (1, 32): "s32le",
-    (3, 32): "f32le",
-    (3, 64): "f64le",
+    "PCM_U8": "u8",
+    "PCM_16": "s16le",
+    "PCM_24": "s24le",
+    "PCM_32": "s32le",
+    "FLOAT": "f32le",
+    "DOUBLE": "f64le",
 }
-"""Formats of samples, by tag and bits in a WAV header."""
+"""Formats of samples, by what a WAV header says of them."""
 
 
 class _Pipe:
@@ -70,6 +71,11 @@ class _Pipe:
             count -= len(data)
         return b"".join(pieces)
 
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes."""
+        while count > 0 and (data := self.read(min(count, 1 << 16))):
+            count -= len(data)
+
 
 def _frame(head: bytes) -> Frame | None:
     return mp3_frame(head) or adts_frame(head) or ac3_frame(head)
@@ -81,8 +87,6 @@ def _framed(pipe: _Pipe) -> str:
     Samples may look like one: the first byte of that of an MP3 is that of -1 in 16 bits.
     """
     head = pipe.peek(_HEAD)
-    if id3_size(head):
-        return "MP3"
     if (frame := _frame(head)) is None:
         return ""
     following = _frame(pipe.peek(frame.size + 7)[frame.size :])
@@ -116,7 +120,11 @@ def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) 
     """
     raw = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
     pipe = _Pipe(descriptor)
-    kind = container(pipe.peek) or _framed(pipe)
+    tagged = False
+    while size := id3_size(pipe.peek(_HEAD)):  # FFmpeg would unfold the pictures in it
+        tagged = True
+        pipe.skip(size)
+    kind = container(pipe.peek) or _framed(pipe) or ("MP3" if tagged else "")
     if kind == "WAV":
         yield from _read_wav(pipe, descriptor)
     elif kind:
@@ -148,14 +156,13 @@ def _read_wav(  # noqa: C901 - a parser
             long_size = int.from_bytes(content[8:16], "little")
     if len(form) < 16:
         raise AudioFileError("standard input: a WAV that doesn't say what its samples are")
-    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", form[:16])
-    if tag == 0xFFFE and len(form) >= 26:
-        tag = int.from_bytes(form[24:26], "little")
-    sample_format = _FORMATS.get((tag, bits))
-    if sample_format is None:
+    layout = in_wav(form)
+    sample_format = _FORMATS.get(layout.subtype) if layout else None
+    if layout is None or sample_format is None:
+        bits = int.from_bytes(form[14:16], "little")
         raise AudioFileError(
-            f"standard input: a WAV with {bits} bits of codec {tag}, which can't be decoded from a "
-            "pipe: give raw PCM"
+            f"standard input: a WAV with {bits} bits of codec {wav_codec(form)}, which can't be "
+            "decoded from a pipe: give raw PCM"
         )
     if size == 0xFFFFFFFF and long_size:
         size = long_size
@@ -167,12 +174,35 @@ def _read_wav(  # noqa: C901 - a parser
         left -= len(data)
         return data
 
-    reader = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
+    try:
+        reader = PcmReader(
+            descriptor,
+            rate=layout.sample_rate,
+            channels=layout.channels,
+            sample_format=sample_format,
+        )
+    except OptionError as problem:
+        raise AudioFileError(f"standard input: a damaged WAV header ({problem})") from problem
     yield from reader.chunks(read)
     if 0 < left < 1 << 61:
         raise AudioFileTruncatedError(
             f"standard input: incomplete: its header promises {left:,} bytes more"
         )
+    _refuse_more(pipe, pipe.take(size % 2).strip(b"\0"))  # not all writers pad to an even size
+
+
+def _refuse_more(pipe: _Pipe, begun: bytes) -> None:
+    """Refuse what is behind the samples of a WAV, unless it is chunks without samples, or zeros."""
+    while any(head := begun + pipe.take(8 - len(begun))) and len(head) == 8:
+        begun = b""
+        if head[:4] in (b"data", b"RIFF", b"RF64"):
+            raise AudioFileTruncatedError("standard input: incomplete: another recording follows")
+        if not (head[:4].isascii() and head[:4].decode().isprintable()):
+            raise AudioFileTruncatedError(
+                "standard input: incomplete: its header doesn't describe what is behind its samples"
+            )
+        size = int.from_bytes(head[4:], "little")
+        pipe.skip(size + size % 2)
 
 
 def _read_media(pipe: _Pipe, kind: str) -> Iterator[Floats]:
