@@ -83,6 +83,24 @@ def test_only_ordinary_files_are_read(tmp_path: Path) -> None:
             load_model(path)
 
 
+def test_a_model_that_is_replaced_while_it_is_read(tmp_path, monkeypatch, exported) -> None:
+    """One half could be of the one and the other half of the other: ONNX has no checksum."""
+    path, data, looked = tmp_path / "x.onnx", exported.read_bytes(), []
+    path.write_bytes(data)
+
+    def fstat(descriptor: int, fstat=os.fstat) -> os.stat_result:
+        if looked:
+            path.write_bytes(data[::-1])
+            os.utime(path, (1, 1))
+        looked.append(fstat(descriptor))
+        return looked[-1]
+
+    monkeypatch.setattr("hearaudiomlp.weights.locate.os.fstat", fstat)
+    with pytest.raises(ModelFileError, match="has changed while it was read"):
+        load_model(path)
+    assert len(looked) == 2
+
+
 def test_a_file_of_no_model_s_size_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "large.pth"
     with path.open("wb") as file:

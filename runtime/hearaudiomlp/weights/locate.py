@@ -44,7 +44,8 @@ def read_ordinary(path: str, largest: int) -> bytes:
 
     Raises:
         FileNotFoundError: it isn't there.
-        OSError: it is no ordinary file, is larger than ``largest`` bytes, or can't be read.
+        OSError: it is no ordinary file, is larger than ``largest`` bytes, can't be read, or has
+            changed meanwhile: half of it may be another one's.
         ValueError: ``path`` has a null character in it.
 
     Examples:
@@ -62,8 +63,11 @@ def read_ordinary(path: str, largest: int) -> bytes:
         # Python sets aside as much as it is asked for. Some files in /proc have no size.
         expected = status.st_size or largest
         data = file.read(expected + 1)
+        after = os.fstat(descriptor)
     if len(data) > expected:
         raise OSError(errno.EFBIG, f"larger than {expected:,} bytes")
+    if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+        raise OSError(errno.EBUSY, "it has changed while it was read")
     return data
 
 
