@@ -48,6 +48,13 @@ class Embeddings(NamedTuple, Generic[Audio]):
     """[shape=(n_sounds, scene_embedding_size)]"""
 
 
+def _is_natural(value: Any) -> bool:
+    try:
+        return operator.index(value) >= 1
+    except TypeError:
+        return False
+
+
 class Model:
     """A loaded encoder.
 
@@ -72,9 +79,7 @@ class Model:
         kernels: bool | None = None,
     ) -> None:
         """Open a session; see :func:`load_model` for the options."""
-        if threads is not None and (
-            isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1
-        ):
+        if threads is not None and (isinstance(threads, bool) or not _is_natural(threads)):
             raise OptionError(f"threads has to be a whole number of at least 1, not {threads!r}")
         self._source = source
         self._options: dict[str, Any] = {
@@ -490,7 +495,7 @@ def load_model(
         >>> hearaudiomlp.load_model("checkpoints/audiomae.pth").name
         'audiomae'
     """
-    if name is not None and name not in ENCODERS:
+    if name is not None and not (isinstance(name, str) and name in ENCODERS):
         raise OptionError(f"name is one of {', '.join(ENCODERS)}, not {name!r}")
     weights = locate(model_file_path, name)
     data = weights.read()

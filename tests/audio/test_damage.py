@@ -337,6 +337,12 @@ def test_on_truncated_is_fail_or_keep(tmp_path) -> None:
         read_audio(tmp_path / "a.wav", on_truncated="perhaps")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("channel", [0, -1, 1.0, "1", [1]])
+def test_channels_are_whole_numbers(tmp_path, channel) -> None:
+    with pytest.raises(OptionError, match="channels are whole numbers"):
+        read_audio(tmp_path / "a.wav", channel=channel)
+
+
 def test_a_flac_that_decodes_to_days_is_refused(tmp_path) -> None:
     """Silence in blocks of 65,535 samples takes 11 bytes for each."""
     frames, size, rate = 3000, 65535, 1000

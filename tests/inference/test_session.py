@@ -171,7 +171,7 @@ def test_numbers_of_numpy_are_numbers(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("threads", [0, -1, True, 2.5, "2"])
+@pytest.mark.parametrize("threads", [np.array([1, 2]), 0, -1, True, 2.5, "2"])
 def test_threads_that_cannot_be_meant(path: Path, threads: int) -> None:
     with pytest.raises(OptionError, match="at least 1"):
         load_model(path, threads=threads)

@@ -110,10 +110,16 @@ def test_a_file_of_no_model_s_size_is_refused_unread(tmp_path: Path) -> None:
         load_model(path)
 
 
-@pytest.mark.parametrize("path", [3, "a\0b", object()])
+@pytest.mark.parametrize("path", [3, "a\0b", object(), np.zeros(3)])
 def test_paths_that_are_none(path: object) -> None:
     with pytest.raises(OptionError, match="no path"):
         load_model(path)
+
+
+@pytest.mark.parametrize("name", ["resnet", "", [], {}, np.zeros(2)])
+def test_names_that_are_none(name: object) -> None:
+    with pytest.raises(OptionError, match="name is one of"):
+        load_model(name=name)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04" + bytes(100), b"RIFF", b"{}"])

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -108,11 +108,11 @@ class AudioStream:
         """
         if on_truncated not in ("fail", "keep"):
             raise OptionError(f"on_truncated is fail or keep, not {on_truncated!r}")
-        if channel is not None and channel < 1:
-            raise OptionError(f"channels are counted from 1, not {channel}")
+        if channel is not None and not (isinstance(channel, SupportsIndex) and channel >= 1):
+            raise OptionError(f"channels are whole numbers from 1 on, not {channel!r}")
         load_soundfile()
         soxr = load_soxr("audio", "reading audio files needs soundfile and soxr")
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
         self.truncated = ""
         """What is missing, in words: complete when all chunks were taken."""
         self.decoded = 0

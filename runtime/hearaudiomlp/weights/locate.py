@@ -165,7 +165,7 @@ def locate(model: str | os.PathLike[str] | None, name: str | None = None) -> Wei
         >>> locate("models/my.onnx").path
         'models/my.onnx'
     """
-    if model is None or model == "":
+    if model is None or (isinstance(model, str) and not model):
         return Weights(bundled(name or DEFAULT), "bundled")
     if isinstance(model, str) and model in PUBLISHED:
         if name is not None and model != name:
