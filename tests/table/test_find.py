@@ -1,5 +1,6 @@
 """Which files a table is made of, and how they are cut into units."""
 
+import glob
 import io
 import os
 import subprocess
@@ -61,6 +62,23 @@ def test_patterns(recordings) -> None:
     odd = recordings / "[1].wav"
     odd.touch()
     assert found(odd) == [str(odd)]  # a name that looks like a pattern
+
+
+@pytest.mark.parametrize("pattern", [
+    "**", "**/*", "*/**", "**/train/**", "**/train/**/*.wav", "**/x/**/y/**/*.wav",
+    "**/**/*.wav", "*/**/[ab].wav", "tr**/*.wav", "***/a.wav", "**a.wav", "x/**/y/*.wav",
+    "t*/**/b*",
+])  # fmt: skip
+def test_patterns_of_any_folders(pattern, tmp_path) -> None:
+    """Each ``**`` is any folders, as for Python's glob."""
+    for name in ("train/a.wav", "train/x/b.wav", "x/train/y/a.wav", "x/y/train/z/b.wav", "c.wav",
+                 "x/y/x/y/d.wav"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    pattern = f"{tmp_path}/{pattern}"
+    paths = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 - it may find one twice
+    files = sorted(path for path in paths if Path(path).is_file())
+    assert sorted(found(pattern)) == (files or [pattern])
 
 
 def test_patterns_without_end_are_refused(tmp_path) -> None:

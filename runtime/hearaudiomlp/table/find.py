@@ -5,7 +5,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import dropwhile
 
@@ -26,6 +26,8 @@ ENDINGS = frozenset(
 )
 """Endings of the files that are taken from a folder, in lower case."""
 
+
+_Part = Callable[[str], object]
 
 _MISSING = -1
 _MOST_PARTS = 64
@@ -168,17 +170,42 @@ def _below(folder: str) -> Iterator[str]:
 
 def _glob(pattern: str) -> Iterator[str]:
     """Match a pattern. Python's own ``**`` goes into links, even those to a folder above them."""
-    before, found, behind = pattern.partition("**")
+    before, found, behind = f"/{pattern}/".partition("/**/")
     if not found:
         yield from glob.iglob(pattern)  # noqa: PTH207 - keeps ./
         return
-    parts = [fnmatch.translate(part) for part in behind.strip("/").split("/") if part != "**"]
+    before = f"{before}/"[1:]
+    parts: list[_Part | None] = [
+        None if part == "**" else re.compile(fnmatch.translate(part)).match
+        for part in ("**", *filter(None, behind.split("/")))
+    ]
     folders = glob.iglob(before) if glob.has_magic(before) else [before]  # noqa: PTH207
     for folder in folders:
         for path in _below(folder):
-            names = path[len(folder) :].strip("/").split("/")[-len(parts) :]
-            if len(names) == len(parts) and all(map(re.match, parts, names)):
+            if _fits(path[len(folder) :].strip("/").split("/"), parts):
                 yield path
+
+
+def _fits(names: list[str], parts: list[_Part | None]) -> bool:
+    """Whether the parts of a path match those of a pattern, of which None is any folders."""
+    at = part = again = 0
+    any_folders = -1
+    while at < len(names):
+        fits = parts[part] if part < len(parts) else _never
+        if fits is None:
+            any_folders, again, part = part, at, part + 1
+        elif fits(names[at]):
+            at, part = at + 1, part + 1
+        elif any_folders < 0:
+            return False
+        else:  # one folder more for the last **
+            again += 1
+            at, part = again, any_folders + 1
+    return all(fits is None for fits in parts[part:])
+
+
+def _never(_: str) -> None:
+    return None
 
 
 def _check_pattern(pattern: str) -> None:
