@@ -24,6 +24,7 @@ from hearaudiomlp.spotter import KeywordWindows, keyword_threshold
 _TOP_DB, _LEAST = 80.0, 1e-10  # range of the mel bands' colours, and the least power in them
 _COLUMNS = 3000  # that a heat map has, at most; a picture has no more
 _WORDS = 8  # keywords that are drawn, at most
+_SHOWN = 30  # characters of a keyword
 _KEYWORD_HOP_S = 0.1
 _MAP = "cividis"
 
@@ -187,7 +188,8 @@ def draw(analysis: Analysis, model: Model, title: str = "") -> Any:
         span = (0.5 - half, 0.5 + (n - 1) * _KEYWORD_HOP_S + half)  # the windows' middles
         scale = _Scale("keyword", "probability", 0.0, 1.0)
         _draw_rows(axes["keywords"], analysis.probabilities, span, scale)
-        axes["keywords"].set_yticks(np.arange(len(analysis.words)), analysis.words)
+        labels = [shorten(word, _SHOWN) for word in analysis.words]
+        axes["keywords"].set_yticks(np.arange(len(labels)), labels, parse_math=False)
         axes["keywords"].invert_yaxis()
         axes["keywords"].set_facecolor("0.9")
     last = axes[panels[-1]]
@@ -227,7 +229,8 @@ def _draw_wave(axes: Any, analysis: Analysis, duration: float) -> None:
     for hit in analysis.hits:
         axes.axvspan(hit.start, hit.end, color="0.85", zorder=0)
         axes.text(
-            (hit.start + hit.end) / 2, 1.35 * peak, hit.word, ha="center", va="center",
+            (hit.start + hit.end) / 2, 1.35 * peak, shorten(hit.word, _SHOWN), ha="center",
+            va="center",
             fontsize=max(6, min(11, round(60 / max(duration, 1)))) if duration > 8 else 11,
             parse_math=False,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hearaudiomlp._text import markdown_text as _cell
-from hearaudiomlp._text import printable
+from hearaudiomlp._text import shorten
 from hearaudiomlp.figures.style import default_style
 from hearaudiomlp.fitting.alarms import THRESHOLD
 from hearaudiomlp.fitting.classifier import Settings
@@ -199,7 +199,7 @@ def draw_report(results: Results, title: str) -> bytes:
 
 
 def _plain(text: str) -> str:
-    return printable(text).replace("$", r"\$")  # matplotlib would read a formula
+    return shorten(text, 40).replace("$", r"\$")  # matplotlib would read a formula
 
 
 def _draw_confusions(axes: Any, results: Results) -> None:
