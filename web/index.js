@@ -2,7 +2,7 @@
  * Embeddings and keywords in Node. See index.d.ts for the types, README.md for examples.
  */
 
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -46,6 +46,8 @@ async function withFile(file, what, task) {
     throw new HearAudioMLPError("file", `${what} has to be a path, a file: URL or a Uint8Array`);
   }
   try {
+    // A pipe would be waited for, and a device may have no end.
+    if (!(await stat(file)).isFile()) throw new HearAudioMLPError("file", `${what} is not an ordinary file`);
     return await task(file);
   } catch (problem) {
     if (problem instanceof HearAudioMLPError) throw problem;

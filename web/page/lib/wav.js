@@ -7,7 +7,7 @@
 import { HearAudioMLPError } from "./errors.js";
 import { Resampler, SAMPLE_RATE } from "./resample.js";
 import { Spool } from "./spool.js";
-import { sizeOfSamples } from "./wavsize.js";
+import { CHUNKS, sizeOfSamples } from "./wavsize.js";
 
 /** Samples per second that a header may give: bats are recorded at up to 500 kHz. */
 const RATES = [1_000, 2_000_000];
@@ -110,7 +110,9 @@ export async function readHeader(read, size, file) {
   let format = null;
   let data = null;
   let long = null; // the size of the samples, where 32 bits don't hold it
+  let chunks = 0;
   for (let at = 12; at + 8 <= size && (format === null || data === null); ) {
+    if (++chunks > CHUNKS) fail("not a WAV file that can be read (it consists of too many chunks)");
     const bytes = await read(at, at + 48);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const chunk = name(bytes, 0);
@@ -131,7 +133,8 @@ export async function readHeader(read, size, file) {
   const sample = readerOf(code, bytes);
   if (sample === null) return null; // compressed: the browser may know it
   const riff = 8 + new DataView(head.buffer, head.byteOffset).getUint32(4, little);
-  const length = await sizeOfSamples({ read, size, kind, riff, little, format: { bytes, sample } }, { ...data, long }, fail);
+  const facts = { read, size, kind, riff, little, format: { bytes, sample }, fail };
+  const length = await sizeOfSamples(facts, { ...data, long });
   return { rate, channels, frames: Math.floor(length / step), at: data.start, step, bytes, little, sample };
 }
 

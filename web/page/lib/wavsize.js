@@ -12,6 +12,9 @@ const WRAP = 2 ** 32;
 /** Bytes that are looked at before and behind a place. */
 const LOOK = 1 << 16;
 
+/** Chunks that are looked at: of a few bytes each, millions would take minutes. */
+export const CHUNKS = 100_000;
+
 /** Zeros that are looked at. */
 const ZEROS = 1 << 24;
 
@@ -28,12 +31,13 @@ const zero = (byte) => byte === 0;
 const number = (value) => value.toLocaleString("en");
 
 /** Whether nothing but chunks, tags or zeros is from here to the end. */
-async function areChunks({ read, size, little }, at) {
+async function areChunks({ read, size, little, fail }, at) {
   if (at >= size) return true;
   const head = await read(at, at + 8);
   if (["TAG", "ID3"].includes(text(head, 0, 3)) || text(head, 0, 8) === "APETAGEX") return true;
   if (head.every(zero) && (await read(at, Math.min(size, at + ZEROS))).every(zero)) return true;
-  while (at + 8 <= size) {
+  for (let chunks = 1; at + 8 <= size; chunks++) {
+    if (chunks > CHUNKS) fail("not a WAV file that can be read (it consists of too many chunks)");
     const bytes = await read(at, at + 8);
     const name = text(bytes, 0, 4);
     const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getUint32(4, little);
@@ -78,13 +82,13 @@ async function continues(file, start, end) {
  * @param {number} file.riff where the header says that the file ends
  * @param {boolean} file.little
  * @param {{bytes: number, sample: Function}} file.format how to read a sample
+ * @param {(what: string) => never} file.fail called if some of the samples aren't there
  * @param {{start: number, length: number, long: bigint | null}} data where the samples begin, and their
  *   bytes as their chunk says and as ds64 does
- * @param {(what: string) => never} fail called if some of the samples aren't there
  * @returns {Promise<number>} bytes
  */
-export async function sizeOfSamples(file, { start, length, long }, fail) {
-  const { read, size, kind, riff } = file;
+export async function sizeOfSamples(file, { start, length, long }) {
+  const { read, size, kind, riff, fail } = file;
   const left = size - start;
   let unknown = length >= UNKNOWN;
   if (long !== null && (kind !== "RIFF" || length === 0xffffffff)) {
