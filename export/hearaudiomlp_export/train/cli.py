@@ -19,7 +19,6 @@ from hearaudiomlp.cli.options import Parser, count_argument, print_error, print_
 from hearaudiomlp.errors import require_address_space
 from hearaudiomlp.figures.style import import_matplotlib
 from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp.storage.ownership import check_output
 from hearaudiomlp.weights.locate import Weights
 
 if TYPE_CHECKING:
@@ -214,8 +213,15 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _output_check(options: argparse.Namespace, path: Path) -> Callable[[], None]:
-    inputs = [] if options.start is None else [options.start]
-    return partial(check_output, path, overwrite=options.overwrite, inputs=inputs)
+    from hearaudiomlp_export.train.data.recordings import check_train_output
+
+    return partial(
+        check_train_output,
+        path,
+        overwrite=options.overwrite,
+        start=options.start,
+        recordings=options.recordings,
+    )
 
 
 def _recipe(options: argparse.Namespace, heard: _Heard | None) -> "Recipe":

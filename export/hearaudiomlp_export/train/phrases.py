@@ -27,7 +27,7 @@ from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.keywords import HOP_S
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.atomic import replacing
-from hearaudiomlp.storage.ownership import MARK, check_output, mark_page
+from hearaudiomlp.storage.ownership import MARK, mark_page
 from hearaudiomlp.weights.locate import Weights, bundled
 from hearaudiomlp.weights.model_file import ModelFile, read_model_file
 from hearaudiomlp_export.graph.metadata import describe, write_metadata
@@ -272,7 +272,13 @@ def train_phrases(options: argparse.Namespace) -> Path:
     output = output.with_suffix(".onnx")
     start: Path = options.start or Path(bundled("kwmlp"))
     checks: dict[Path, Callable[[], None]] = {
-        path: partial(check_output, path, overwrite=options.overwrite, inputs=[start])
+        path: partial(
+            recordings.check_train_output,
+            path,
+            overwrite=options.overwrite,
+            start=start,
+            recordings=options.recordings,
+        )
         for path in map(output.with_suffix, (".pth", ".report.md", ".onnx"))
     }
     for check in checks.values():

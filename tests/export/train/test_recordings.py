@@ -308,6 +308,23 @@ def test_a_manifest_of_somebody_else_stays(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("words", [[], ["--words", "hey archie"]])
+def test_a_recording_is_never_the_output(words: list[str], tmp_path: Path, capsys) -> None:
+    """Nor is the list of them, under whatever name."""
+    _packed(tmp_path / "real", [("yes", "word", "training", "a")])
+    (tmp_path / "link").symlink_to("real")
+    for name in ("real/clip.pth", "link/clip.pth"):
+        recording = tmp_path / name
+        recording.with_suffix(".onnx").write_text("mine")
+        recording.write_text("mine")
+        arguments = ["kwmlp", "-o", str(recording), "--corpus", str(tmp_path / "c"), *words]
+        arguments += ["--recordings", str(tmp_path / "real"), "--overwrite"]
+        assert cli.main(arguments) == 1
+        assert "is an input of this command" in capsys.readouterr().err
+        assert recording.read_text() == "mine"
+    assert not (tmp_path / "c").exists()
+
+
 @pytest.fixture
 def decoded(tmp_path: Path) -> Path:
     _packed(tmp_path, [("yes", "word", "training", "a"), ("no", "word", "validation", "b")])

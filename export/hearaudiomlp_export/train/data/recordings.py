@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hearaudiomlp._text import spreadsheet_cell
 from hearaudiomlp.audio import read_audio
 from hearaudiomlp.storage.atomic import FileRecord, replacing
+from hearaudiomlp.storage.ownership import check_output, refuse_inputs
 from hearaudiomlp_export.train.data.corpus import (
     Part,
     damaged,
@@ -45,6 +46,25 @@ class Recordings:
     others: Part
     running: Part
     noise: Part
+
+
+def check_train_output(
+    path: Path, *, overwrite: bool, start: Path | None, recordings: Path | None
+) -> None:
+    """Refuse to replace what isn't ours, or what training reads.
+
+    Args:
+        path: the file to be written.
+        overwrite: whether an ordinary file may be replaced all the same.
+        start: the weights to start from.
+        recordings: the folder of recordings: all in it counts as read.
+
+    Raises:
+        OutputExistsError: there is such a file.
+    """
+    check_output(path, overwrite=overwrite, inputs=[] if start is None else [start])
+    if recordings is not None and path.exists():
+        refuse_inputs(path, [path] if path.resolve().is_relative_to(recordings.resolve()) else [])
 
 
 def fingerprint(clips: Sequence[Clip]) -> str:
