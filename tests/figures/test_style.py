@@ -75,3 +75,29 @@ def test_settings_of_the_process_are_neither_used_nor_changed(tmp_path: Path) ->
             figure.savefig(tmp_path / "p.png")
     assert not figure.axes[0].title.get_usetex()
     assert figure.axes[0].xaxis.label.get_fontsize() == 10
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its homes can be written to")
+def test_a_signal_leaves_no_cache_of_matplotlib(tmp_path: Path) -> None:
+    """It makes a temporary one where there is no home."""
+    code = """if True:
+        import os, signal
+        from hearaudiomlp.cli import interrupts
+        interrupts.install()
+        from hearaudiomlp.figures.style import import_matplotlib
+        import_matplotlib()
+        import matplotlib
+        print(matplotlib.get_cachedir())
+        assert os.listdir(os.environ["TMPDIR"])
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    home = os.fspath(tmp_path / "\x1b[31m")
+    Path(home).touch()
+    environment = {**os.environ, "HOME": home, "TMPDIR": str(tmp_path)}
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "hearaudiomlp: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["\x1b[31m"]

@@ -1,11 +1,16 @@
 """matplotlib as it comes: no file, variable or earlier setting has a say in our pictures."""
 
+import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from hearaudiomlp.errors import needs_extra
+from hearaudiomlp.storage.stopping import when_stopped
+
+_until_exit = ExitStack()
 
 
 def import_matplotlib() -> None:
@@ -15,11 +20,24 @@ def import_matplotlib() -> None:
     run as a program. While matplotlib is imported, there is none. In a process of somebody else,
     who may want their own settings later, matplotlib is imported as always.
 
+    Where it has no folder for its cache (a home that can't be written to), it makes a temporary
+    one, which it removes itself unless a signal ends the process; and it doesn't say so, with the
+    home's name as it is.
+
     Examples:
         >>> import_matplotlib()
     """
     if "matplotlib" in sys.modules:
         return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    folder = os.environ.get("MPLCONFIGDIR")
+
+    def remove_cache() -> None:
+        made = os.environ.get("MPLCONFIGDIR")
+        if made and made != folder:
+            shutil.rmtree(made, ignore_errors=True)
+
+    _until_exit.enter_context(when_stopped(remove_cache))
     exists = os.path.exists
     theirs = {name: os.environ.pop(name, None) for name in ("MATPLOTLIBRC", "MPLBACKEND")}
 
