@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { rmSync, symlinkSync } from "node:fs";
 import { request } from "node:http";
+import { basename, join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { serve } from "../tools/serve.js";
 
@@ -43,5 +46,22 @@ test("every response has nosniff, and only GET and HEAD are allowed", async () =
     assert.equal(head.body, "");
   } finally {
     close();
+  }
+});
+
+test("a link in the page's folder doesn't lead out of it", { skip: process.platform === "win32" }, async () => {
+  const page = fileURLToPath(new URL("../page/", import.meta.url));
+  const names = { "to-file": "../package.json", "to-folder": "..", "inside": "style.css" };
+  const links = Object.entries(names).map(([name, target]) => [join(page, `link-${process.pid}-${name}`), target]);
+  const { url, close } = await serve();
+  try {
+    for (const [link, target] of links) symlinkSync(target, link);
+    const paths = links.map(([link]) => `/${basename(link)}`);
+    assert.equal((await ask(url, paths[0])).status, 404);
+    assert.equal((await ask(url, `${paths[1]}/package.json`)).status, 404);
+    assert.equal((await ask(url, paths[2])).status, 200);
+  } finally {
+    close();
+    for (const [link] of links) rmSync(link, { force: true });
   }
 });

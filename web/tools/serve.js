@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { dirname, extname, join, normalize, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -29,6 +29,13 @@ const TYPES = {
 const DENSE = [".png", ".flac"];
 
 const PAGE = join(dirname(dirname(fileURLToPath(import.meta.url))), "page");
+
+/** The file of the page with this name: a link in the page's folder may lead out of it. */
+async function fileOf(name) {
+  const file = await realpath(join(PAGE, name));
+  if (!file.startsWith((await realpath(PAGE)) + sep)) throw new Error("outside");
+  return file;
+}
 
 const WAYS = {
   // The highest quality takes half a minute for the runtime and saves another tenth.
@@ -79,7 +86,7 @@ export async function serve({ port = 0, prefix = "/", files = {}, compress = fal
     const name = normalize(path.slice(prefix.length) || "index.html");
     try {
       if (!path.startsWith(prefix) || name.startsWith("..")) throw new Error("outside");
-      const plain = await readFile(files[name.split(sep).join("/")] ?? join(PAGE, name));
+      const plain = await readFile(files[name.split(sep).join("/")] ?? (await fileOf(name)));
       const tag = `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"`;
       const type = extname(name);
       const head = {
