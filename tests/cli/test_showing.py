@@ -1,6 +1,7 @@
 """Names, labels and metadata of others on the screen: nothing in them reaches the terminal raw."""
 
 import json
+import os
 import subprocess
 import sys
 import unicodedata
@@ -127,6 +128,23 @@ def test_a_long_run_continues_where_its_messages_cannot_be_printed(
         monkeypatch.setattr("sys.stderr", full)
         assert main(["embed", str(recordings), "-o", str(tmp_path / "t.npz")]) == 1
     assert (tmp_path / "t.npz").exists()
+
+
+def test_warnings_are_lines_to_be_read_whatever_a_variable_says() -> None:
+    code = """if True:
+        import warnings
+        from hearaudiomlp.cli import command
+        command.main = lambda: warnings.warn("a\\x1b[31m") or 0
+        command.process()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "hearaudiomlp: a\\x1b[31m\n")
 
 
 def test_metadata_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

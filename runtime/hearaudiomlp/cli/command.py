@@ -62,6 +62,8 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def process() -> NoReturn:
     """Run the command and exit; signals are handled already."""
     warnings.showwarning = _show_warning
+    # PYTHONWARNINGS=error is for programmers: here, what libraries warn of is a line to be read.
+    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
     # numpy is about to be imported, and does little algebra here but for maps. Its BLAS would
     # start a thread for each core, and these spin for the first tenth of a second.
     if sys.argv[1:2] != ["map"]:
