@@ -259,7 +259,10 @@ def refuse_inputs(path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
             ...
         hearaudiomlp.errors.OutputExistsError: samples/words.flac is an input ...
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return  # there is nothing to replace
     for name in chain([0], inputs):  # standard input may be a list
         try:
             same = os.path.samestat(status, os.stat(_local(name)))  # noqa: PTH116 - or descriptor
