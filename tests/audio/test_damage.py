@@ -171,6 +171,36 @@ def test_files_that_were_cut_off(tmp_path, sound, name) -> None:
         assert kept.duration == pytest.approx(4 * SECONDS * fraction, abs=1.8)
 
 
+@pytest.mark.parametrize(
+    ("kind", "channels"),
+    [
+        *(("SVX", 1), ("WVE", 1), ("VOC", 1), ("VOC", 2), ("NIST", 1), ("NIST", 2), ("AVR", 1)),
+        *(("AVR", 2), ("MPC2K", 1), ("MPC2K", 2), ("MAT4", 1), ("MAT4", 2)),
+    ],
+)
+def test_files_of_rare_formats_that_were_cut_off(tmp_path, kind, channels) -> None:
+    path = tmp_path / f"a.{kind.lower()}"
+    rate, subtype = (8000, "ALAW") if kind == "WVE" else (16000, "PCM_16")
+    soundfile.write(path, speech_like(rate, SECONDS, channels), rate, subtype, format=kind)
+    assert read_audio(path).duration == SECONDS
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 5])
+    with pytest.raises(AudioFileTruncatedError, match="its header promises"):
+        read_audio(path)
+    assert 1 < read_audio(path, on_truncated="keep").duration < 1.5
+
+
+def test_samples_of_a_caf_that_its_header_leaves_out(tmp_path, sound) -> None:
+    path = tmp_path / "a.caf"
+    soundfile.write(path, sound, 44100)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 8] = struct.pack(">q", 20_000)
+    path.write_bytes(data)
+    with pytest.raises(AudioFileTruncatedError, match="header doesn't describe"):
+        read_audio(path)
+
+
 @pytest.mark.parametrize("name", ["a.ogg", "a.opus", "flac.oga"])
 def test_a_damaged_page_is_a_loss(tmp_path, sound, name) -> None:
     pytest.importorskip("av")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from contextlib import nullcontext
 from types import ModuleType
@@ -19,6 +20,13 @@ _PIECE = 256
 
 _MP3_SLACK = 4 * 1152
 """Samples that may lack in an MP3: encoders count their own delay and padding differently."""
+
+
+_SIZES = re.compile(r"(?:BODY :|Data length) (\d+) \(?should be (\d+)")
+"""What libsndfile notes about bytes of SVX and WVE that a header promises, and those there are."""
+
+_COUNTS = re.compile(r"(?:Frames +:|sample_count -i) (\d+)")
+"""What it notes about samples of AVR and MPC 2000, or the header of NIST says of them."""
 
 
 def load_soundfile() -> ModuleType:
@@ -119,7 +127,7 @@ class LibsndfileDecoder:
         if structure.samples is not None and structure.exact:
             self._promised = self.frames
         self._decoded = 0
-        self._broken = ""
+        self._broken = "" if structure.kind else self._cut_off(path)
 
     def _open(self, soundfile: ModuleType, path: str, raw: RawPcm | None) -> Any:
         if self._link is not None:
@@ -137,6 +145,22 @@ class LibsndfileDecoder:
             )
         # As bytes where names of files are bytes: not all of them are text.
         return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+
+    def _cut_off(self, path: str) -> str:
+        """Say what lacks in a file of a rare format, which libsndfile reads as far as it goes."""
+        notes = str(self._file.extra_info)
+        if self.format == "NIST":
+            with open(path, "rb") as file:  # noqa: PTH123 - not all names are text
+                notes = file.read(1024).decode("latin-1")
+        if "a truncated file" in notes or "seems to be truncated" in notes:
+            return "its header promises more than there is"
+        for promised, there in _SIZES.findall(notes):
+            if int(promised) > int(there):
+                return f"its header promises {promised} bytes and there are {there}"
+        for promised in _COUNTS.findall(notes):
+            if int(promised) > self.frames * (1 if self.format == "NIST" else self.channels):
+                return f"its header promises {promised} samples and there are {self.frames}"
+        return ""
 
     @property
     def format(self) -> str:

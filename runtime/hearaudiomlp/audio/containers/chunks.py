@@ -69,6 +69,11 @@ def _chunks(
         at += 8 + size + size % 2
 
 
+def _is_named(name: bytes) -> bool:
+    """Whether four bytes may be the name of a chunk, or begin a tag of another kind."""
+    return name.startswith((b"TAG", b"ID3")) or (name.isascii() and name.decode().isprintable())
+
+
 def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
     """Whether nothing but chunks, tags or zeros is from here to the end."""
     if at >= length:
@@ -79,8 +84,7 @@ def _are_chunks(file: BinaryIO, at: int, length: int, order: str = "<") -> bool:
     if not any(head) and not any(read_at(file, at, min(length - at, 1 << 24))):
         return True
     for name, start, size in _chunks(file, at, length, order):
-        printable = name.isascii() and name.decode().isprintable()
-        if not (name.rstrip() in _TAGS or (printable and start + size <= length)):
+        if not (name.rstrip() in _TAGS or (_is_named(name) and start + size <= length)):
             return False  # a tag may be cut off: nothing of the sound is missing
         if name in (b"RIFF", b"RF64", b"FORM", b"data"):
             return False
@@ -296,11 +300,14 @@ def caf(file: BinaryIO) -> Structure:
         'its header promises 1,020 bytes and there are 20'
     """
     length = size_of(file)
-    at, layout = 8, None
+    at, layout, had_samples = 8, None, False
     for _ in parts("chunks"):
         if at + 12 > length:
             break
         name, size = struct.unpack(">4sq", read_at(file, at, 12))
+        if had_samples and any(name) and not _is_named(name):
+            return Structure("CAF", missing=undescribed(length - at))
+        had_samples = had_samples or name == b"data"
         if name == b"caff":
             return Structure("CAF", missing=another(length - at))
         if name == b"desc":
