@@ -373,19 +373,34 @@ def test_channels_are_whole_numbers(tmp_path, channel) -> None:
         read_audio(tmp_path / "a.wav", channel=channel)
 
 
-def test_a_flac_that_decodes_to_days_is_refused(tmp_path) -> None:
-    """Silence in blocks of 65,535 samples takes 11 bytes for each."""
-    frames, size, rate = 3000, 65535, 1000
+def silent_flac(frames: int, rate: int, channels: int) -> bytes:
+    """Blocks of 65,535 samples take 11 bytes each, and two more for each further channel."""
+    size = 65535
     info = struct.pack(">HH", size, size) + bytes(6)
-    bits = rate << 44 | 0 << 41 | 7 << 36 | frames * size
+    bits = rate << 44 | channels - 1 << 41 | 7 << 36 | frames * size
     data = b"fLaC" + b"\x80\x00\x00\x22" + info + bits.to_bytes(8, "big") + bytes(16)
     for number in range(frames):
-        head = b"\xff\xf8\x7c\x02" + chr(number).encode("utf-8", "surrogatepass")
-        head += struct.pack(">HB", size - 1, 1)
-        frame = head + bytes([crc8(head)]) + b"\x00\x00"
+        head = bytes([0xFF, 0xF8, 0x70, channels - 1 << 4 | 2])
+        head += chr(number).encode("utf-8", "surrogatepass") + struct.pack(">H", size - 1)
+        frame = head + bytes([crc8(head)]) + channels * b"\x00\x00"
         data += frame + struct.pack(">H", crc16(frame))
+    return data
+
+
+def test_a_flac_of_far_more_samples_than_bytes_is_refused(tmp_path, monkeypatch) -> None:
+    """However short they are: an hour of eight channels at 655 kHz takes minutes."""
+    monkeypatch.setattr("hearaudiomlp.audio.files._HOUR", 1 << 20)
     path = tmp_path / "bomb.flac"
-    path.write_bytes(data)
+    path.write_bytes(silent_flac(30, 655_350, 8))
+    with pytest.raises(AudioFileError, match="822 bytes that decode to over 3,"):
+        read_audio(path)
+    soundfile.write(path, np.zeros((600_000, 8)), 48_000)  # by an encoder
+    assert read_audio(path).duration == 12.5
+
+
+def test_a_flac_that_decodes_to_days_is_refused(tmp_path) -> None:
+    path = tmp_path / "bomb.flac"
+    path.write_bytes(silent_flac(3000, 1000, 1))
     with pytest.raises(AudioFileError, match="bytes that decode to over"):
         for _ in AudioStream(path).chunks():
             pass

@@ -44,6 +44,12 @@ _16_BIT_STEP = np.float32(2**-15)
 _LEAST_BYTES = 8
 """Bytes per second that the sparest codecs take for silence. A file with fewer is a bomb."""
 
+_MOST_SAMPLES = 4096
+"""Samples of all channels per byte. FLAC, the densest, takes 14 bytes for 8,192 of silence."""
+
+_HOUR = 3600 * 48_000 * 2
+"""Samples that any file may have: an hour in stereo."""
+
 _CANCELLED = 1e-4
 """Power of the average, relative to that of the channels (-40 dB), that counts as cancelled."""
 
@@ -229,9 +235,11 @@ class AudioStream:
 
     def _read(self) -> npt.NDArray[Any]:
         size, _ = self._version
-        if self.decoded > self.sample_rate * max(3600, size // _LEAST_BYTES):
+        samples = self.decoded * self.channels
+        too_long = self.decoded > self.sample_rate * max(3600, size // _LEAST_BYTES)
+        if too_long or samples > max(_HOUR, size * _MOST_SAMPLES):
             raise AudioFileError(
-                f"{self.path}: {size:,} bytes that decode to over {self.duration / 3600:.0f} hours"
+                f"{self.path}: {size:,} bytes that decode to over {samples:,} samples"
             )
         try:
             return self._decoder.read(_CHUNK)
