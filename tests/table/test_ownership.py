@@ -297,15 +297,15 @@ def test_a_file_that_appears_in_a_folder_just_before_it_is_replaced_stays(
     os.utime(tmp_path / "in" / "b.wav", ns=(1, 1))  # the table has to be rebuilt
     folder, note = tmp_path / "t.parquet", tmp_path / "t.parquet" / "thesis.txt"
     before = everything(folder)
-    whole = LocalStore.record
+    whole = LocalStore.matches
 
-    def record(self: LocalStore, name: str) -> tuple[int, str]:
+    def matches(self: LocalStore, name: str, records) -> bool:
         made = tmp_path / "t.parquet.parts" / "files" / MARK_FILE
         if name.startswith("t.parquet/part-") and made.exists():
             note.write_text("precious")  # after the folder was listed, to be compared
-        return whole(self, name)
+        return whole(self, name, records)
 
-    monkeypatch.setattr(LocalStore, "record", record)
+    monkeypatch.setattr(LocalStore, "matches", matches)
     assert embed("t.parquet") == 2
     assert note.read_text() == "precious"
     note.unlink()
@@ -616,6 +616,38 @@ def test_a_shard_of_another_run_is_none_of_this_one(
         shutil.copy(path, parts)
     assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
     assert "shard 0 in t.npz.parts is damaged" in capsys.readouterr().err
+
+
+def test_files_of_another_size_are_not_read(
+    embed, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    """Empty terabytes take a minute a hundred gigabytes."""
+    parts = partly(recordings, checkpoints, tmp_path)
+    os.truncate(parts / "00000.scenes", 1 << 42)
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+    assert "shard 0 in t.npz.parts is damaged" in capsys.readouterr().err
+    os.truncate(tmp_path / "t.npz", 1 << 42)
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 2
+    (tmp_path / "t.npz").unlink()
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+    os.truncate(tmp_path / "t.npz.report.json", 1 << 42)
+    assert embed("t.npz", "--kind", "both", "--shard-files", "2") == 0
+
+
+def test_a_listing_is_only_read_if_it_is_the_one_of_its_run(
+    embed, recordings, checkpoints, tmp_path, capsys
+) -> None:
+    parts = partly(recordings, checkpoints, tmp_path)
+    os.utime(recordings / "b.wav", ns=(0, 1))
+    command = ("t.npz", "--kind", "both", "--shard-files", "2")
+    assert embed(*command) == 1
+    assert "b.wav" in capsys.readouterr().err
+    for damage in (_edit, _flip, lambda path: os.truncate(path, 1 << 42)):
+        before = (parts / "files.jsonl").read_bytes()
+        damage(parts / "files.jsonl")
+        assert embed(*command) == 1
+        assert "other files: added, gone or changed;" in capsys.readouterr().err
+        (parts / "files.jsonl").write_bytes(before)
 
 
 @pytest.mark.parametrize("damage", [

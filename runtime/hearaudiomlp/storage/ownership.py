@@ -37,7 +37,7 @@ MARK_FILE = ".hearaudiomlp.json"
 _ENDS = 1 << 16
 """Bytes at the beginning and at the end of a file that are searched for the mark."""
 
-_LARGEST = 1 << 28
+LARGEST_SEALED = 1 << 28
 """Bytes of the largest sealed file that is read."""
 
 _FEW_VALUES = 4_000_000
@@ -108,7 +108,7 @@ def read_sealed(file: IO[bytes]) -> dict[str, Any] | None:
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return None if size > _LARGEST else unseal(file.read(size))
+    return None if size > LARGEST_SEALED else unseal(file.read(size))
 
 
 def mark_page(page: bytes) -> bytes:
@@ -155,7 +155,7 @@ def has_mark(file: IO[bytes], *, model: bool = False) -> bool:
     if b"\0" in ends or ends.startswith((b"%PDF", b"{")):  # not a page: pictures, tables, reports
         return True
     file.seek(0)
-    return size <= _LARGEST and _is_page_as_written(file.read(size))
+    return size <= LARGEST_SEALED and _is_page_as_written(file.read(size))
 
 
 def figure_metadata(kind: str) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -51,6 +51,9 @@ class Store(Protocol):
 
     def record(self, name: str) -> FileRecord:
         """Return size and SHA-256 of a file; without the SHA-256, where that has to be fetched."""
+
+    def matches(self, name: str, records: Collection[FileRecord]) -> bool:
+        """Whether a file is one of those on record; only one of the same size is read."""
 
     def kind(self, name: str) -> str:
         """Return ``file``, ``folder``, another kind, or nothing where there is nothing."""
@@ -159,6 +162,12 @@ class LocalStore:
         """Return size and SHA-256 of a file."""
         with self.reading(name) as file:
             return record_of(file)
+
+    def matches(self, name: str, records: Collection[FileRecord]) -> bool:
+        """Whether a file is one of those on record."""
+        with self.reading(name) as file:
+            size = os.fstat(file.fileno()).st_size
+            return any(size == one for one, _ in records) and record_of(file) in records
 
     def kind(self, name: str) -> str:
         """Return what there is."""
@@ -285,6 +294,10 @@ class _RemoteStore:
         """Return the size of a file."""
         fs, path = self._at(name)
         return (int(fs.size(path)), "")
+
+    def matches(self, name: str, records: Collection[FileRecord]) -> bool:
+        """Whether a file has the size of one of those on record."""
+        return self.record(name) in records
 
     def kind(self, name: str) -> str:
         """Return what there is."""

@@ -120,7 +120,7 @@ class Outputs:
         if isinstance(path, Path):
             refuse_inputs(path, self._inputs())
         if name in self._known:
-            if self._store.record(name) in self._known[name]:
+            if self._store.matches(name, self._known[name]):
                 return
             problem = OutputExistsError(
                 f"{self.path(name)} has changed since this command wrote it: "
@@ -143,7 +143,8 @@ class Outputs:
                 "rename it, or choose another OUT"
             )
         for inside in self._names_of(name, listed):
-            if self._store.record(f"{name}/{inside}") != listed[inside] and not self._overwrite:
+            same = self._store.matches(f"{name}/{inside}", [listed[inside]])
+            if not same and not self._overwrite:
                 raise OutputExistsError(
                     f"{self.path(f'{name}/{inside}')} has changed since this command wrote it: "
                     "--overwrite replaces it"
@@ -182,7 +183,7 @@ class Outputs:
 
     def _is_file_as_written(self, name: str, record: FileRecord) -> bool:
         try:
-            return self._store.kind(name) == "file" and self._store.record(name) == record
+            return self._store.kind(name) == "file" and self._store.matches(name, [record])
         except OSError:  # its name is too long, or goes through a file
             return False
 
@@ -190,7 +191,7 @@ class Outputs:
         listed = self._listed(name)
         return (
             listed is not None
-            and self._store.record(f"{name}/{MARK_FILE}") == record
+            and self._store.matches(f"{name}/{MARK_FILE}", [record])
             and all(self._is_file_as_written(f"{name}/{file}", listed[file]) for file in listed)
         )
 
@@ -199,7 +200,7 @@ class Outputs:
         mark = f"{name}/{MARK_FILE}"
         if name not in self._noted or self._store.kind(mark) != "file":
             return False
-        return self._store.record(mark) == self._noted[name]
+        return self._store.matches(mark, [self._noted[name]])
 
     def folders_in_place(self) -> list[str]:
         """Return the folders that were put in place by this run, before it was stopped."""

@@ -1,5 +1,6 @@
 """A whole run: started or resumed, its shards computed, the table laid out and reported."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from hearaudiomlp.errors import OptionError, OutputExistsError, RunChangedError
 from hearaudiomlp.inference.ort import onnxruntime
 from hearaudiomlp.model import Model
 from hearaudiomlp.segments import WHOLE, Cut
-from hearaudiomlp.storage.ownership import is_sealed, seal
+from hearaudiomlp.storage.ownership import LARGEST_SEALED, is_sealed, seal
 from hearaudiomlp.storage.parts import PartsFolder
 from hearaudiomlp.storage.stopping import when_stopped
 from hearaudiomlp.storage.store import open_store
@@ -213,7 +214,7 @@ class Run:
                 return report, outputs
         if store.kind(name) == "file":
             with store.reading(name) as file:
-                if is_sealed(file.read(200)):
+                if is_sealed(file.read(200)) and file.seek(0, os.SEEK_END) <= LARGEST_SEALED:
                     self._outputs.know({name: store.record(name)})
                     say(f"{name} is damaged or was edited, and is rebuilt")
         return None
