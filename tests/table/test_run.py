@@ -293,6 +293,21 @@ def test_changed_files_and_options_are_reported_and_not_mixed(
     assert len(np.load(tmp_path / "t.npz")["paths"]) == 6
 
 
+def test_what_cannot_be_resumed_stays(recordings, audiomae, tmp_path) -> None:
+    """Also if none of its shards has a number that the other run would give; as on a cluster."""
+    out = str(tmp_path / "t.npz")
+    options = {"format": find_format("npz"), "shard_files": 1}
+    with Run(out, Listing(find([str(recordings)], Skipped())), audiomae, **options) as run:
+        for _ in zip(range(3), run.work(this_machine(audiomae)), strict=False):
+            pass
+    parts = tmp_path / "t.npz.parts"
+    (parts / "00000.json").unlink()
+    before = {path.name: path.read_bytes() for path in parts.iterdir()}
+    with pytest.raises(RunChangedError):
+        Run(out, Listing(find([str(recordings / "b.wav")], Skipped())), audiomae, **options)
+    assert {path.name: path.read_bytes() for path in parts.iterdir()} == before
+
+
 def test_a_run_that_did_nothing_leaves_nothing(run_it, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     assert run_it("t.npz") == 1

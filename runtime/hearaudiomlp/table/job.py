@@ -35,6 +35,16 @@ def is_part(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
+def is_manifest(name: str) -> bool:
+    """Whether a file of the parts folder says that a shard is done.
+
+    Examples:
+        >>> is_manifest("00007.json"), is_manifest("run.json")
+        (True, False)
+    """
+    return name[:-5].isdecimal() and is_part(name) and name.endswith(".json")
+
+
 def path_as_text(path: str) -> str:
     r"""Write bytes of a path that are no text as backslash escapes.
 

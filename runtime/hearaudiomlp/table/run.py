@@ -25,6 +25,7 @@ from hearaudiomlp.table.job import (
     Report,
     ShardManifest,
     TableSpec,
+    is_manifest,
     is_part,
 )
 from hearaudiomlp.table.listing import Listing, Shard
@@ -316,9 +317,11 @@ class Run:
 
     def _clean_up(self) -> None:
         with suppress(OutputExistsError):  # another folder has taken its place
-            if self._parts.claimed and self.count_done():
+            if not self._parts.claimed:
+                return
+            if any(map(is_manifest, self._store.names(self.spec.parts))):  # also another run's
                 self._parts.clear_temporaries()  # of workers that had no time for it
-            elif self._parts.claimed:
+            else:
                 self._parts.remove()
 
     def __enter__(self) -> "Run":
