@@ -17,6 +17,16 @@ def test_any_name_that_a_file_can_have(name, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_any_name_where_names_are_ascii(tmp_path: Path) -> None:
+    """Python has the bytes of other letters as half characters there."""
+    code = "import sys; from hearaudiomlp.storage.atomic import replacing\n"
+    code += "with replacing(sys.argv[1]) as file: file.write(b'marvin')"
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, tmp_path / "wörter.txt"]
+    subprocess.run(command, env=os.environ | ascii_only, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["wörter.txt"]
+
+
 _CLAIMED = """
 import os, sys
 os.umask(int(sys.argv[1], 8))

@@ -37,7 +37,8 @@ def temporary_prefix(target: str) -> str:
         >>> temporary_prefix("words.txt")
         '.words.txt.'
     """
-    return f".{os.fsencode(target)[:100].decode(errors='ignore')}."
+    whole = os.fsencode(target)[:100].decode(errors="ignore")  # no half letters, where UTF-8 is
+    return f".{os.fsdecode(whole.encode())}."
 
 
 @contextmanager
