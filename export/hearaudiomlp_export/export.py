@@ -10,7 +10,7 @@ import onnx
 import torch
 
 from hearaudiomlp._text import printable, shorten
-from hearaudiomlp.errors import OptionError
+from hearaudiomlp.errors import HearAudioMLPError, ModelFileError, OptionError
 from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import check_output, mark_page
 from hearaudiomlp.weights.locate import Weights
@@ -72,8 +72,16 @@ def _export_fitted(model: Path, output: Path, interface: str, *, overwrite: bool
         )
     encoder = onnx.load_model_from_string(source.graph)
     write_metadata(encoder, {**source.card, "interface": interface})
-    graph = pipeline_graph(encoder)
-    findings = list(verify_pipeline(graph, encoder))
+    encoder.graph.name = source.card["model"]  # which anybody may have changed
+    try:
+        graph = pipeline_graph(encoder)
+        findings = list(verify_pipeline(graph, encoder))
+    except HearAudioMLPError:
+        raise
+    except (LookupError, RuntimeError, TypeError, ValueError) as problem:  # names that clash, say
+        raise ModelFileError(
+            f"{model}: its graph doesn't fit into that of the whole pipeline ({shorten(problem)})"
+        ) from problem
     return _write_verified(graph, findings, output, check)
 
 

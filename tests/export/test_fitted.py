@@ -52,3 +52,26 @@ def test_phrases_become_a_whole_pipeline(tmp_path: Path) -> None:
     evaluator = ReferenceEvaluator(onnx.load(pipeline))
     [logits] = evaluator.run(["keyword_logits"], {"audio": sound[None]})
     np.testing.assert_allclose(logits[0], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["audio", "scene_embeddings", "window_logits"])
+def test_names_that_clash_are_the_fault_of_the_file(name: str, tmp_path: Path) -> None:
+    """Whoever made it may have called its values and its graph anything."""
+    graph = onnx.load(write_phrases(tmp_path / "own.onnx"))
+    graph.graph.name = "other"
+    renamed = graph.graph.initializer[0].name
+    graph.graph.initializer[0].name = name
+    for node in graph.graph.node:
+        node.input[:] = [name if value == renamed else value for value in node.input]
+    onnx.save(graph, tmp_path / "clash.onnx")
+    assert hearaudiomlp.load_model(tmp_path / "clash.onnx", device="cpu").labels == PHRASES
+    with pytest.raises(ModelFileError):
+        export(str(tmp_path / "clash.onnx"), tmp_path / "x.onnx", interface="pipeline")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_the_name_of_a_graph_says_nothing(tmp_path: Path) -> None:
+    graph = onnx.load(write_phrases(tmp_path / "own.onnx"))
+    graph.graph.name = "other"
+    onnx.save(graph, tmp_path / "other.onnx")
+    assert export(str(tmp_path / "other.onnx"), tmp_path / "x.onnx", interface="pipeline")
