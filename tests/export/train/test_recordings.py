@@ -20,7 +20,7 @@ from hearaudiomlp.keywords import HOP_S
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
 from hearaudiomlp.storage.ownership import seal, unseal
 from hearaudiomlp_export.train import cli
-from hearaudiomlp_export.train.data import recordings
+from hearaudiomlp_export.train.data import layouts, recordings
 from hearaudiomlp_export.train.data.augment import NOT_A_KEYWORD, Augmenter, Mix, Real
 from hearaudiomlp_export.train.data.backgrounds import Backgrounds
 from hearaudiomlp_export.train.data.corpus import Part
@@ -252,6 +252,14 @@ def test_lists_of_clips_are_not_trusted(
     assert error.startswith("hearaudiomlp-export train: ")
     assert error.count("\n") == 1
     assert len(error) < 1000
+
+
+def test_a_list_of_too_many_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _packed(tmp_path, [("yes", "word", "training", "a"), ("no", "word", "validation", "b")])
+    assert len(list_clips(tmp_path)) == 2
+    monkeypatch.setattr(layouts, "MOST_CLIPS", 1)
+    with pytest.raises(RecordingsError, match="more than 1 clips"):
+        list_clips(tmp_path)
 
 
 def test_lists_are_ordinary_files(tmp_path: Path) -> None:

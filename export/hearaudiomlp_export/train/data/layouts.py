@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hearaudiomlp._text import shorten
@@ -33,8 +34,11 @@ _LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
 _MOST_OF_A_WORD = 2**27 - 1
 _LARGEST_LIST = 256 << 20
 
+MOST_CLIPS = 4_000_000
+"""Clips that a list may have, so that memory stays bounded."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)  # there may be millions of them
 class Clip:
     """A stretch of an audio file, and what is heard in it."""
 
@@ -120,15 +124,20 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     return csv.DictReader(io.StringIO(_read(path), newline=""), restval="")
 
 
+@lru_cache(maxsize=1 << 10)  # clips of one file share its path
+def _inside(folder: Path, file: str) -> Path:
+    name = Path(file)
+    if name.is_absolute() or ".." in name.parts:
+        raise ValueError(f"a file outside the folder: {file}")
+    return folder / name
+
+
 def _stretch(folder: Path, row: dict[str, str]) -> tuple[Path, int, int]:
     """Return the file of a row, which has to be in the folder, and the clip's part of it."""
-    name = Path(row["file"])
-    if name.is_absolute() or ".." in name.parts:
-        raise ValueError(f"a file outside the folder: {row['file']}")
     start, stop = int(row["start"]), int(row["stop"])
     if not 0 <= start <= stop:
         raise ValueError(f"a clip from {start} to {stop}")
-    return folder / name, start, stop
+    return _inside(folder, row["file"]), start, stop
 
 
 def _one_of(row: dict[str, str], column: str, known: Sequence[str]) -> str:
@@ -140,7 +149,9 @@ def _one_of(row: dict[str, str], column: str, known: Sequence[str]) -> str:
 def _packed(folder: Path, keywords: Sequence[str]) -> Iterator[Clip]:
     splits = (TRAINING, VALIDATION, TESTING)
     try:
-        for row in _rows(folder / "clips.csv"):
+        for number, row in enumerate(_rows(folder / "clips.csv")):
+            if number == MOST_CLIPS:
+                raise ValueError(f"more than {MOST_CLIPS:,} clips")
             word, kind = _phrase(row["word"], keywords), _one_of(row, "kind", (WORD, OTHER, NOISE))
             if keywords != KEYWORDS and kind in (WORD, OTHER):
                 kind = _kind(word, keywords)
