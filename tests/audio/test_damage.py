@@ -424,7 +424,7 @@ def crc16(data: bytes) -> int:
     return crc
 
 
-@pytest.mark.parametrize("place", ["folder", "pipe", "socket", "device", "link"])
+@pytest.mark.parametrize("place", ["folder", "pipe", "socket", "device", "link", "hole"])
 def test_what_is_no_file_is_refused_at_once(tmp_path, place) -> None:
     path = tmp_path / "a.wav"
     if place == "folder":
@@ -436,9 +436,13 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, place) -> None:
             listener.bind(str(path))
     elif place == "device":
         path = Path("/dev/zero")
+    elif place == "hole":
+        with path.open("wb") as file:
+            file.truncate(1 << 34)
     else:
         path.symlink_to(path)
-    with pytest.raises(AudioFileError, match=r"a folder|a pipe or device|symbolic links"):
+    match = r"a folder|a pipe or device|symbolic links|a sparse file"
+    with pytest.raises(AudioFileError, match=match):
         read_audio(path)
 
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hearaudiomlp import find_similar
+from hearaudiomlp._text import is_formula
 from hearaudiomlp.cli import main
 from hearaudiomlp.cli.labels import LabelFile, path_from
 from hearaudiomlp.errors import ExamplesError, OutputExistsError
@@ -106,7 +107,11 @@ def test_names_that_a_terminal_would_act_upon(tmp_path: Path, capsys) -> None:
     st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=1, max_size=3),
     st.text(),
 )
-def test_the_page_has_names_as_data_only(tmp_path: Path, names: list[str], label: str) -> None:
+@example(["=a.wav", " +b.wav"], "wren")
+def test_the_page_has_names_as_data_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], label: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # paths are from the page on
     scenes = np.ones((len(names), 4), np.float32)
     try:
         np.savez(tmp_path / "t.npz", paths=names, scene_embeddings=scenes)
@@ -125,6 +130,7 @@ def test_the_page_has_names_as_data_only(tmp_path: Path, names: list[str], label
     for one in read["results"]:
         scheme = one["audio"].partition(":")[0]
         assert ":" not in one["audio"] or scheme in ("http", "https", "file")
+        assert not is_formula(one["csv"])
 
 
 def test_paths_that_no_file_can_have(tmp_path: Path) -> None:

@@ -246,6 +246,8 @@ def test_a_run_that_is_killed_while_it_cleans_up(
                 pass
             else:
                 break
+        left = {path.name for path in folder.glob("*.parts/*")}
+        assert "run.json" not in left or {"00000.json", "00001.json", "00002.json"} <= left
         assert main(command) == 0
         assert contents() == expected, number
     assert number > 5

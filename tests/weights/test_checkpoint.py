@@ -201,17 +201,21 @@ def test_tensors_are_read_as_torch_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "strides"),
+    ("shape", "strides", "offset", "match"),
     [
-        ((1,), (10**30,)),
-        ((0, 10**30), (1, 1)),
-        ((0, 2**62, 8), (1, 1, 1)),
-        ((1,) * 100, (1,) * 100),
-        ((5,), (1,)),
-        ((2, 2), (3, 1)),
+        ((1,), (10**30,), 0, "strides is no list of sizes"),
+        ((0, 10**30), (1, 1), 0, "shape is no list of sizes"),
+        ((0, 2**62, 8), (1, 1, 1), 0, "damaged"),
+        ((1,) * 40, (1,) * 40, 0, "40 dimensions"),
+        ((1,) * 100, (1,) * 100, 0, "shape is no list of sizes"),
+        ((5,), (1,), 0, "out of its storage"),
+        ((2, 2), (3, 1), 0, "out of its storage"),
+        ((2, 2), (2, 1), 1, "out of its storage"),
     ],
 )
-def test_shapes_that_do_not_fit_their_storage(tmp_path: Path, shape, strides) -> None:
+def test_shapes_that_do_not_fit_their_storage(
+    tmp_path: Path, shape, strides, offset, match
+) -> None:
     buffer = io.BytesIO()
     torch.save({"w": torch.zeros(4)}, buffer)
 
@@ -220,7 +224,7 @@ def test_shapes_that_do_not_fit_their_storage(tmp_path: Path, shape, strides) ->
             self.storage = storage
 
         def __reduce__(self):
-            arguments = (self.storage, 0, shape, strides, False, {})
+            arguments = (self.storage, offset, shape, strides, False, {})
             return torch._utils._rebuild_tensor_v2, arguments
 
     class Storage:
@@ -238,7 +242,7 @@ def test_shapes_that_do_not_fit_their_storage(tmp_path: Path, shape, strides) ->
     with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             new.writestr(name, pickled.getvalue() if name.endswith("data.pkl") else old.read(name))
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=match):
         read_checkpoint(path.read_bytes(), {"this one": {"w": shape}})
 
 
