@@ -252,7 +252,7 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, float) and 0 <= value < math.inf
 
 
-_ROW = (
+_ROW: tuple[Callable[[Any], bool], ...] = (
     *(is_count, _is_text, _is_time, is_count, is_count, is_count, _is_flag, is_count),
     *(_is_time, _is_time),
 )
