@@ -453,6 +453,17 @@ def test_urls_in_and_out(  # noqa: PLR0917 - fixtures
     assert not memory.exists(f"/out/t.{name}.parts")
 
 
+def test_an_input_behind_a_url_is_never_the_output(checkpoints, recordings, capsys) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    sound = (recordings / "b.wav").read_bytes()
+    fsspec.filesystem("memory").pipe("/sounds/b.wav", sound)
+    command = ["embed", "memory://sounds", "--model", str(checkpoints["kwmlp"]), "--device", "cpu"]
+    for out in "memory://sounds/b.wav", "memory:///sounds/b.wav":
+        assert main([*command, "-o", out, "--format", "npz", "--overwrite"]) == 2, out
+        assert "is an input" in capsys.readouterr().err
+    assert fsspec.filesystem("memory").cat("/sounds/b.wav") == sound
+
+
 def test_file_urls_are_paths(run_it, recordings, tmp_path, checkpoints) -> None:
     model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu"]
     assert main(["embed", f"file://{recordings}", "-o", f"file://{tmp_path}/t.npz", *model]) == 0

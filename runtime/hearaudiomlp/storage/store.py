@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -22,7 +22,7 @@ from hearaudiomlp.storage.atomic import (
     replacing,
     temporary_name,
 )
-from hearaudiomlp.storage.ownership import describe_kind
+from hearaudiomlp.storage.ownership import describe_kind, refuse_inputs
 from hearaudiomlp.storage.remote import filesystem, is_url, local_path
 
 BeforeRename = Callable[[FileRecord], None]
@@ -54,6 +54,9 @@ class Store(Protocol):
 
     def matches(self, name: str, records: Collection[FileRecord]) -> bool:
         """Whether a file is one of those on record; only one of the same size is read."""
+
+    def refuse_inputs(self, name: str, inputs: Iterable[str]) -> None:
+        """Raise an OutputExistsError if a file is one of those that are being read."""
 
     def kind(self, name: str) -> str:
         """Return ``file``, ``folder``, another kind, or nothing where there is nothing."""
@@ -169,6 +172,10 @@ class LocalStore:
             size = os.fstat(file.fileno()).st_size
             return any(size == one for one, _ in records) and record_of(file) in records
 
+    def refuse_inputs(self, name: str, inputs: Iterable[str]) -> None:
+        """Refuse to replace a file that is being read."""
+        refuse_inputs(self.path(name), inputs)
+
     def kind(self, name: str) -> str:
         """Return what there is."""
         path = self.path(name)
@@ -249,6 +256,10 @@ def _temporary_file() -> Iterator[IO[bytes]]:
         yield file
 
 
+def _protocol(url: str) -> str:
+    return url.partition("://")[0].lower() if is_url(url) else ""
+
+
 class _RemoteStore:
     """A folder behind a URL: files are written here first, and uploaded whole."""
 
@@ -298,6 +309,16 @@ class _RemoteStore:
     def matches(self, name: str, records: Collection[FileRecord]) -> bool:
         """Whether a file has the size of one of those on record."""
         return self.record(name) in records
+
+    def refuse_inputs(self, name: str, inputs: Iterable[str]) -> None:
+        """Refuse to replace a file that is being read."""
+        own, protocol = self._at(name), _protocol(self._url)
+        for url in inputs:
+            if _protocol(url) != protocol:
+                continue
+            fs, path = filesystem(url)
+            if (fs._fs_token, path) == (own[0]._fs_token, own[1]):
+                raise OutputExistsError(f"{url} is an input of this command: name another file")
 
     def kind(self, name: str) -> str:
         """Return what there is."""

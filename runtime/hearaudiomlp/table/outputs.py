@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO
 
 from hearaudiomlp.errors import OutputExistsError
@@ -12,7 +11,6 @@ from hearaudiomlp.storage.ownership import (
     has_mark,
     not_ours,
     read_sealed,
-    refuse_inputs,
     refuse_links_and_devices,
     seal,
 )
@@ -116,9 +114,7 @@ class Outputs:
             self._check_file(name)
 
     def _check_file(self, name: str) -> None:
-        path = self.path(name)
-        if isinstance(path, Path):
-            refuse_inputs(path, self._inputs())
+        self._store.refuse_inputs(name, self._inputs())
         if name in self._known:
             if self._store.matches(name, self._known[name]):
                 return
