@@ -11,7 +11,14 @@ import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OutputExistsError
-from hearaudiomlp.storage.ownership import MARK, check_output, read_sealed, seal, unseal
+from hearaudiomlp.storage.ownership import (
+    MARK,
+    check_output,
+    read_sealed,
+    refuse_inputs,
+    seal,
+    unseal,
+)
 from hearaudiomlp.weights.locate import read_ordinary
 from hearaudiomlp_export.cli import main as export
 from paths import ROOT
@@ -214,6 +221,7 @@ def test_inputs_are_refused_under_any_name(tmp_path) -> None:
         check_output(other, overwrite=True, inputs=[Path("missing"), recording])
     with pytest.raises(OutputExistsError, match="is an input"):
         check_output(other, overwrite=True, inputs=[f"file://{recording}"])
+    refuse_inputs(tmp_path / "not there yet", [recording])
 
 
 def test_standard_input_is_an_input(tmp_path) -> None:
