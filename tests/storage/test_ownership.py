@@ -5,12 +5,14 @@ import os
 import shutil
 import threading
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.storage.atomic import replacing
 from hearaudiomlp.storage.ownership import (
     MARK,
     check_output,
@@ -211,6 +213,26 @@ def test_other_things_are_refused_even_with_overwrite(kind, tmp_path) -> None:
             server.bind(str(path))
     with pytest.raises(OutputExistsError, match=kind):
         check_output(path, overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_appears_while_a_picture_is_drawn_stays(kind, tmp_path) -> None:
+    path, theirs = tmp_path / "p.png", tmp_path / "theirs"
+    theirs.write_text("precious")
+    appear = {
+        "file": lambda: path.write_text("precious"),
+        "link": lambda: path.symlink_to(theirs),
+        "folder": path.mkdir,
+    }
+    with (
+        pytest.raises(OutputExistsError),
+        replacing(path, check=partial(check_output, path)),
+    ):
+        appear[kind]()
+    assert theirs.read_text() == "precious"
+    assert kind != "file" or path.read_text() == "precious"
+    assert kind != "link" or path.is_symlink()
+    assert {one.name for one in tmp_path.iterdir()} == {"p.png", "theirs"}
 
 
 def test_inputs_are_refused_under_any_name(tmp_path) -> None:
