@@ -13,6 +13,9 @@ import soundfile
 
 from hearaudiomlp import read_audio
 from hearaudiomlp.audio import AudioStream
+from hearaudiomlp.audio.containers import chunks
+from hearaudiomlp.audio.containers.structure import Structure
+from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.errors import (
     AudioFileChangedError,
     AudioFileError,
@@ -360,6 +363,34 @@ def test_a_change_while_reading_is_noticed(tmp_path, sound, name) -> None:
         file.write(b"more")
     with pytest.raises(AudioFileChangedError, match="has changed while it was read"):
         list(chunks)
+
+
+@pytest.mark.parametrize("left", [2, 6])
+def test_a_file_that_shrinks_while_its_structure_is_looked_at(
+    tmp_path, monkeypatch, sound, left
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, sound, 44100)
+
+    def shrink(file, size_of=chunks.size_of) -> int:
+        size = size_of(file)
+        os.truncate(path, left)
+        return size
+
+    monkeypatch.setattr(chunks, "size_of", shrink)
+    monkeypatch.setattr("hearaudiomlp.audio.decoders._BUFFER", 0)
+    with pytest.raises(AudioFileChangedError, match="has changed while it was read"):
+        read_audio(path)
+
+
+def test_a_file_that_is_emptied_before_it_is_decoded(tmp_path, capfd) -> None:
+    """FFmpeg seeks to before its end then, and PyAV prints the traceback of that error."""
+    pytest.importorskip("av")
+    path = tmp_path / "a.m4a"
+    path.touch()
+    with pytest.raises(ValueError, match="Invalid data"):
+        FfmpegDecoder(str(path), Structure("M4A"))
+    assert capfd.readouterr().err == ""
 
 
 def test_on_truncated_is_fail_or_keep(tmp_path) -> None:

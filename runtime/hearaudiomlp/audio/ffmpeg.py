@@ -83,10 +83,13 @@ class _Seekable(io.FileIO):
         self.seek(0)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place in the file, or to its end for those behind it."""
-        if whence == io.SEEK_SET:
-            offset = min(self._start + max(0, offset), os.fstat(self.fileno()).st_size)
-        return super().seek(offset, whence) - self._start
+        """Go to a place in the file, or to its beginning or end for those before or behind it.
+
+        An error would be printed, with its traceback: PyAV drops it.
+        """
+        size = os.fstat(self.fileno()).st_size
+        base = {io.SEEK_SET: self._start, io.SEEK_CUR: super().tell(), io.SEEK_END: size}[whence]
+        return super().seek(min(max(self._start, base + offset), size)) - self._start
 
     def tell(self) -> int:
         """Return the place, from where the file starts behind its tags."""

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import struct
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,11 @@ class AudioStream:
     def _open(self) -> Decoder:
         with open_regular(self._local) as file:
             self._version = _version(os.fstat(file.fileno()))
-            structure = examine(file)
+            try:
+                structure = examine(file)
+            except (struct.error, LookupError):  # less than there was a moment ago
+                self._refuse_changed(os.fstat(file.fileno()))
+                raise
         if structure.change:
             raise AudioFormatChangedError(f"{self.path}: changes its format: {structure.change}")
         if structure.missing:
@@ -225,7 +230,8 @@ class AudioStream:
         if self._copy is not None:
             self._copy.close()
         else:
-            self._refuse_changed()
+            with contextlib.suppress(FileNotFoundError):  # removed: it was read all the same
+                self._refuse_changed(os.stat(self._local))  # noqa: PTH116 - not all names are text
         if missing:
             self._miss(missing)
         elif note and not self.truncated:
@@ -247,7 +253,7 @@ class AudioStream:
             raise AudioFormatChangedError(
                 f"{self.path}: changes its format: {problem}"
             ) from problem
-        except ValueError as problem:
+        except (OSError, ValueError) as problem:
             raise self._unreadable(problem) from problem
 
     def _mono(self, samples: npt.NDArray[Any]) -> Floats:
@@ -271,11 +277,9 @@ class AudioStream:
             warn_if_loud(highest)
         return mono
 
-    def _refuse_changed(self) -> None:
-        with contextlib.suppress(FileNotFoundError):  # removed meanwhile: it was read all the same
-            status = os.stat(self._local)  # noqa: PTH116 - not all names are text
-            if _version(status) != self._version:
-                raise AudioFileChangedError(f"{self.path}: has changed while it was read")
+    def _refuse_changed(self, status: os.stat_result) -> None:
+        if _version(status) != self._version:
+            raise AudioFileChangedError(f"{self.path}: has changed while it was read")
 
 
 def read_audio(
