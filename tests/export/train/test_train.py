@@ -484,6 +484,14 @@ def test_an_interrupt_does_not_wait_for_the_synthesizers() -> None:
     assert making[1].cancelled() or isinstance(making[1].exception(), BrokenProcessPool)
 
 
+def test_an_error_in_a_part_is_all_that_is_printed() -> None:
+    """The pool's own thread, which starts the next process, has nothing to complain about."""
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), part_makers(1) as pool:  # noqa: PT012
+            making = [pool.submit(divmod, 1, 0), pool.submit(time.sleep, 60)]
+            making[0].result()
+
+
 def _npy(shape: bytes) -> bytes:
     head = b"{'descr': '<i2', 'fortran_order': False, 'shape': " + shape + b"}\n"
     return b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + bytes(22)

@@ -9,11 +9,13 @@ the seed alone.
 import hashlib
 import json
 import multiprocessing
+import threading
 import tokenize
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -389,9 +391,14 @@ def part_makers(count: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
+            # On a thread, because a shutdown that isn't waited for takes the list of processes from
+            # the pool's own thread, which then prints a traceback.
+            closing = threading.Thread(target=partial(pool.shutdown, cancel_futures=True))
+            closing.start()
+            while closing.is_alive():
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                closing.join(0.05)
             raise
 
 
