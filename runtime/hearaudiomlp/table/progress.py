@@ -32,7 +32,7 @@ class Lines:
         Args:
             files: how many there are.
             done: how many of them were done before.
-            say: prints a line; the run goes on where that fails.
+            say: prints a line; the run continues where that fails.
         """
         self.files, self.before, self._put = files, done, say
         self.done = self.failed = 0
