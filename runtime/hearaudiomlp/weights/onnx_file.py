@@ -300,7 +300,7 @@ def _read_graph(graph: memoryview, summary: OnnxSummary, left: Iterator[int]) ->
 def _read_opset(opset: Message, summary: OnnxSummary) -> None:
     version = _last(opset, 2)
     if text(opset, 1) in _STANDARD and isinstance(version, int):
-        if summary.opset:  # ONNX Runtime takes the last one, others the first
+        if summary.opset not in (0, version):  # ONNX Runtime takes the last one, others the first
             summary.foreign.add("two versions of the operators")
         summary.opset = version
 
