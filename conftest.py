@@ -14,6 +14,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import hearaudiomlp
+from hearaudiomlp import errors
 
 ROOT = Path(__file__).resolve().parent
 _unexpected: list[str] = []
@@ -78,6 +79,12 @@ def example_folder(
             soundfile.write(path, samples[: number * rate // 2], rate)
     monkeypatch.chdir(_folders[source])
     return _folders[source]
+
+
+@pytest.fixture(autouse=True)
+def _forget_warnings() -> None:
+    """Let every test and example see the warnings that a process sees once."""
+    errors.warned.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import torch
 from hypothesis import HealthCheck, settings
 
 import hearaudiomlp
-from hearaudiomlp import errors
 from hearaudiomlp.spec import ENCODERS
 from hearaudiomlp_export.networks.checkpoints import random_checkpoint
 from paths import SHARED
@@ -27,12 +26,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-@pytest.fixture(autouse=True)
-def _forget_warnings() -> None:
-    """Let every test see the warnings that a process sees once."""
-    errors.warned.clear()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import re
 import shutil
 import signal
@@ -74,6 +75,34 @@ def test_garbage_made_before_a_run_is_freed(tmp_path) -> None:
         gc.enable()
     assert garbage() is None
     assert gc.get_freeze_count() == 0
+
+
+HEAPS = """
+import ctypes, os, threading
+from hearaudiomlp.cli import main
+assert main(["embed", "in", "-o", "out.npz", "--threads", "4"]) == 0
+at_work = threading.Barrier(9)
+for _ in range(8):
+    threading.Thread(target=lambda: (bytes(1000), at_work.wait())).start()
+at_work.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.malloc_info(0, stream := ctypes.c_void_p(libc.fopen(b"heaps.xml", b"w")))
+libc.fclose(stream)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are those of glibc")
+@pytest.mark.parametrize("more", [{}, {"MALLOC_ARENA_MAX": "4"}])
+def test_threads_share_heaps(more: dict[str, str], tmp_path: Path) -> None:
+    """A process that runs the command for months doesn't grow with the threads that it has had."""
+    (tmp_path / "in").mkdir()
+    for number in range(8):
+        soundfile.write(tmp_path / "in" / f"{number}.wav", tone(16000, 3), 16000)
+    command = [sys.executable, "-c", HEAPS]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | more, check=True)
+    heaps = (tmp_path / "heaps.xml").read_text().count("<heap nr=")
+    assert heaps == int(more.get("MALLOC_ARENA_MAX", 2))
 
 
 def test_bad_files_are_reported_and_the_others_embedded(checkpoints, tmp_path, capsys) -> None:

@@ -2,7 +2,8 @@
 
 import argparse
 import gc
-from contextlib import ExitStack, closing
+import os
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ HELP = "Embed audio files, folders or lists of them into one table."
 
 _FEW = 20
 """Files up to which there is a line for each."""
+
+_M_ARENA_MAX = -8  # of mallopt(3)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +122,7 @@ def run(options: argparse.Namespace) -> int:
     kind = options.kind or ("both" if form.name == "npz" and not segments else "scene")
     if isinstance(form, HearevalTask):
         kind = form.kind
+    _share_heaps()
     model = load(options)
     listing = _listing(options, form)
     if not len(listing):
@@ -127,6 +131,20 @@ def run(options: argparse.Namespace) -> int:
         return 1
     with closing(listing):
         return _run(options, form, kind, model, listing)
+
+
+def _share_heaps() -> None:
+    """Have all threads share two heaps, where the C library is glibc.
+
+    It gives each thread a heap, up to eight for each core, and every one keeps the most that a
+    thread has ever held in it. A process that runs the command again and again would grow to
+    twice its size in hours; with two heaps it doesn't, and 16 threads are as fast.
+    """
+    import ctypes
+
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError, OSError, TypeError):  # other C libraries
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _run(
