@@ -190,6 +190,21 @@ def test_tasks_that_cannot_be(name, text, checkpoints, tmp_path, capsys) -> None
     assert "is no folder of a HEAR task" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["labelvocabulary.csv", "test.json", "task_metadata.json"])
+def test_a_task_copies_no_file_of_elsewhere(name, checkpoints, tmp_path, capsys) -> None:
+    """What is copied may be published with the embeddings."""
+    task = make_task(tmp_path / "tasks", "scene", 1, whistle)
+    secret = (task / name).rename(tmp_path / "secret")
+    (task / name).symlink_to(secret)
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 1
+    assert f"{name} is a link to a file outside" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+    (task / name).unlink()
+    secret.rename(task / "inside")
+    (task / name).symlink_to("inside")
+    assert embed(task, tmp_path / "out", checkpoints["kwmlp"]) == 0
+
+
 @pytest.fixture(scope="module")
 def heareval(tmp_path_factory) -> Environment:
     environment = Environment(

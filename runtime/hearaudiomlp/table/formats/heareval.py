@@ -103,6 +103,8 @@ class HearevalTask:
         path = self.folder / name
         if path.exists() and not self._is_file(name):  # a pipe would be waited for
             raise ValueError(f"{name} is no file")
+        if not path.resolve().is_relative_to(self.folder.resolve()):  # it would be copied
+            raise ValueError(f"{name} is a link to a file outside")
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:
