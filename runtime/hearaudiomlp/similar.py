@@ -200,10 +200,13 @@ def embed_query(
     channel: int | None = None,
     on_truncated: OnTruncated = "fail",
     model: Model | None = None,
+    device: str = "auto",
+    threads: int | None = None,
 ) -> Floats:
     """Return the scene embedding of a query: computed, or from the table.
 
-    Args, errors: as for :func:`find_similar`.
+    Args, errors: as for :func:`find_similar`; ``device`` and ``threads`` are of the model that is
+    loaded if none is given.
 
     Examples:
         >>> scenes = np.eye(3, 1024, dtype=np.float32)
@@ -223,7 +226,7 @@ def embed_query(
             raise WeightsMismatchError(
                 f"{table.path} doesn't say which encoder it is of: give the model of its weights"
             )
-        model = load_model(name=table.model)
+        model = load_model(name=table.model, device=device, threads=threads)
     _check_weights(model, table)
     if start is None and end is None:
         [file] = embed_files(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,7 +19,7 @@ import soundfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp import find_similar
+from hearaudiomlp import Model, find_similar
 from hearaudiomlp._text import is_formula
 from hearaudiomlp.cli import main
 from hearaudiomlp.cli.labels import LabelFile, path_from
@@ -41,6 +42,28 @@ def table(tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+@pytest.mark.parametrize("model", [[], ["--model", str(ROOT / "checkpoints" / "kwmlp.pth")]])
+def test_the_query_is_computed_where_the_options_say(
+    model: list[str],
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["similar", "in/b.wav", table, *model]
+    assert main([*command, "--device", "tpu"]) == 1
+    assert "tpu" in capsys.readouterr().err
+    threads = []
+    opened = Model.__init__
+
+    def note(self: Model, *arguments: object, **options: Any) -> None:
+        threads.append(options["threads"])
+        opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Model, "__init__", note)
+    assert main([*command, "--device", "cpu", "--threads", "3"]) == 0
+    assert threads == [3]
 
 
 def test_table_json_and_csv(table: str, capsys: pytest.CaptureFixture[str]) -> None:

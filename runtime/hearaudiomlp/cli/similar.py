@@ -106,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         channel=None if options.channels == "average" else options.channels,
         on_truncated=options.on_truncated,
         model=load(options) if options.model else None,
+        device=options.device,
+        threads=options.threads,
     )
     found = search(query, table, options.k)
     if options.output:
