@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import PurePath
 
 from hearaudiomlp.errors import needs_extra
 from hearaudiomlp.storage.stopping import when_stopped
@@ -14,7 +15,7 @@ _until_exit = ExitStack()
 
 
 def import_matplotlib() -> None:
-    """Import matplotlib, for a command, without what lies in the current folder.
+    """Import matplotlib, for a command, without settings from the current folder.
 
     A ``matplotlibrc`` there comes first, whatever the variables say: it may be a pipe, or have TeX
     run as a program. While matplotlib is imported, there is none. In a process of somebody else,
@@ -33,8 +34,8 @@ def import_matplotlib() -> None:
     folder = os.environ.get("MPLCONFIGDIR")
 
     def remove_cache() -> None:
-        made = os.environ.get("MPLCONFIGDIR")
-        if made and made != folder:
+        made = os.environ.get("MPLCONFIGDIR", "")
+        if made != folder and PurePath(made).name.startswith("matplotlib-"):
             shutil.rmtree(made, ignore_errors=True)
 
     _until_exit.enter_context(when_stopped(remove_cache))
