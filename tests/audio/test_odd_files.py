@@ -2,6 +2,9 @@
 
 import re
 import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +59,36 @@ def test_the_tag_in_front_is_not_decoded(tmp_path, monkeypatch, sound, name) -> 
     assert read_audio(tmp_path / name).duration > 2.9
     assert heads
     assert heads[0] != b"ID3"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system isn't Linux")
+def test_tags_between_frames_are_not_decoded(tmp_path, sound) -> None:
+    """Their pictures, of 65 kB each, would unfold to 64 MB each."""
+    pytest.importorskip("av")
+    data = encode(tmp_path / "a.aac", sound=sound, rate=RATE).read_bytes()
+    expected = read_audio(tmp_path / "a.aac").samples
+    picture = b"\0image/png\0\3\0" + bytes(1 << 26)
+    packed = zlib.compress(picture)
+    size = bytes((4 + len(packed)) >> shift & 127 for shift in (21, 14, 7, 0))
+    frame = b"APIC" + size + b"\0\x09" + struct.pack(">I", len(picture)) + packed
+    tag = id3(8 * len(frame))[:10] + 8 * frame
+    first = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    places = [first, first + ((data[first + 3] & 3) << 11 | data[first + 4] << 3)]
+    places[1] += data[first + 5] >> 5
+    parts = [data[: places[0]], data[places[0] : places[1]], data[places[1] :]]
+    (tmp_path / "tagged.aac").write_bytes((tag + id3(100) + data[:first]).join(parts))
+    code = (
+        "import re, hearaudiomlp\n"
+        "print(hearaudiomlp.read_audio('tagged.aac').duration)\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    duration, memory = map(float, done.stdout.split())
+    assert memory < 300_000  # kB
+    repeated = 2 * 1024 / RATE  # the first frame, twice
+    assert duration == pytest.approx(len(expected) / 16_000 + repeated, abs=0.01)
 
 
 # Headers that are wrong about the number of samples.

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Protocol
@@ -75,12 +76,27 @@ class Readable(Protocol):
 
 
 class _Seekable(io.FileIO):
-    """A file in which FFmpeg may seek to anywhere, as it does behind damaged sizes."""
+    """A file in which FFmpeg may seek to anywhere, as it does behind damaged sizes.
 
-    def __init__(self, path: str, start: int) -> None:
+    It begins behind the tags in front, and has zeros instead of those between frames.
+    """
+
+    def __init__(self, path: str, structure: Structure) -> None:
         super().__init__(path)
-        self._start = start
+        self._start, self._tags = structure.start, structure.tags
+        self._ends = [end for _, end in self._tags]
         self.seek(0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to ``size`` bytes."""
+        place = super().tell()
+        data = super().read(size)
+        for begin, end in self._tags[bisect_right(self._ends, place) :]:
+            if begin >= place + len(data):
+                break
+            within = slice(max(0, begin - place), min(end - place, len(data)))
+            data = data[: within.start] + bytes(within.stop - within.start) + data[within.stop :]
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go to a place in the file, or to its beginning or end for those before or behind it.
@@ -130,7 +146,7 @@ class FfmpegDecoder:
         self._source = source
         self._file: Any = source
         if isinstance(source, str):
-            self._file = _Seekable(source, structure.start)
+            self._file = _Seekable(source, structure)
         try:
             self._start()
         except self._av.FFmpegError as problem:

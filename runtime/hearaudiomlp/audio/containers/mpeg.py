@@ -7,7 +7,7 @@ the first frame's bit rate or take the word of an optional Xing, Info or VBRI he
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.frames import (
@@ -48,8 +48,8 @@ class _Walk:
     """Bytes between frames, or a mark of those behind them, that are 0."""
     cut: str = ""
     change: str = ""
-    tags: int = 0
-    """Tags between frames: the file is several ones, put together."""
+    tags: list[tuple[int, int]] = field(default_factory=list)
+    """Where tags between frames begin and end: the file is several ones, put together."""
 
 
 def _same(one: Frame, other: Frame) -> bool:
@@ -112,8 +112,9 @@ def _walk(  # noqa: C901, PLR0912 - a parser
             found.frames += not found.cut
             at += frame.size
         elif size := tag_size(head, length - at):
+            if at + size < length:
+                found.tags.append((at, at + size))
             at += size
-            found.tags += at < length
             next(tags)
         elif found.first is not None and length - at < 7 and head[:1] in (b"\xff", b"\x0b"):
             found.cut = f"its last frame has {length - at} bytes"
@@ -197,7 +198,14 @@ def adts(file: BinaryIO, start: int) -> Structure | None:
     if walk.first is None:
         return None
     missing = walk.cut or (_strange(walk) if walk.strange else "")
-    return Structure("AAC", media=True, missing=missing, change=walk.change, start=start)
+    return Structure(
+        "AAC",
+        media=True,
+        missing=missing,
+        change=walk.change,
+        start=start,
+        tags=tuple(walk.tags),
+    )
 
 
 def ac3(file: BinaryIO, start: int) -> Structure:

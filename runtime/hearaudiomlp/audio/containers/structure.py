@@ -75,6 +75,9 @@ class Structure:
     start: int = 0
     """Where it begins: behind a tag in front of it."""
 
+    tags: tuple[tuple[int, int], ...] = ()
+    """Where tags between its frames begin and end: FFmpeg would unfold the pictures in them."""
+
     open_end: bool = False
     """Whether its header leaves its length open, so that FFmpeg takes its last packets for cut."""
 
