@@ -88,10 +88,7 @@ def write_report(results: Results, facts: Facts, picture: str) -> bytes:
             f"| {_cell(recall.label)} | {recall.found} of {recall.count} | {recall.share:.0%} "
             f"| {low:.0%} to {high:.0%} |"
         )
-    lines += [
-        "",
-        "| recordings of | taken for " + " | ".join(map(_cell, results.labels)) + " |",
-    ]
+    lines += ["", "| recordings of | taken for " + " | ".join(map(_cell, results.labels)) + " |"]
     lines.append("| --- |" + " ---: |" * len(results.labels))
     for label, row in zip(results.labels, results.confusions.tolist(), strict=True):
         if any(row):
