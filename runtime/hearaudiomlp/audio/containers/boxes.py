@@ -8,6 +8,7 @@ Microsoft's Advanced Systems Format (WMA).
 from typing import BinaryIO
 
 from hearaudiomlp.audio.containers.structure import (
+    MOST_PARTS,
     Structure,
     another,
     parts,
@@ -27,10 +28,9 @@ _KNOWN = frozenset(
     )
 )
 """Elements of a Segment and of a Cluster (RFC 9559)."""
-_MANY = 100_000
-"""Of so many parts, each has a little in it on the average."""
 _LEAST_ELEMENT, _LEAST_BOX = 5, 32
-"""Bytes of an average element, even with one block to a cluster, and of a box between fragments."""
+"""Bytes of an average element, even with one block to a cluster, and of a box between fragments:
+where there are more than :data:`MOST_PARTS`, they have a little in them on the average."""
 _LARGEST_INDEX = 1 << 26
 """Bytes that an index may unfold to: that of a day has 20 MB."""
 _FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
@@ -112,8 +112,8 @@ def mp4(file: BinaryIO) -> Structure:
 
 
 def _refuse_empty(what: str, count: int, size: int, least: int) -> None:
-    if count > _MANY and size < least * count:
-        raise ValueError(f"it consists of over {_MANY:,} {what} with next to nothing in them")
+    if count > MOST_PARTS and size < least * count:
+        raise ValueError(f"it consists of over {MOST_PARTS:,} {what} with next to nothing in them")
 
 
 def _number(data: bytes, keep_marker: bool) -> tuple[int, int]:

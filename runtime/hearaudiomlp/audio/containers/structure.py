@@ -9,8 +9,8 @@ from typing import BinaryIO
 LINKS = 10_000
 """Recordings that may follow one another in a file: three weeks of a station, song by song."""
 
-_MOST_PARTS = 100_000
-"""Chunks, objects or tags that a file may have: recorders write a dozen."""
+MOST_PARTS = 100_000
+"""Chunks, objects or tags that a file may have, and boxes with next to nothing in them."""
 
 TOO_MANY_LINKS = f"it consists of over {LINKS:,} recordings, one behind the other"
 
@@ -148,8 +148,8 @@ def parts(what: str) -> Iterator[int]:
         >>> next(parts("chunks"))
         0
     """
-    yield from range(_MOST_PARTS)
-    raise ValueError(f"it consists of over {_MOST_PARTS:,} {what}")
+    yield from range(MOST_PARTS)
+    raise ValueError(f"it consists of over {MOST_PARTS:,} {what}")
 
 
 def find_all(file: BinaryIO, wanted: bytes, start: int) -> Iterator[int]:
