@@ -93,6 +93,7 @@ libc.fclose(stream)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are those of glibc")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has heaps of its own")
 @pytest.mark.parametrize("more", [{}, {"MALLOC_ARENA_MAX": "4"}])
 def test_threads_share_heaps(more: dict[str, str], tmp_path: Path) -> None:
     """A process that runs the command for months doesn't grow with the threads that it has had."""
