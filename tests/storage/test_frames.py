@@ -1,5 +1,8 @@
 """Rows of a frame store come back, from memory and from disk."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,3 +46,19 @@ def test_nothing_can_be_read_once_it_is_closed() -> None:
     store.close()
     with pytest.raises(ValueError, match="released"):
         store.chunks(0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_an_error_of_what_writes_or_reads_and_not_of_what_cleans_up(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(frames, "IN_MEMORY", 0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    for last in ("close", "__del__"):  # an error of the latter is a warning, and so an error here
+        store = frames.FrameStore(2)
+        store.append(np.ones((1, 2), np.float32))  # it is in Python's buffer
+        with pytest.raises(OSError, match="No space left"):
+            list(store.chunks(0, 1))
+        if last == "close":
+            store.close()
+        del store

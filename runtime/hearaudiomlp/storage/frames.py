@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -89,7 +90,8 @@ class FrameStore:
         self._closed = True
         self._kept.clear()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk: whoever wrote or read got the error
+                self._file.close()
 
     def __del__(self) -> None:
         """Release memory or file, if close() wasn't called."""
