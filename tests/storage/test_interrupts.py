@@ -110,11 +110,14 @@ def test_a_signal_while_a_cluster_works(send, number, checkpoints, tmp_path) -> 
     (tmp_path / "in").mkdir()
     for file in range(60):
         (tmp_path / "in" / f"{file}.flac").symlink_to(ROOT / "samples" / "words.flac")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     model = ["--model", str(checkpoints["audiomae"]), "--device", "cpu", "--cluster"]
     process = start(
         *("embed", str(tmp_path / "in"), "-o", str(tmp_path / "t.npz"), *model),
         *("--shard-files", "2", "--workers", "2"),
         start_new_session=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
     )
     parts = tmp_path / "t.npz.parts"
     while not (parts / "00000.json").exists():
@@ -127,6 +130,38 @@ def test_a_signal_while_a_cluster_works(send, number, checkpoints, tmp_path) -> 
     assert "the same command resumes" in err
     assert "resource_tracker" not in err
     assert not list(parts.glob(".*.tmp"))
+    assert list(temporary.iterdir()) == []
+
+
+def _workers(parent: int) -> list[int]:
+    children = [
+        int(child)
+        for thread in Path(f"/proc/{parent}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    ]
+    return [
+        child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for the workers in /proc")
+def test_ctrl_c_of_a_terminal_while_the_workers_of_a_cluster_start(recordings, tmp_path) -> None:
+    pytest.importorskip("distributed")
+    process = start(
+        *("embed", str(recordings), "-o", str(tmp_path / "t.npz"), "--cluster", "--workers", "2"),
+        start_new_session=True,
+    )
+    while not (workers := _workers(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)  # they import
+    for worker in workers:  # which would get it a moment before the command in a few of ten cases
+        os.kill(worker, signal.SIGINT)
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    status, err = finish(process)
+    assert status == 130
+    assert "nothing was written" in err
 
 
 def test_a_signal_twice(embedding, tmp_path) -> None:

@@ -4,6 +4,7 @@ A signal's handler calls :func:`stop`. From then on no file is created and none 
 any thread; temporary files are removed. The process can then exit without waiting for its threads.
 """
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -80,6 +81,27 @@ def when_stopped(callback: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _callbacks.remove(callback)
+
+
+@contextmanager
+def blocking(number: signal.Signals) -> Iterator[None]:
+    """Keep a signal from the threads and processes that are started in the body.
+
+    A terminal sends Ctrl-C to all processes of a command, and a Python that is still starting
+    prints a traceback. So it's blocked in them for good: this process ends them.
+
+    Examples:
+        >>> with blocking(signal.SIGINT):
+        ...     pass  # start processes
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop() -> None:

@@ -6,15 +6,20 @@ process collects work. Shards are written where they belong by the worker that d
 again, because its worker died, writes the same files once more.
 """
 
+import logging
 import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
+import shutil
 import signal
+import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -27,13 +32,15 @@ from hearaudiomlp.errors import (
 )
 from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
+from hearaudiomlp.storage.atomic import temporary_name
 from hearaudiomlp.storage.ownership import MARK_FILE
-from hearaudiomlp.storage.stopping import stop, when_stopped
+from hearaudiomlp.storage.stopping import blocking, changing, stop, when_stopped
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shards
 
 with needs_extra("dask", "a cluster needs Dask's distributed"):
+    import dask
     import distributed
 
 _PLUGIN = "hearaudiomlp"
@@ -122,16 +129,18 @@ def cluster(
         ...         print(f"shard {shard.index}: {manifest.embedded} files")
     """
     local = None
-    with when_stopped(lambda: _end_workers(local)):
+    with ExitStack() as stack:
         try:
             if scheduler is None:
-                _start_tracker()
+                stack.enter_context(_scratch())
+                stack.enter_context(when_stopped(lambda: _end_workers(local)))
                 local = distributed.LocalCluster(
                     n_workers=workers or usable_cpus(),
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
                     silence_logs=50,
+                    loop=stack.enter_context(_loop()),
                 )
             client = distributed.Client(local or scheduler, timeout="30s")
         except Exception as problem:  # each kind of address has errors of its own
@@ -148,31 +157,57 @@ def cluster(
                 local.close()
 
 
-def _start_tracker() -> None:
-    """Start the process that counts semaphores: a terminal's end must not end it before this one.
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """Have Dask put what is its own into a folder that goes with the cluster.
 
-    It ignores the other signals itself.
+    It would be left in the folder for temporary files, also after a run that nothing has stopped.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    with temporary_name(Path(tempfile.gettempdir()), "hearaudiomlp") as folder:
+
+        def remove() -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+        with when_stopped(remove), dask.config.set(temporary_directory=str(folder)):
+            try:
+                with changing():
+                    folder.mkdir(0o700)
+                yield
+            finally:
+                remove()
+
+
+@contextmanager
+def _loop() -> Iterator[Any]:
+    """Return the loop of a cluster on this machine, whose thread starts the workers."""
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        # A terminal's end must not end the process that counts semaphores before this one. It
+        # ignores the other signals itself.
+        with blocking(signal.SIGHUP):
+            multiprocessing.resource_tracker.ensure_running()
+    runner = distributed.utils.LoopRunner()
+    with blocking(signal.SIGINT):
+        runner.start()
     try:
-        multiprocessing.resource_tracker.ensure_running()
+        yield runner.loop
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        runner.stop()
 
 
 def _end_workers(local: Any) -> None:
     """End the processes of a cluster on this machine; they remove their temporary files."""
+    logging.disable()  # Dask would report each of them, with a traceback
     for nanny in local.workers.values() if local is not None else ():
         nanny.status = distributed.Status.closing  # it would start another worker
     # Those of semaphores, which would be reported as lost.
     multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]
-    processes = multiprocessing.active_children()
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(_PATIENCE)
+    end = time.monotonic() + _PATIENCE
+    # Another thread may just be starting some.
+    while (processes := multiprocessing.active_children()) and time.monotonic() < end:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(max(0.0, end - time.monotonic()))
 
 
 def on_cluster(client: Any) -> Workers:
