@@ -182,3 +182,12 @@ def test_read_part(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             read_part(tmp_path / "a.wav", start, end), samples[first:last]
         )
+
+
+def test_a_part_of_many_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may decode to days, of which nothing is kept but the part."""
+    monkeypatch.setattr("hearaudiomlp.audio.files.LONGEST_PART", 16_000)
+    soundfile.write(tmp_path / "a.wav", np.full(80_000, 0.1), 16_000)
+    assert len(read_part(tmp_path / "a.wav", 4.0, 5.0)) == 16_000
+    with pytest.raises(AudioFileError, match="hours at once: give the start and the end"):
+        read_part(tmp_path / "a.wav", 1.0)

@@ -10,13 +10,13 @@ import math
 import operator
 import os
 import sys
-from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hearaudiomlp._types import Floats
+from hearaudiomlp.audio import files
 from hearaudiomlp.audio.files import AudioStream, OnTruncated
 from hearaudiomlp.embed import Failed, embed_files
 from hearaudiomlp.errors import AudioFileError, OptionError, WeightsMismatchError, warn_once
@@ -310,7 +310,8 @@ def read_part(
         on_truncated: as for :func:`hearaudiomlp.read_audio`.
 
     Raises:
-        AudioFileError: the recording is shorter, or can't be decoded.
+        AudioFileError: the recording is shorter, can't be decoded, or the part is of over four
+            hours.
         AudioFileNotFoundError: there is no such file.
 
     Examples:
@@ -320,20 +321,11 @@ def read_part(
     first = to_samples(start or 0.0)
     last = sys.maxsize if end is None else to_samples(end)
     stream = AudioStream(path, channel=channel, on_truncated=on_truncated)
-    pieces: list[Floats] = []
-    at = 0
-    with closing(stream.chunks()) as chunks:
-        for chunk in chunks:
-            piece = chunk[max(0, first - at) : max(0, last - at)]
-            if len(piece):
-                pieces.append(piece)
-            at += len(chunk)
-            if at >= last:
-                break
-    missing = 0 if end is None else last - at
-    if not pieces or missing > _SAME_S * SAMPLE_RATE:
+    samples = files.read_part(stream, first, last)
+    missing = 0 if end is None else last - first - len(samples)
+    if not len(samples) or missing > _SAME_S * SAMPLE_RATE:
         raise AudioFileError(
-            f"{path}: has {at / SAMPLE_RATE:.2f} s, and not all of the part from {start or 0:g} s"
+            f"{path}: has {stream.duration:.2f} s, and not all of the part from {start or 0:g} s"
             + ("" if end is None else f" to {end:g} s")
         )
-    return np.concatenate(pieces)
+    return samples

@@ -133,6 +133,18 @@ def test_plot_draws_both_models(checkpoints: Any, tmp_path: Path, capsys: Any) -
         assert out.read_bytes().startswith(b"\x89PNG")
     assert main([*arguments[:-1], "0"]) == 2
     assert "leave nothing" in capsys.readouterr().err
+    assert main([*arguments[:-2], "--start", "7"]) == 2
+    assert "has 6.39 s: --start leaves nothing" in capsys.readouterr().err
+
+
+def test_plot_decodes_what_it_draws(checkpoints: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A small file may decode to days."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("hearaudiomlp.audio.files.LONGEST_PART", 32_000)
+    out = str(tmp_path / "p.png")
+    arguments = ["plot", str(WORDS), "--model", str(checkpoints["kwmlp"]), "-o", out]
+    assert main(arguments) == 1
+    assert main([*arguments, "--start", "3", "--duration", "1"]) == 0
 
 
 @pytest.fixture

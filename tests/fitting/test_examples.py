@@ -23,6 +23,7 @@ from hearaudiomlp.fitting.examples import (
     read_label,
     read_samples,
 )
+from hearaudiomlp.fitting.recording import LongRecording
 from hearaudiomlp.similar import Similar
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
@@ -153,6 +154,25 @@ def test_times_behind_the_end(tmp_path: Path) -> None:
     assert len(whole) == len(NOISE)
     with pytest.raises(ExamplesError, match=r"only 0\.00 s"):
         read_examples([Clip(str(tmp_path / "a.wav"), "a", start=1e308)])
+
+
+def test_parts_of_a_recording_of_many_hours(tmp_path: Path, monkeypatch) -> None:
+    """A small file may decode to days: an hour of it is in memory at a time."""
+    monkeypatch.setattr("hearaudiomlp.fitting.recording.LONGEST", 16_000)
+    monkeypatch.setattr("hearaudiomlp.audio.files._CHUNK", 1_000)
+    sound = np.asarray(np.random.default_rng(0).normal(0, 0.1, 64_000), np.float32)
+    path = str(tmp_path / "a.wav")
+    soundfile.write(path, sound, 16_000, subtype="FLOAT")
+    times = [(0.0, 0.5), (1.5, 2.0), (1.75, 2.75), (3.9, 5.0), (0.25, 1.25), (2.0, 2.1)]
+    clips = [Clip(path, "a", start, end) for start, end in times]
+    for clip, samples in zip(clips, read_samples(Examples(clips)), strict=True):
+        first, last = round(clip.start * 16_000), round((clip.end or 0) * 16_000)
+        np.testing.assert_array_equal(samples, sound[first:last])
+    recording = LongRecording(path)
+    assert sum(map(len, recording._pieces)) == 16_000
+    with pytest.warns(UserWarning, match="the first hour of what is longer"):
+        np.testing.assert_array_equal(recording.read(8_000, None), sound[8_000:24_000])
+    assert sum(map(len, recording._pieces)) <= 17_000
 
 
 def test_too_few_classes_or_recordings(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ _MOST_SAMPLES = 4096
 _HOUR = 3600 * 48_000 * 2
 """Samples that any file may have: an hour in stereo."""
 
+LONGEST_PART = 4 * 3600 * SAMPLE_RATE
+"""Samples of a part that is read at once: 920 MB. Silence of many days may be a small file."""
+
 _CANCELLED = 1e-4
 """Power of the average, relative to that of the channels (-40 dB), that counts as cancelled."""
 
@@ -318,3 +321,39 @@ def read_audio(
     return Recording(
         samples, stream.sample_rate, stream.channels, stream.duration, stream.truncated
     )
+
+
+def read_part(stream: AudioStream, first: int, last: int) -> Floats:
+    """Decode a part of a file, all at once. What is behind it isn't read.
+
+    Args:
+        stream: the file, of which nothing has been decoded.
+        first: number of the first sample, at 16 kHz.
+        last: number of the one behind the last sample. There are fewer where the file ends.
+
+    Raises:
+        AudioFileError: as for :meth:`AudioStream.chunks`; and if the part has more than
+            :data:`LONGEST_PART` samples.
+
+    Examples:
+        >>> read_part(AudioStream("samples/words.flac"), 8_000, 24_000).shape
+        (16000,)
+    """
+    pieces = [np.zeros(0, np.float32)]
+    at = size = 0
+    with contextlib.closing(stream.chunks()) as chunks:
+        for chunk in chunks:
+            piece = chunk[max(0, first - at) : max(0, last - at)]
+            at += len(chunk)
+            size += len(piece)
+            if len(piece):  # an empty one would keep its chunk
+                pieces.append(piece)
+            if size > LONGEST_PART:
+                hours = LONGEST_PART / SAMPLE_RATE / 3600
+                raise AudioFileError(
+                    f"{stream.path}: over {hours:g} hours at once: give the start and the end of a "
+                    "part of it"
+                )
+            if at >= last:
+                break
+    return np.concatenate(pieces)

@@ -1,6 +1,7 @@
 """``hearaudiomlp plot``: a picture of what a model hears in a file."""
 
 import argparse
+import math
 from pathlib import Path
 
 from hearaudiomlp.cli.options import (
@@ -31,25 +32,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw the file."""
-    from hearaudiomlp.audio.files import read_audio
+    from hearaudiomlp.audio.files import AudioStream, read_part
     from hearaudiomlp.figures.sound import analyze, draw
     from hearaudiomlp.figures.style import import_matplotlib
+    from hearaudiomlp.signal.windows import to_samples
     from hearaudiomlp.spec import SAMPLE_RATE
 
     check = check_picture(options, options.file, *model_files(options))
-    samples = read_audio(options.file).samples
-    length = len(samples) / SAMPLE_RATE
-    end = length if options.duration is None else min(length, options.start + options.duration)
+    end = math.inf if options.duration is None else options.start + options.duration
     if not 0.0 <= options.start < end:
-        print_error(
-            f"{options.file} has {length:.2f} s: --start and --duration leave nothing of it"
-        )
+        print_error(f"--start and --duration leave nothing of {options.file}")
+        return 2
+    first, last = to_samples(options.start), to_samples(end)
+    stream = AudioStream(options.file)
+    part = read_part(stream, first, last + 1)  # one more tells whether there is more
+    if not len(part):
+        print_error(f"{options.file} has {stream.duration:.2f} s: --start leaves nothing of it")
         return 2
     model = load(options)
-    part = samples[round(options.start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
     title = f"{Path(options.file).name} as {model.name} hears it"
-    if len(part) < len(samples):
+    if first or first + len(part) > last:
         title += f", from {options.start:g} s"
+    part = part[: last - first]
     import_matplotlib()
     write_picture(draw(analyze(part, model), model, title), options, check)
     print_line(f"{options.output}: {len(part) / SAMPLE_RATE:.2f} s, {model.name}")

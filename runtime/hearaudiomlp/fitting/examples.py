@@ -14,13 +14,13 @@ import numpy as np
 
 from hearaudiomlp._text import is_formula, printable, shorten
 from hearaudiomlp._types import Floats
-from hearaudiomlp.audio.files import read_audio
 from hearaudiomlp.errors import (
     AudioFileChangedError,
     AudioFileError,
     AudioFileNotFoundError,
     ExamplesError,
 )
+from hearaudiomlp.fitting.recording import LongRecording
 from hearaudiomlp.keywords.hits import QUIET_DB, rms_dbfs
 from hearaudiomlp.signal.windows import to_samples
 from hearaudiomlp.spec import SAMPLE_RATE, WINDOW
@@ -315,22 +315,25 @@ def _choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
 
 
 def _reader(states: dict[str, tuple[int, int]]) -> Callable[[Clip], Floats]:
-    """Return a function that reads clips, consecutive ones of one file at once.
+    """Return a function that reads clips; of consecutive ones of one file, that is opened once.
 
     What is computed is what was checked, and has the SHA-256 that the report states: a file may
     not change between the first and the second reading.
     """
 
     @lru_cache(maxsize=1)
-    def read(path: str) -> Floats:
-        samples = read_audio(path).samples
-        status = Path(path).stat()
+    def opened(path: str) -> LongRecording:
+        return LongRecording(path)
+
+    def read(clip: Clip) -> Floats:
+        samples = _part(clip, opened(clip.path))
+        status = Path(clip.path).stat()
         state = status.st_size, status.st_mtime_ns
-        if states.setdefault(path, state) != state:
-            raise AudioFileChangedError(f"{path}: has changed since it was checked")
+        if states.setdefault(clip.path, state) != state:
+            raise AudioFileChangedError(f"{clip.path}: has changed since it was checked")
         return samples
 
-    return lambda clip: _part(clip, read(clip.path))
+    return read
 
 
 def _sha256(path: str) -> str:
@@ -338,9 +341,9 @@ def _sha256(path: str) -> str:
         return record_of(file)[1]
 
 
-def _part(clip: Clip, samples: Floats) -> Floats:
+def _part(clip: Clip, recording: LongRecording) -> Floats:
     stop = None if clip.end is None else to_samples(clip.end)
-    part = samples[to_samples(clip.start) : stop]
+    part = recording.read(to_samples(clip.start), stop)
     where = clip.path if stop is None and not clip.start else f"{clip.path} from {clip.start:g} s"
     if len(part) < _SHORTEST_S * SAMPLE_RATE:
         raise ExamplesError(f"{where}: only {len(part) / SAMPLE_RATE:.2f} s of sound")
