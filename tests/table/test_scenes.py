@@ -11,6 +11,7 @@ import pytest
 import hearaudiomlp
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import EmbeddingFileError
+from hearaudiomlp.storage.ownership import seal
 from hearaudiomlp.table import formats
 from hearaudiomlp.table.scenes import SceneTable, read_embeddings
 
@@ -147,10 +148,47 @@ def test_a_folder_of_parquet_has_the_files_that_its_mark_lists(
     assert len(read(out)[0]) == 7
 
 
+def test_lines_that_lack_or_were_added(tmp_path: Path, recordings: Path) -> None:
+    """A table of lines that ends behind one looks whole: its report has its size."""
+    out = tmp_path / "t.jsonl"
+    assert main(["embed", str(recordings), "-o", str(out)]) == 0
+    lines = out.read_bytes().splitlines(keepends=True)
+    for other in (lines[:-1], [*lines, lines[0]]):
+        out.write_bytes(b"".join(other))
+        with pytest.raises(EmbeddingFileError, match="another size than when embed wrote it"):
+            read(out)
+    report = tmp_path / "t.jsonl.report.json"
+    for of_somebody_else in (b"{}", b"\xff", seal({"outputs": {"t.jsonl": "3"}}), seal({})):
+        report.write_bytes(of_somebody_else)
+        assert len(read(out)[0]) == len(lines) + 1
+    report.unlink()
+    assert len(read(out)[0]) == len(lines) + 1
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy"])
+def test_rows_behind_the_last_one(tmp_path: Path, recordings: Path, ending: str) -> None:
+    out = tmp_path / f"t.{ending}"
+    assert main(["embed", str(recordings), "-o", str(out)]) == 0
+    count = len(read(out)[0])
+    (tmp_path / f"t.{ending}.report.json").unlink()
+    if ending == "npy":
+        with out.open("ab") as file:
+            file.write(bytes(4096))
+    else:
+        with zipfile.ZipFile(out) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data.replace(b"(%d," % count, b"(%d," % (count - 1), 1))
+    with pytest.raises(EmbeddingFileError, match="more values than its header says"):
+        read(out)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_damage(tmp_path: Path, recordings: Path, ending: str) -> None:
     out = tmp_path / f"t.{ending}"
     assert main(["embed", str(recordings), "-o", str(out)]) == 0
+    Path(f"{out}.report.json").unlink()  # the format has to show it
     [file] = out.glob("*.parquet") if out.is_dir() else [out]
     whole = file.read_bytes()
     for share in (0.0, 0.001, 0.3, 0.9, 0.999):
@@ -172,6 +210,10 @@ def test_tables_that_cannot_be(tmp_path: Path) -> None:
         ({"scene_embedding": [[1.0, 2.0]]}, "no scene"),
         ({"scene_embedding": [1.0, float("nan")]}, "NaN"),
         ({"scene_embedding": ["x", "y"]}, "convert"),
+        ({"scene_embedding": [1.0, "2"]}, "where numbers belong"),
+        ({"scene_embedding": [1.0, True]}, "where numbers belong"),
+        ({"start": "1"}, "another type"),
+        ({"start": True}, "another type"),
         ({"path": 3}, "texts"),
         ({"start": "soon"}, "start|convert"),
     ):

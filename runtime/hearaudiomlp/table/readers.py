@@ -111,6 +111,11 @@ class _Array:
                 raise ValueError(_NO_NAMES)
         return values.reshape(shape)
 
+    def finish(self) -> None:
+        """Refuse what is behind the last row: the header says less than there is."""
+        if self._file.read(1):
+            raise ValueError("an array with more values than its header says")
+
 
 class _ZipFile(io.BufferedReader):
     """A zip file of few members: zipfile reads their whole directory, and makes objects of it."""
@@ -161,6 +166,8 @@ def _rows(arrays: dict[str, _Array], scenes: _Array) -> Iterator[tuple[Columns, 
         count = min(_ROWS, rows - start)
         columns = {name: array.read(count) for name, array in arrays.items() if name not in one}
         yield one | columns, scenes.read(count)
+    for array in (*arrays.values(), scenes):
+        array.finish()
 
 
 def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
@@ -187,6 +194,7 @@ def _read_npy(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
             yield columns, array.read(len(some))
         if left:
             raise ValueError(f"its rows and those of {names.name} differ in number")
+        array.finish()
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
@@ -295,10 +303,13 @@ def _read_facts(line: bytes) -> dict[str, Any]:
         raise ValueError(_NO_NAMES)
     facts = {name: row[name] for name in NAMES if name in row}
     for name, value in facts.items():
-        if not isinstance(value, (str, int, float)) or len(str(value)) > _MAX_NAME:
+        fits = isinstance(value, str) if name in _TEXTS else type(value) in (int, float)
+        if not fits or len(str(value)) > _MAX_NAME:
             raise ValueError(f"its {name} is of another type, or too long")
     scene = np.array(row["scene_embedding"], np.float64)
     _check_shape((1, *scene.shape), 1)
+    if not all(type(value) in (int, float) for value in row["scene_embedding"]):
+        raise ValueError("has texts or truth values where numbers belong")
     return facts | {"scene_embedding": scene}
 
 

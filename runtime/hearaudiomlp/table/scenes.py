@@ -19,7 +19,9 @@ import numpy as np
 from hearaudiomlp._text import printable, shorten
 from hearaudiomlp._types import Floats
 from hearaudiomlp.errors import EmbeddingFileError
+from hearaudiomlp.storage.ownership import read_sealed
 from hearaudiomlp.table.readers import find_reader
+from hearaudiomlp.table.records import read_records
 
 MAX_VALUES = 1 << 26
 """Numbers that :func:`read_embeddings` reads at most: 65,000 embeddings of kwmlp, 42,000 of
@@ -132,6 +134,7 @@ class SceneTable:
             raise FileNotFoundError(2, os.strerror(2), str(path))
         with _explained(self.path):
             self._read = find_reader(self.path)
+            _compare_with_report(self.path)
             for rows in self.rows():
                 self.size = rows.scenes.shape[1]
                 self.model, self.checkpoint_sha256 = _weights(rows.columns)
@@ -177,6 +180,26 @@ class SceneTable:
         ):
             raise ValueError("has a start, an end or a channel that is no number")
         return Rows(first, values, dict(columns) | numbers)
+
+
+def _compare_with_report(path: Path) -> None:
+    """Refuse a table of another size than its report states: lines that lack leave no other trace.
+
+    A table without a report, or with one that isn't ours, is read as it is.
+    """
+    report = path.with_name(f"{path.name}.report.json")
+    if not report.is_file() or path.is_dir():  # of folders, the mark in them is looked at
+        return
+    with report.open("rb") as file:
+        facts = read_sealed(file) or {}
+    try:
+        size, _ = read_records(facts.get("outputs"))[path.name]
+    except (ValueError, KeyError):
+        return
+    if path.stat().st_size != size:
+        raise ValueError(
+            f"has another size than when embed wrote it; if that is meant, remove {report.name}"
+        )
 
 
 def _weights(columns: Mapping[str, Any]) -> tuple[str, str]:
