@@ -152,6 +152,24 @@ def test_what_is_no_sound_behind_the_samples_may_be_there(behind, pad) -> None:
     assert len(piped(wav(form, bytes(3201)) + pad + behind)) == 3201
 
 
+def test_parts_without_content_take_no_minutes(monkeypatch) -> None:
+    monkeypatch.setattr("hearaudiomlp.audio.containers.structure._MOST_PARTS", 100)
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
+    wav, data = b"RIFF\xff\xff\xff\xffWAVE" + form, b"data\x02\0\0\0\0\0"
+    nothing = 101 * b"JUNK\0\0\0\0"
+    for sound in (wav + nothing + data, wav + data + nothing, 101 * b"ID3\4\0\0\0\0\0\0"):
+        with pytest.raises(AudioFileError, match=r"it consists of over 100 (chunks|tags)"):
+            piped(sound)
+    assert len(piped(wav + nothing[:-24] + data + nothing[:-8])) == 1
+
+
+def test_a_length_beyond_all_files_is_no_unknown_one() -> None:
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, 2**63, 2**63, 2**62, 0)
+    with pytest.raises(AudioFileTruncatedError, match="promises 9,223,372,036,854,7"):
+        piped(b"RF64\xff\xff\xff\xffWAVE" + sizes + form + b"data\xff\xff\xff\xff" + bytes(32))
+
+
 def test_tags_in_front_of_a_pipe_are_passed_over(tmp_path) -> None:
     """FFmpeg would unfold the pictures in them, to 256 MB each."""
     tag = b"ID3\4\0\0\0\0\x07\x76" + bytes(1014)

@@ -4,13 +4,14 @@ Nothing is sought, and samples are given as soon as they are there.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 
 from hearaudiomlp._types import Floats
 from hearaudiomlp.audio.containers.frames import Frame, ac3_frame, adts_frame, id3_size, mp3_frame
 from hearaudiomlp.audio.containers.magic import container
 from hearaudiomlp.audio.containers.pcm_layout import in_wav, wav_codec
-from hearaudiomlp.audio.containers.structure import Structure
+from hearaudiomlp.audio.containers.structure import Structure, parts
 from hearaudiomlp.audio.ffmpeg import FfmpegDecoder
 from hearaudiomlp.audio.pcm import PcmReader, ToModelRate
 from hearaudiomlp.errors import (
@@ -77,6 +78,14 @@ class _Pipe:
             count -= len(data)
 
 
+def _parts(what: str) -> Iterator[int]:
+    """Count parts of a stream; see :func:`hearaudiomlp.audio.containers.structure.parts`."""
+    try:
+        yield from parts(what)
+    except ValueError as problem:
+        raise AudioFileError(f"standard input: {problem}") from problem
+
+
 def _frame(head: bytes) -> Frame | None:
     return mp3_frame(head) or adts_frame(head) or ac3_frame(head)
 
@@ -120,10 +129,11 @@ def read_pipe(descriptor: int, *, rate: int, channels: int, sample_format: str) 
     """
     raw = PcmReader(descriptor, rate=rate, channels=channels, sample_format=sample_format)
     pipe = _Pipe(descriptor)
-    tagged = False
+    tagged, tags = False, _parts("tags")
     while size := id3_size(pipe.peek(_HEAD)):  # FFmpeg would unfold the pictures in it
         tagged = True
         pipe.skip(size)
+        next(tags)
     kind = container(pipe.peek) or _framed(pipe) or ("MP3" if tagged else "")
     if kind == "WAV":
         yield from _read_wav(pipe, descriptor)
@@ -140,7 +150,7 @@ def _read_wav(  # noqa: C901 - a parser
         raise AudioFileError("standard input: a big-endian WAV (RIFX): decode it before")
     form = b""
     size = long_size = 0
-    while True:
+    for _ in _parts("chunks"):
         head = pipe.take(8)
         if len(head) < 8:
             raise AudioFileError("standard input: a WAV without samples")
@@ -166,7 +176,8 @@ def _read_wav(  # noqa: C901 - a parser
         )
     if size == 0xFFFFFFFF and long_size:
         size = long_size
-    left = 1 << 62 if size in (0, (1 << 64) - 1) or _UNKNOWN <= size < 1 << 32 else size
+    unknown = size in (0, (1 << 64) - 1) or _UNKNOWN <= size < 1 << 32
+    left = sys.maxsize if unknown else size
 
     def read(count: int) -> bytes:
         nonlocal left
@@ -184,7 +195,7 @@ def _read_wav(  # noqa: C901 - a parser
     except OptionError as problem:
         raise AudioFileError(f"standard input: a damaged WAV header ({problem})") from problem
     yield from reader.chunks(read)
-    if 0 < left < 1 << 61:
+    if left and not unknown:
         raise AudioFileTruncatedError(
             f"standard input: incomplete: its header promises {left:,} bytes more"
         )
@@ -193,8 +204,10 @@ def _read_wav(  # noqa: C901 - a parser
 
 def _refuse_more(pipe: _Pipe, begun: bytes) -> None:
     """Refuse what is behind the samples of a WAV, unless it is chunks without samples, or zeros."""
+    chunks = _parts("chunks")
     while any(head := begun + pipe.take(8 - len(begun))) and len(head) == 8:
         begun = b""
+        next(chunks)
         if head[:4] in (b"data", b"RIFF", b"RF64"):
             raise AudioFileTruncatedError("standard input: incomplete: another recording follows")
         if not (head[:4].isascii() and head[:4].decode().isprintable()):
