@@ -368,12 +368,28 @@ def test_a_cache_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
         download.pull(server.checkpoint("good"), folder=tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"a model of mine", CONTENT + b"!", CONTENT[:-1] + b"!"])
+def test_another_file_in_its_place_is_kept(server: Server, tmp_path: Path, content: bytes) -> None:
+    """The cache may be any folder, and have the user's own checkpoint in it."""
+    (tmp_path / "kwmlp.pth").write_bytes(content)
+    (tmp_path / "kwmlp.pth.1").write_text("one more of mine")
+    with pytest.warns(UserWarning, match=r"it is kwmlp\.pth\.2 now"):
+        assert download.pull(server.checkpoint("good"), folder=tmp_path)[1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "kwmlp.pth": CONTENT,
+        "kwmlp.pth.1": b"one more of mine",
+        "kwmlp.pth.2": content,
+    }
+
+
 def test_a_link_s_target_is_never_written_to(server: Server, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "kwmlp.pth").symlink_to("precious")
-    assert download.pull(server.checkpoint("good"), folder=tmp_path)[1]
+    with pytest.warns(UserWarning, match=r"it is kwmlp\.pth\.1 now"):
+        assert download.pull(server.checkpoint("good"), folder=tmp_path)[1]
     assert (tmp_path / "precious").read_text() == "mine"
     assert not (tmp_path / "kwmlp.pth").is_symlink()
+    assert (tmp_path / "kwmlp.pth.1").readlink() == Path("precious")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

@@ -4,7 +4,9 @@ This is the only module in the package that uses the network, and only when a us
 """
 
 import io
+import itertools
 import logging
+import os
 import stat
 import threading
 import time
@@ -22,8 +24,10 @@ from hearaudiomlp.errors import (
     DownloadTimeoutError,
     WrongDownloadError,
     needs_extra,
+    warn_once,
 )
-from hearaudiomlp.storage.atomic import replacing, temporary_name
+from hearaudiomlp.storage.atomic import open_regular, replacing, temporary_name
+from hearaudiomlp.storage.stopping import changing
 from hearaudiomlp.weights.locate import cache_folder
 from hearaudiomlp.weights.published import PublishedCheckpoint
 
@@ -51,8 +55,9 @@ def pull(
     """Download a checkpoint unless it exists already, and check its size and SHA-256.
 
     The file is put into its place once it is whole, so neither an interrupted download nor two at a
-    time leave a damaged one. Only the server that the checkpoint names is asked. It gets at most
-    ``stalled_after`` seconds, or as long as :data:`SLOWEST` bytes a second take if that is more.
+    time leave a damaged one. Another file in its place gets another name. Only the server that the
+    checkpoint names is asked. It gets at most ``stalled_after`` seconds, or as long as
+    :data:`SLOWEST` bytes a second take if that is more.
 
     Args:
         checkpoint: one of :data:`hearaudiomlp.weights.published.PUBLISHED`.
@@ -88,7 +93,8 @@ def pull(
             scratch.mkdir(0o700)
             download = _Download(checkpoint, progress, stalled_after, pooch, requests)
             content = download.run(scratch)
-            with replacing(target) as file:
+            aside = _Aside(target, content)
+            with replacing(target, before=lambda _: aside.move()) as file:
                 file.write(content)
     except (DownloadError, CacheError):
         raise
@@ -98,7 +104,40 @@ def pull(
             f"{target} can't be written ({problem.strerror}); "
             "HEARAUDIOMLP_CACHE names another folder for downloads",
         ) from problem
+    if aside.path is not None:
+        message = f"{target} wasn't the published checkpoint: it is {aside.path.name} now"
+        warn_once(message, message, UserWarning)
     return target, True
+
+
+class _Aside:
+    """What has the file's name gets another one, unless it is the beginning of the file itself.
+
+    The folder may be any, ``HEARAUDIOMLP_CACHE=.`` for example, and hold a model of the user's.
+    """
+
+    path: Path | None = None
+    """Where it is now, if there was anything."""
+
+    def __init__(self, target: Path, content: bytes) -> None:
+        self._target, self._content = target, content
+
+    def move(self) -> None:
+        """Move it, without replacing anything else."""
+        names = (self._target.with_name(f"{self._target.name}.{n}") for n in itertools.count(1))
+        with changing():
+            if self._is_another():
+                self.path = next(name for name in names if not os.path.lexists(name))
+                self._target.rename(self.path)
+
+    def _is_another(self) -> bool:
+        try:
+            with open_regular(self._target) as file:
+                return not self._content.startswith(file.read(len(self._content) + 1))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a link, or one that may not be read
+            return True
 
 
 def _is_there(target: Path, checkpoint: PublishedCheckpoint, pooch: ModuleType) -> bool:
