@@ -1,8 +1,10 @@
 """URLs: which protocols are taken, and what the others get."""
 
+import json
 import stat
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +13,7 @@ from hearaudiomlp.errors import OptionError
 from hearaudiomlp.storage import stopping
 from hearaudiomlp.storage.remote import PROTOCOLS, Copy, filesystem
 from hearaudiomlp.storage.store import open_store
+from hearaudiomlp.table.find import Skipped, find
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -44,6 +47,48 @@ def test_urls_that_are_not_taken(url: str, capsys: pytest.CaptureFixture[str]) -
 def test_memory_is_taken() -> None:
     fs, path = filesystem("memory://folder/a.wav")
     assert (fs.protocol, path) == ("memory", "/folder/a.wav")
+
+
+def test_a_url_that_is_refused_or_fails_is_that_file_s_error(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes a list or names a file on a server ends no run of others' files."""
+
+    def fail(*_, **__) -> None:
+        raise RuntimeError("no credentials")
+
+    sound = (recordings / "b.wav").read_bytes()
+    for name in "a.wav", "b::c.wav":
+        fsspec.filesystem("memory").pipe(f"/server/{name}", sound)
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "glob", fail)
+    others = ["zip://a.wav::memory://b.zip", "x://a.wav", "ftp:///a.wav", "memory://server/*.wav"]
+    (tmp_path / "list.txt").write_text("\n".join([*others, "memory://server"]))
+    for _ in range(2):  # the second one looks whether its output is an input
+        out = ["-o", "memory://table/t.npz", "--no-resume"]
+        assert main(["embed", str(tmp_path / "list.txt"), *out]) == 1
+        report = json.loads(fsspec.filesystem("memory").cat("/table/t.npz.report.json"))
+        assert report["embedded"] == 1
+        failed = [failure["path"] for failure in report["failed"]]
+        assert failed == [*others, "memory:///server/b::c.wav"]
+
+
+def test_what_is_found_on_a_server_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Server(fsspec.implementations.memory.MemoryFileSystem):
+        protocol, cachable = "sftp", False
+
+        @staticmethod
+        def _get_kwargs_from_urls(url: str) -> dict[str, str]:
+            return {"host": urlsplit(url).netloc}
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return urlsplit(path).path.rstrip("/")
+
+    fsspec.filesystem("memory").pipe("/named/a.wav", b"RIFF")
+    monkeypatch.setattr(fsspec, "get_filesystem_class", lambda _: Server)
+    for url in "sftp://host:22/named", "sftp://host:22/named/*.wav":
+        found = [file.path for file in find([url], Skipped())]
+        assert found == ["sftp://host:22/named/a.wav"]
 
 
 @pytest.mark.parametrize("method", ["info", "isdir", "find", "glob", "exists", "get_file"])

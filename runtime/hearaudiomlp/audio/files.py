@@ -191,7 +191,7 @@ class AudioStream:
             self._copy = Copy(self.path)
         except FileNotFoundError:
             raise AudioFileNotFoundError(f"there is no file {self.path}") from None
-        except OSError as problem:
+        except (OSError, OptionError) as problem:
             raise AudioFileError(str(problem)) from problem
         return self._copy.path
 

@@ -106,6 +106,19 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise OptionError(f"{shorten(url)}: {shorten(problem, 300)}") from problem
 
 
+def url_of(path: str, fs: Any, url: str) -> str:
+    """Return the URL of a path that was found in the file system of another URL.
+
+    Examples:
+        >>> url_of("/folder/a.wav", None, "ftp://example.org:2121/folder")
+        'ftp://example.org:2121/folder/a.wav'
+    """
+    protocol, _, rest = url.partition("://")
+    if protocol.lower() in _WITH_HOST:  # fsspec's own way leaves the host out
+        return f"{protocol}://{rest.partition('/')[0]}{path}"
+    return str(fs.unstrip_protocol(path))
+
+
 def stamp(info: dict[str, Any]) -> str:
     """Return what distinguishes one version of a remote file from the next, if the server says.
 

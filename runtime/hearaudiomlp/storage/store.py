@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
-from hearaudiomlp.errors import OutputExistsError
+from hearaudiomlp.errors import OptionError, OutputExistsError
 from hearaudiomlp.storage.atomic import (
     FileRecord,
     create,
@@ -316,7 +316,10 @@ class _RemoteStore:
         for url in inputs:
             if _protocol(url) != protocol:
                 continue
-            fs, path = filesystem(url)
+            try:
+                fs, path = filesystem(url)
+            except OptionError:  # it isn't read either
+                continue
             if (fs._fs_token, path) == (own[0]._fs_token, own[1]):
                 raise OutputExistsError(f"{url} is an input of this command: name another file")
 

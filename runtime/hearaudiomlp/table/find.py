@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import dropwhile
 
 from hearaudiomlp._text import shorten
-from hearaudiomlp.errors import AudioFileError
-from hearaudiomlp.storage.remote import filesystem, is_url, local_path, stamp
+from hearaudiomlp.errors import AudioFileError, OptionError
+from hearaudiomlp.storage.remote import filesystem, is_url, local_path, stamp, url_of
 from hearaudiomlp.table.lists import LISTS, read_list, read_standard_input
 
 ENDINGS = frozenset(
@@ -92,10 +92,10 @@ def stat_path(path: str) -> AudioPath:
         True
     """
     if is_url(path):
-        fs, inside = filesystem(path)
         try:
+            fs, inside = filesystem(path)
             info = fs.info(inside)
-        except FileNotFoundError:
+        except (OSError, OptionError):  # said again when it is opened, as that file's error
             return AudioPath(path, _MISSING, "")
         return AudioPath(path, int(info.get("size") or 0), stamp(info))
     try:
@@ -232,6 +232,20 @@ def _by_part(path: str) -> list[bytes]:
 
 
 def _remote(url: str, skipped: Skipped) -> Iterator[AudioPath]:
+    try:
+        paths = _remote_paths(url, skipped)
+    except OptionError:  # said again when it is opened, as that file's error
+        paths = []
+    except OSError as problem:
+        skipped.folders.append(f"{url} ({problem})")
+        paths = []
+    if not paths:
+        yield AudioPath(url, _MISSING, "")
+    yield from map(stat_path, paths)
+
+
+def _remote_paths(url: str, skipped: Skipped) -> list[str]:
+    """Return the URLs of the files that a URL stands for."""
     fs, inside = filesystem(url)
     if glob.has_magic(url) and not url.startswith(("http://", "https://")):
         paths = sorted(fs.glob(inside), key=_by_part)
@@ -243,12 +257,8 @@ def _remote(url: str, skipped: Skipped) -> Iterator[AudioPath]:
                 skipped.endings[_ending(path)] += 1
         paths = [path for path in paths if _ending(path) in ENDINGS]
     else:
-        yield stat_path(url)
-        return
-    if not paths:
-        yield AudioPath(url, _MISSING, "")
-    for path in paths:
-        yield stat_path(str(fs.unstrip_protocol(path)))
+        return [url]
+    return [url_of(path, fs, url) for path in paths]
 
 
 def find(arguments: Iterable[str], skipped: Skipped) -> Iterator[AudioPath]:
