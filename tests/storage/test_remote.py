@@ -1,16 +1,19 @@
 """URLs: which protocols are taken, and what the others get."""
 
 import json
+import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
 from hearaudiomlp.cli import main
 from hearaudiomlp.errors import OptionError
-from hearaudiomlp.storage import stopping
+from hearaudiomlp.storage import remote, stopping
 from hearaudiomlp.storage.remote import PROTOCOLS, Copy, filesystem
 from hearaudiomlp.storage.store import open_store
 from hearaudiomlp.table.find import Skipped, find
@@ -105,6 +108,50 @@ def test_errors_of_any_kind_are_reported(method, monkeypatch, capsys) -> None:
     err = capsys.readouterr().err
     assert "no credentials" in err
     assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [("disk_usage", 1_998, "it has more than 999 bytes"), ("_STALLED_S", -1.0, "bytes a second")],
+)
+def test_a_server_sends_neither_without_end_nor_byte_by_byte(
+    limit: str, value: float, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(remote, "_ANYBODYS", {"memory"})
+    fsspec.filesystem("memory").pipe("/long.wav", bytes(1_000))
+    copy = Copy("memory://long.wav")
+    assert copy.path.read_bytes() == bytes(1_000)
+    copy.close()
+    if limit == "disk_usage":
+        monkeypatch.setattr(shutil, limit, lambda _: SimpleNamespace(free=value))
+    else:
+        monkeypatch.setattr(remote, limit, value)
+        monkeypatch.setattr(remote, "_SLOWEST", 1e12)
+    with pytest.raises(OSError, match=message):
+        Copy("memory://long.wav")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_web_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without aiohttp: what it is asked for."""
+    asked: list[dict[str, object]] = []
+
+    class Web(fsspec.implementations.memory.MemoryFileSystem):
+        protocol, cachable = "http", False
+
+        def __init__(self, **options: object) -> None:
+            asked.append(options)
+            super().__init__()
+
+    monkeypatch.setitem(sys.modules, "aiohttp", SimpleNamespace(ClientTimeout=dict))
+    monkeypatch.setattr(fsspec, "get_filesystem_class", lambda _: Web)
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"trust_env": True}})
+    filesystem("http://example.org/a.wav")
+    assert asked[0]["client_kwargs"] == {
+        "timeout": {"total": 300, "sock_connect": 30.0, "sock_read": 30.0},
+        "trust_env": True,
+    }
 
 
 def test_temporary_files_are_private_and_none_is_created_once_a_signal_has_come(

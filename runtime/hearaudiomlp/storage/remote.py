@@ -1,10 +1,13 @@
 """Files that have a URL (extra ``[remote]``: fsspec): s3://, gs://, https://, memory:// ..."""
 
+import io
+import shutil
 import tempfile
+import time
 from contextlib import ExitStack
 from functools import wraps
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from hearaudiomlp._text import shorten
 from hearaudiomlp.errors import MissingPackageError, OptionError, needs_extra
@@ -21,6 +24,15 @@ PROTOCOLS = frozenset(
 )
 """Protocols of places that hold files. fsspec has others that wrap one another, unpack archives,
 run commands or carry the data themselves (``dir``, ``zip``, ``git``, ``data`` ...)."""
+
+_ANYBODYS = frozenset({"http", "https", "ftp"})
+"""Protocols of servers that anybody can have."""
+
+_STALLED_S = 30.0
+"""Seconds without a byte after which such a server is given up."""
+
+_SLOWEST = 2_000
+"""Bytes per second, on average from the start, below which it is given up after that."""
 
 _WITH_HOST = frozenset({"ftp", "sftp", "smb", "ssh", "webhdfs"})
 
@@ -96,6 +108,8 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         kind = fsspec.get_filesystem_class(protocol)
         options = kind._get_kwargs_from_urls(url)
+        if protocol in {"http", "https"}:
+            options |= _impatient(kind)
         if protocol in _WITH_HOST and not options.get("host"):
             raise ValueError("there is no host in it")
         fs = kind(**options)
@@ -104,6 +118,15 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise MissingPackageError(f"{protocol}://: {shorten(problem, 300)}") from problem
     except Exception as problem:  # each back end raises its own errors for missing settings
         raise OptionError(f"{shorten(url)}: {shorten(problem, 300)}") from problem
+
+
+def _impatient(kind: Any) -> dict[str, Any]:
+    """Return options for aiohttp: its own would wait for five minutes, three times a file."""
+    import aiohttp
+    from fsspec.config import apply_config
+
+    limits = aiohttp.ClientTimeout(total=300, sock_connect=_STALLED_S, sock_read=_STALLED_S)
+    return {"client_kwargs": {"timeout": limits} | apply_config(kind, {}).get("client_kwargs", {})}
 
 
 def url_of(path: str, fs: Any, url: str) -> str:
@@ -127,6 +150,24 @@ def stamp(info: dict[str, Any]) -> str:
         'd41d8cd9'
     """
     return next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
+
+
+class _Limited(io.BufferedWriter):
+    """Puts what a server sends into a file, unless it has no end or comes too slowly."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(io.FileIO(file.fileno(), "w", closefd=False))
+        self._most = shutil.disk_usage(tempfile.gettempdir()).free // 2
+        self._size, self._began = 0, time.monotonic()
+
+    def write(self, data: Any, /) -> int:
+        self._size += len(data)
+        if self._size > self._most:
+            raise OSError(f"it has more than {self._most:,} bytes, half of what is free here")
+        passed = time.monotonic() - self._began
+        if passed > _STALLED_S and self._size < _SLOWEST * passed:
+            raise OSError(f"it comes at {self._size / passed:,.0f} bytes a second")
+        return super().write(data)
 
 
 class Copy:
@@ -154,13 +195,19 @@ class Copy:
         with ExitStack() as stack:
             self.path = stack.enter_context(name)
             """Where the copy is."""
-            create(self.path).close()
+            file = stack.enter_context(create(self.path))
             try:
-                fs.get_file(path, str(self.path))
+                if url.partition("://")[0].lower() in _ANYBODYS:
+                    with _Limited(file) as limited:
+                        fs.get_file(path, limited)
+                else:
+                    fs.get_file(path, str(self.path))
             except FileNotFoundError:
                 raise
             except Exception as problem:  # each of fsspec's back ends raises its own errors
-                raise OSError(f"can't fetch {url}: {shorten(problem, 300)}") from problem
+                reason = str(problem) or type(problem).__name__
+                raise OSError(f"can't fetch {url}: {shorten(reason, 300)}") from problem
+            file.close()
             self._stack = stack.pop_all()
 
     def close(self) -> None:
