@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { embed, HearAudioMLPError, loadModel } from "../index.js";
+import { HearModel } from "../page/lib/model.js";
+import { concat, field } from "../page/lib/onnxfile.js";
 import { openGraph } from "../tools/runtimes.js";
 
 const models = process.env.HEARAUDIOMLP_WEB_MODELS;
@@ -32,6 +34,20 @@ function distance(a, b) {
   }
   return largest / size;
 }
+
+test("labels that can't be shown are refused, and errors can be shown", async () => {
+  const file = (labels) => {
+    const entries = { keyword_labels: JSON.stringify(labels), timestamp_embedding_size: "64", scene_embedding_size: "1024" };
+    const metadata = Object.entries(entries).map(([key, value]) => field(14, concat([field(1, key), field(2, value)])));
+    return concat([...metadata, field(7, "")]);
+  };
+  const refused = (labels, reason) => assert.rejects(HearModel.create({}, file(labels)), { code: "model", message: reason });
+  await refused(["yes", "no"], /computes no frame_embeddings/);
+  for (const label of ["\u001b[31mno", "two\nlines", "\u202egpj", "", "a".repeat(101), "yes", 7]) {
+    await refused(["yes", label], /lacks the metadata/);
+  }
+  assert.equal(new HearAudioMLPError("model", "a\u001b[31m\nb \u202e").message, "a\\u001b[31m\\u000ab \\u202e");
+});
 
 for (const runtime of ["onnxruntime-node", "onnxruntime-web"]) {
   for (const [name, size, scene, words] of [["kwmlp", 64, 1024, 35], ["audiomae", 8, 1584, 0]]) {

@@ -3,7 +3,7 @@
  * from the caller (onnxruntime-web or onnxruntime-node), so this file is the same everywhere.
  */
 
-import { HearAudioMLPError } from "./errors.js";
+import { HearAudioMLPError, printable } from "./errors.js";
 import { encoderOf, readMetadata } from "./onnxfile.js";
 import { checkOptions } from "./options.js";
 import { SAMPLE_RATE } from "./resample.js";
@@ -106,7 +106,8 @@ function checkNames(metadata) {
   }
   const size = Number(metadata.timestamp_embedding_size);
   const scene = Number(metadata.scene_embedding_size);
-  const texts = Array.isArray(labels) && labels.every((label) => typeof label === "string");
+  const isWord = (label) => typeof label === "string" && label !== "" && label.length <= 100 && printable(label) === label;
+  const texts = Array.isArray(labels) && labels.every(isWord) && new Set(labels).size === labels.length;
   if (!texts || !(size > 0) || !(scene > 0) || !Number.isInteger(scene / size)) {
     throw new HearAudioMLPError(
       "model",
@@ -116,7 +117,7 @@ function checkNames(metadata) {
   }
   const threshold = metadata.keyword_threshold === undefined ? undefined : Number(metadata.keyword_threshold);
   if (threshold !== undefined && !(threshold > 0 && threshold <= 1)) {
-    throw new HearAudioMLPError("model", `this file's keyword_threshold is ${metadata.keyword_threshold}, not over 0 and at most 1`);
+    throw new HearAudioMLPError("model", `this file's keyword_threshold is ${threshold}, not over 0 and at most 1`);
   }
   return { labels, size, scene, threshold };
 }

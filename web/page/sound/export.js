@@ -1,5 +1,6 @@
 /** What was computed, as files for other programs. */
 
+import { printable } from "../lib/errors.js";
 import { toInt16, wavHeader } from "../lib/wav.js";
 import { npz } from "./npz.js";
 
@@ -44,10 +45,6 @@ export async function toWav(samples, bytes) {
   for (const piece of samples.pieces(PIECE)) await bytes.append(toInt16(piece));
   return new Blob([await bytes.blob()], { type: "audio/wav" });
 }
-
-/** Text without line breaks, controls and bidirectional overrides; Persian and emoji need the joiners. */
-const printable = (text) =>
-  text.replace(/(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`);
 
 /** Text that no spreadsheet takes for a formula: those begin so, the last four in full width. */
 const cell = (text) => (/^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/u.test(text) ? `'${text}` : text);
