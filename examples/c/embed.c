@@ -135,8 +135,8 @@ static const Output *find(const Output *outputs, size_t count, const char *name)
 }
 
 static void write_raw(const char *path, const Output *outputs, size_t count) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL) fail(path, "can't be written");
+  FILE *file = fopen(path, "wbx"); /* it may be the sound, or somebody's work */
+  if (file == NULL) fail(path, "is there already or can't be written");
   for (size_t i = 0; i < count; i++) {
     fprintf(file, "%s", outputs[i].name);
     for (size_t dim = 0; dim < outputs[i].n_dims; dim++)

@@ -68,6 +68,9 @@ def test_errors_of_writing_are_noticed(program: Path, sound: Path, tmp_path: Pat
     assert "can't be written" in done.stderr
     assert embed(program, sound, tmp_path / "no" / "folder.f32").returncode == 1
     assert embed(program, sound, tmp_path / "out.f32").returncode == 0
+    before = sound.read_bytes()
+    assert embed(program, sound, sound).returncode == 1
+    assert sound.read_bytes() == before
     with Path("/dev/full").open("w") as full:
         assert subprocess.run([program, "--version"], stdout=full, check=False).returncode == 1
 
