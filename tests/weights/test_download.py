@@ -39,6 +39,7 @@ class Server:
 
     def __init__(self) -> None:  # noqa: C901 - one method for each behaviour
         self.requests: list[str] = []
+        self.passwords: list[str | None] = []
         self.gate = threading.Event()
         outer = self
 
@@ -47,6 +48,7 @@ class Server:
 
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
+                outer.passwords.append(self.headers["Authorization"])
                 getattr(self, self.path.split("/")[1])()
 
             def head(self, status: int = 200, length: int = len(CONTENT), **headers: str) -> None:
@@ -256,6 +258,16 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_no_password_is_sent(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password secret")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    download.pull(server.checkpoint("moved"), folder=tmp_path)
+    assert server.passwords == [None, None]
 
 
 def test_what_is_there_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:

@@ -290,6 +290,7 @@ class _Download:
         largest = 2 * self._checkpoint.size + _OVERHEAD
         session = self._requests.Session()
         session.get_redirect_target = lambda _: None  # it would read a redirect's whole body
+        session.auth = lambda request: request  # nothing of ~/.netrc, whose default is anybody's
         for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
             adapter = self._requests.adapters.HTTPAdapter()
             adapter.poolmanager.pool_classes_by_scheme = {
