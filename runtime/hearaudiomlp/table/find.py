@@ -33,6 +33,9 @@ _MISSING = -1
 _MOST_PARTS = 64
 """Parts of a pattern from the first one with a wildcard on."""
 
+_LONGEST_PATTERN = 10_000
+"""Characters; Python takes seconds for each million. What is longer names no file."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioPath:
@@ -308,7 +311,7 @@ def _one(argument: str, skipped: Skipped) -> Iterator[AudioPath]:
             yield source
         if not found:
             skipped.empty.append(path)
-    elif glob.has_magic(path) and not os.path.lexists(path):
+    elif len(path) <= _LONGEST_PATTERN and glob.has_magic(path) and not os.path.lexists(path):
         yield from _matches(path)
     else:
         yield stat_path(path)
