@@ -9,6 +9,10 @@ bidirectional overrides are others), lone surrogates, unassigned ones and separa
 _JOINERS = "\u200c\u200d"  # Persian, the scripts of India and emoji are written with them
 
 
+LONGEST = 10_000
+"""Characters of a message that is printed."""
+
+
 def printable(text: object, keep: str = "") -> str:
     r"""Return text with everything that a terminal would act upon as an escape sequence.
 

@@ -28,6 +28,19 @@ def test_a_bar_in_a_terminal_and_lines_elsewhere(is_terminal, monkeypatch, capsy
     assert not isinstance(progress.show_progress(100, 10, print_error), progress.Bar)
 
 
+def test_names_above_a_bar_are_cut_and_stay_what_they_are(monkeypatch, capsys) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    shown = progress.show_progress(100, 10, print_error)
+    for name in "[bold]a:skull:\x1b[31m", "a" * 1_000_000:
+        shown.file(Failure(1, name, "AudioFileError", f"{name} is bad"))
+    shown.close()
+    printed = capsys.readouterr().err.replace("\n", "")
+    assert r"[bold]a:skull:\x1b[31m is bad" in printed
+    assert "(1,000,007 characters)" in printed
+    assert len(printed) < 100_000
+
+
 def test_rows_of_a_file_count_once(monkeypatch, capsys) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
     lines = progress.Lines(files=3, done=0, say=print_error)

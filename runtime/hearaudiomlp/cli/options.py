@@ -7,13 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from hearaudiomlp._text import printable, shorten
+from hearaudiomlp._text import LONGEST, printable, shorten
 from hearaudiomlp.spec import ENCODERS
 
 if TYPE_CHECKING:
     from hearaudiomlp import Model
-
-_LONGEST = 10_000  # characters of a message
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,7 +69,7 @@ def print_error(message: object, command: str = "hearaudiomlp") -> None:
         >>> print_error("no audio files were found")
     """
     try:
-        print(f"{command}: {shorten(message, _LONGEST)}", file=sys.stderr, flush=True)
+        print(f"{command}: {shorten(message, LONGEST)}", file=sys.stderr, flush=True)
     except OSError:
         _discard(sys.stderr)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from hearaudiomlp._text import printable
+from hearaudiomlp._text import LONGEST, shorten
 from hearaudiomlp.table.job import Failure, Row
 
 EVERY_S = 10.0
@@ -119,8 +119,8 @@ class Bar(Lines):
         self._bar.start()
 
     def _put_above(self, line: str) -> None:
-        line = f"hearaudiomlp: {printable(line)}"
-        self._bar.console.print(line, markup=False, highlight=False)
+        line = f"hearaudiomlp: {shorten(line, LONGEST)}"
+        self._bar.console.print(line, markup=False, highlight=False, emoji=False)
 
     def _show(self, new: bool) -> None:
         failed = f"{self.failed:,} failed" if self.failed else ""
