@@ -153,7 +153,7 @@ def test_what_is_no_sound_behind_the_samples_may_be_there(behind, pad) -> None:
 
 
 def test_parts_without_content_take_no_minutes(monkeypatch) -> None:
-    monkeypatch.setattr("hearaudiomlp.audio.containers.structure._MOST_PARTS", 100)
+    monkeypatch.setattr("hearaudiomlp.audio.containers.structure.MOST_PARTS", 100)
     form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
     wav, data = b"RIFF\xff\xff\xff\xffWAVE" + form, b"data\x02\0\0\0\0\0"
     nothing = 101 * b"JUNK\0\0\0\0"
