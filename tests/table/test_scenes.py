@@ -1,6 +1,7 @@
 """Tables of every format, read back."""
 
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,23 @@ def test_one_long_text_for_many_rows_of_hdf5(tmp_path: Path) -> None:
         table["paths"] = np.full(8, b"a" * 200_000)
     with pytest.raises(EmbeddingFileError, match="no list of texts"):
         read(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, (1 << 64) - 16])
+@pytest.mark.parametrize("number", [0, 1])
+def test_texts_of_hdf5_behind_one_without_a_size(tmp_path: Path, size: int, number: int) -> None:
+    """HDF5 would look for the next one without end."""
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "t.h5"
+    with h5py.File(path, "w") as table:
+        table.create_dataset("paths", data=["a" * 7, "b" * 7, "c" * 7], dtype=h5py.string_dtype())
+        table["scene_embeddings"] = np.zeros((3, 4), np.float32)
+    assert len(read(path)[0]) == 3
+    data = path.read_bytes()
+    at = data.index(b"GCOL") + 16
+    path.write_bytes(data[:at] + struct.pack("<HHIQ", number, 1, 0, size) + data[at + 16 :])
+    with pytest.raises(EmbeddingFileError, match="its texts can't be read"):
+        read(path)
 
 
 def test_rows_of_hdf5_that_were_never_written(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import csv
 import io
 import json
 import math
+import os
 import stat
+import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -44,6 +46,7 @@ _MAX_CSV_LINE = 1 << 18  # characters of a line of CSV
 _REFERENCE = 16  # bytes in HDF5 that stand for a text of any length; its length is the first four
 _NONE = "has no scene embeddings"
 _NO_NAMES = "its paths are no list of texts"
+_NO_TEXTS = "its texts can't be read: they are damaged"
 
 
 def find_reader(path: Path) -> Reader:
@@ -208,6 +211,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     h5py = load_h5py()
     with h5py.File(_ordinary(path), "r") as table, path.open("rb") as file:
+        heaps = _Heaps(file)
 
         def dataset(name: str) -> Any:
             links = table.id.links  # `table[name]` would open the file that a link names
@@ -234,7 +238,7 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
         one_text = {
             name: values[()]
             for name, values in text.items()
-            if sets[name].shape == () and _has_short_texts(file, sets[name], 0, 1)
+            if sets[name].shape == () and _has_short_texts(heaps, sets[name], 0, 1)
         }
         many = {name: text.get(name, one) for name, one in sets.items() if name not in one_text}
         if any(sets[name].shape != (rows,) for name in many):
@@ -248,12 +252,12 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
             columns = {
                 name: values[start:stop]
                 for name, values in many.items()
-                if name not in text or _has_short_texts(file, sets[name], start, stop - start)
+                if name not in text or _has_short_texts(heaps, sets[name], start, stop - start)
             }
             yield one_text | columns, scenes[start:stop]
 
 
-def _has_short_texts(file: IO[bytes], texts: Any, start: int, count: int) -> bool:
+def _has_short_texts(heaps: "_Heaps", texts: Any, start: int, count: int) -> bool:
     """Look at the lengths of texts in HDF5 first: one of megabytes may stand for all rows.
 
     Raises:
@@ -265,12 +269,47 @@ def _has_short_texts(file: IO[bytes], texts: Any, start: int, count: int) -> boo
     if texts.dtype.kind == "O" and offset is not None:  # of any length
         if texts.id.get_storage_size() != _REFERENCE * math.prod(texts.shape):
             raise ValueError(_NO_NAMES)
-        file.seek(offset + _REFERENCE * start)
-        references = file.read(_REFERENCE * count)
+        heaps.file.seek(offset + _REFERENCE * start)
+        references = heaps.file.read(_REFERENCE * count)
         lengths = np.frombuffer(references, "<u4")[:: _REFERENCE // 4]
         if len(lengths) != count or lengths.max() > 4 * _MAX_NAME:
             raise ValueError(f"has texts of {lengths.max(initial=0):,} bytes")
+        for at in range(4, len(references), _REFERENCE):
+            heaps.check(int.from_bytes(references[at : at + 8], "little"))
     return True
+
+
+class _Heaps:
+    """Where HDF5 keeps texts of any length, which are walked over before it does that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self._left = file.seek(0, os.SEEK_END)  # bytes that other heaps may have
+        self._seen = {0}  # nothing is nowhere
+
+    def check(self, address: int) -> None:
+        """Go from each text to the next as HDF5 does: without end, where one has no size.
+
+        Raises:
+            ValueError: one has none, or ends behind the heap; or the heaps are larger than the
+                file, and so in one another.
+        """
+        if address in self._seen:
+            return
+        self._seen.add(address)
+        self.file.seek(min(address, sys.maxsize))
+        head = self.file.read(_REFERENCE)
+        size = int.from_bytes(head[8:], "little") if head.startswith(b"GCOL") else 0
+        self._left -= size
+        if not size or self._left < 0:
+            raise ValueError(_NO_TEXTS)
+        texts, at = self.file.read(max(0, size - _REFERENCE)), 0
+        while at + _REFERENCE <= len(texts):
+            number, length = struct.unpack_from("<H6xQ", texts, at)
+            step = _REFERENCE + length + -length % 8 if number else length
+            if not _REFERENCE <= step <= len(texts) - at:
+                raise ValueError(_NO_TEXTS)
+            at += step
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
