@@ -393,6 +393,23 @@ def test_a_file_that_is_emptied_before_it_is_decoded(tmp_path, capfd) -> None:
     assert capfd.readouterr().err == ""
 
 
+def test_a_format_that_does_not_tell_where_it_ends(tmp_path) -> None:
+    """FFmpeg takes what is there for all: half a file must not be taken for a whole one unsaid."""
+    av = pytest.importorskip("av")
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        samples = np.arange(16_000, dtype=np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.rate = 16_000
+        container.mux(stream.encode(frame))
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"its format \(nut\) doesn't tell where it ends"):
+            assert len(read_audio(path).samples) > 1_000
+        path = tmp_path / "b.nut"
+        path.write_bytes((tmp_path / "a.nut").read_bytes()[:16_000])
+
+
 def test_on_truncated_is_fail_or_keep(tmp_path) -> None:
     with pytest.raises(OptionError, match="on_truncated is fail or keep"):
         read_audio(tmp_path / "a.wav", on_truncated="perhaps")  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ _FORMATS = (
 )
 """Containers that hold sound. No playlists: those could name any file or address."""
 
-_PROMISED = ("mov", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak")
+_PROMISED = ("mov", "flac", "wav", "aiff", "caf", "tta", "wv", "ape", "tak", "rso")
 """Containers whose headers have the length of the sound; others estimate it."""
 
 _SLACK_S = 0.1
@@ -252,7 +252,11 @@ class FfmpegDecoder:
     @property
     def note(self) -> str:
         """What the reader should know when all was read, in words."""
-        return self._hole or self._tracks
+        unknown = ""
+        name = self._container.format.name
+        if not self._structure.kind and not name.startswith(_PROMISED):
+            unknown = f"its format ({name}) doesn't tell where it ends: a part may be missing"
+        return self._hole or self._tracks or unknown
 
     def read(self, count: int) -> Floats:
         """Decode up to ``count`` samples per channel [shape=(n, channels)]; fewer at the end.
