@@ -7,9 +7,7 @@ import csv
 import io
 import json
 import math
-import os
 import stat
-import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ import numpy.typing as npt
 from hearaudiomlp._text import shorten
 from hearaudiomlp.storage.ownership import MARK_FILE, read_sealed
 from hearaudiomlp.table.formats import ENDINGS, load_h5py, load_pyarrow
+from hearaudiomlp.table.hdf5_texts import TextHeaps
 
 Columns = dict[str, Any]
 """Sequences, one value a row, or one text for all; see :class:`hearaudiomlp.table.scenes.Rows`."""
@@ -43,10 +42,8 @@ _MAX_LINE = 1 << 21  # bytes of a line of JSON, but for its timestamp embeddings
 _MAX_DIRECTORY = 1 << 20  # bytes of the directory of a zip file: thousands of members
 _MAX_CHUNK = 1 << 28  # bytes of a column in a row group of Parquet, uncompressed
 _MAX_CSV_LINE = 1 << 18  # characters of a line of CSV
-_REFERENCE = 16  # bytes in HDF5 that stand for a text of any length; its length is the first four
 _NONE = "has no scene embeddings"
 _NO_NAMES = "its paths are no list of texts"
-_NO_TEXTS = "its texts can't be read: they are damaged"
 
 
 def find_reader(path: Path) -> Reader:
@@ -211,7 +208,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
     h5py = load_h5py()
     with h5py.File(_ordinary(path), "r") as table, path.open("rb") as file:
-        heaps = _Heaps(file)
+        heaps = TextHeaps(file)
 
         def dataset(name: str) -> Any:
             links = table.id.links  # `table[name]` would open the file that a link names
@@ -238,7 +235,7 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
         one_text = {
             name: values[()]
             for name, values in text.items()
-            if sets[name].shape == () and _has_short_texts(heaps, sets[name], 0, 1)
+            if sets[name].shape == () and heaps.check(sets[name], 0, 1, 4 * _MAX_NAME)
         }
         many = {name: text.get(name, one) for name, one in sets.items() if name not in one_text}
         if any(sets[name].shape != (rows,) for name in many):
@@ -252,64 +249,9 @@ def _read_hdf5(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
             columns = {
                 name: values[start:stop]
                 for name, values in many.items()
-                if name not in text or _has_short_texts(heaps, sets[name], start, stop - start)
+                if name not in text or heaps.check(sets[name], start, stop - start, 4 * _MAX_NAME)
             }
             yield one_text | columns, scenes[start:stop]
-
-
-def _has_short_texts(heaps: "_Heaps", texts: Any, start: int, count: int) -> bool:
-    """Look at the lengths of texts in HDF5 first: one of megabytes may stand for all rows.
-
-    Raises:
-        ValueError: they are longer than a path is, or stored in another way.
-    """
-    size, offset = texts.dtype.itemsize, texts.id.get_offset()
-    if size > 4 * _MAX_NAME:
-        raise ValueError(_NO_NAMES)
-    if texts.dtype.kind == "O" and offset is not None:  # of any length
-        if texts.id.get_storage_size() != _REFERENCE * math.prod(texts.shape):
-            raise ValueError(_NO_NAMES)
-        heaps.file.seek(offset + _REFERENCE * start)
-        references = heaps.file.read(_REFERENCE * count)
-        lengths = np.frombuffer(references, "<u4")[:: _REFERENCE // 4]
-        if len(lengths) != count or lengths.max() > 4 * _MAX_NAME:
-            raise ValueError(f"has texts of {lengths.max(initial=0):,} bytes")
-        for at in range(4, len(references), _REFERENCE):
-            heaps.check(int.from_bytes(references[at : at + 8], "little"))
-    return True
-
-
-class _Heaps:
-    """Where HDF5 keeps texts of any length, which are walked over before it does that."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self._left = file.seek(0, os.SEEK_END)  # bytes that other heaps may have
-        self._seen = {0}  # nothing is nowhere
-
-    def check(self, address: int) -> None:
-        """Go from each text to the next as HDF5 does: without end, where one has no size.
-
-        Raises:
-            ValueError: one has none, or ends behind the heap; or the heaps are larger than the
-                file, and so in one another.
-        """
-        if address in self._seen:
-            return
-        self._seen.add(address)
-        self.file.seek(min(address, sys.maxsize))
-        head = self.file.read(_REFERENCE)
-        size = int.from_bytes(head[8:], "little") if head.startswith(b"GCOL") else 0
-        self._left -= size
-        if not size or self._left < 0:
-            raise ValueError(_NO_TEXTS)
-        texts, at = self.file.read(max(0, size - _REFERENCE)), 0
-        while at + _REFERENCE <= len(texts):
-            number, length = struct.unpack_from("<H6xQ", texts, at)
-            step = _REFERENCE + length + -length % 8 if number else length
-            if not _REFERENCE <= step <= len(texts) - at:
-                raise ValueError(_NO_TEXTS)
-            at += step
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
