@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hearaudiomlp._types import Floats
+from hearaudiomlp._types import Floats, Turns
 from hearaudiomlp.errors import OptionError
 from hearaudiomlp.keywords.hits import (
     HOP_S,
@@ -159,8 +159,8 @@ class Spotter:
     """Keyword spotting in live audio.
 
     The results don't depend on how the sound is split into pieces; the probabilities behind them
-    equal those of the same windows computed offline bit by bit. Use a spotter from one thread at a
-    time; many spotters may share one model.
+    equal those of the same windows computed offline bit by bit. Threads that call the same spotter
+    take turns; many spotters may share one model.
 
     The mode ``words`` averages neighboring windows, as
     :class:`hearaudiomlp.keywords.hits.HitFinder` does, and reports a word once, as soon as the
@@ -218,6 +218,7 @@ class Spotter:
         else:
             raise OptionError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         self._windows = KeywordWindows(model, hop, quiet)
+        self._turns = Turns()
 
     @property
     def n_samples(self) -> int:
@@ -251,7 +252,9 @@ class Spotter:
             >>> [(hit.word, hit.start) for hit in spotter.push(sound[:32_000])]
             [('marvin', 0.0)]
         """
-        return self._decide(self._windows.push(validate_samples(samples)[0]))
+        checked, _ = validate_samples(samples)
+        with self._turns:
+            return self._decide(self._windows.push(checked))
 
     def flush(self) -> list[Hit]:
         """End the sound and return the words still undecided; the next sample starts a new sound.
@@ -266,11 +269,13 @@ class Spotter:
             >>> [hit.word for hit in spotter.flush()]
             ['marvin']
         """
-        duration = self.n_samples / SAMPLE_RATE
-        hits = [*self._decide(self._windows.flush()), *self._trigger.finish()]
+        with self._turns:
+            duration = self.n_samples / SAMPLE_RATE
+            hits = [*self._decide(self._windows.flush()), *self._trigger.finish()]
         return [hit.within(duration) for hit in hits]
 
     def reset(self) -> None:
         """Forget everything: the next sample starts a new sound."""
-        self._windows.reset()
-        self._trigger.finish()
+        with self._turns:
+            self._windows.reset()
+            self._trigger.finish()

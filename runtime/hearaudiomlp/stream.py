@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hearaudiomlp._types import Floats
+from hearaudiomlp._types import Floats, Turns
 from hearaudiomlp.model import Model
 from hearaudiomlp.signal import windows
 from hearaudiomlp.signal.arrays import ToCaller, validate_samples
@@ -41,8 +41,8 @@ class Stream:
 
     Everything that is pushed before :meth:`flush` is one sound. Its frames, concatenated, equal
     ``model.timestamp_embeddings(sound)`` bit by bit, however the sound was split. A stream keeps
-    about a second of audio, however long the sound. Use a stream from one thread at a time; many
-    streams may share one model.
+    about a second of audio, however long the sound. Threads that call the same stream take turns;
+    many streams may share one model.
 
     Examples:
         >>> import hearaudiomlp
@@ -63,6 +63,7 @@ class Stream:
             model: of either encoder.
         """
         self._model = model
+        self._turns = Turns()
         self.reset()
 
     def reset(self) -> None:
@@ -76,9 +77,10 @@ class Stream:
             >>> stream.n_samples
             0
         """
-        self._sliding = windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
-        self._given = 0
-        self._restore: ToCaller = np.asarray
+        with self._turns:
+            self._sliding = windows.SlidingWindows(WINDOW, PAD_LEFT, PAD_RIGHT)
+            self._given = 0
+            self._restore: ToCaller = np.asarray
 
     @property
     def n_samples(self) -> int:
@@ -107,8 +109,9 @@ class Stream:
             >>> [len(frames.timestamps) for frames in stream.push(np.zeros(40_000, np.float32))]
             [99, 100, 100]
         """
-        checked, self._restore = validate_samples(samples)
-        return self._encode(self._sliding.push(checked))
+        with self._turns:
+            checked, self._restore = validate_samples(samples)
+            return self._encode(self._sliding.push(checked))
 
     def flush(self) -> list[Frames]:
         """End the sound and return its remaining frames; the next sample starts a new sound.
@@ -123,9 +126,10 @@ class Stream:
             >>> [float(frames.timestamps[-1]) for frames in stream.flush()]
             [500.0]
         """
-        frames = self._encode(self._sliding.flush())
-        self.reset()
-        return frames
+        with self._turns:
+            frames = self._encode(self._sliding.flush())
+            self.reset()
+            return frames
 
     def _encode(self, complete: Iterator[Floats]) -> list[Frames]:
         found = []

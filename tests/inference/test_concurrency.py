@@ -4,6 +4,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearaudiomlp import Model
+from hearaudiomlp import Model, Spotter, Stream
 
 
 def test_many_threads_use_one_model(model, noise) -> None:
@@ -133,3 +134,50 @@ def test_the_sounds_of_a_batch_do_not_touch_each_other(model, noise) -> None:
         alone = model.embeddings(audio[row : row + 1])
         for field in ("timestamp_embeddings", "scene_embeddings"):
             np.testing.assert_array_equal(getattr(together, field)[row], getattr(alone, field)[0])
+
+
+@pytest.mark.parametrize("kind", [Spotter, Stream])
+def test_threads_that_push_to_one_sound_take_turns(kwmlp, kind, monkeypatch) -> None:
+    computing, go, encode = threading.Event(), threading.Event(), kwmlp.encode
+
+    def slowly(*arguments):
+        computing.set()
+        go.wait()
+        return encode(*arguments)
+
+    monkeypatch.setattr(kwmlp, "encode", slowly)
+    live = kind(kwmlp)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(live.push, np.full(16_000, 0.1, np.float32))
+        computing.wait()
+        second = pool.submit(live.push, np.full(100, 0.1, np.float32))  # completes no window
+        try:
+            with pytest.raises(TimeoutError):
+                second.result(0.2)
+        finally:
+            go.set()
+        first.result(), second.result()
+    assert live.n_samples == 16_100
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_while_another_thread_has_its_turn(kwmlp) -> None:
+    spotter = Spotter(kwmlp)
+    taken, done = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with spotter._turns:
+            taken.set()
+            done.wait()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends it if it waits
+        os._exit(len(spotter.push(np.zeros(100, np.float32))))
+    _, status = os.waitpid(child, 0)
+    done.set()
+    thread.join()
+    assert status == 0
