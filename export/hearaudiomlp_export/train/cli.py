@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from hearaudiomlp import HearAudioMLPError
@@ -19,6 +19,7 @@ from hearaudiomlp.cli.options import Parser, count_argument, print_error, print_
 from hearaudiomlp.errors import require_address_space
 from hearaudiomlp.figures.style import import_matplotlib
 from hearaudiomlp.storage.atomic import replacing
+from hearaudiomlp.storage.stopping import start_tracker
 from hearaudiomlp.weights.locate import Weights
 
 if TYPE_CHECKING:
@@ -125,10 +126,10 @@ def _check_packages() -> None:
             )
 
 
-def _make_part(folder: Path, name: str, progress: "Queue[tuple[int, int]]") -> None:
-    from hearaudiomlp_export.train.data.corpus import Plan, make_part
+def _make_part(folder: Path, name: str) -> None:
+    from hearaudiomlp_export.train.data.corpus import Plan, make_part, report_done
 
-    make_part(folder, name, Plan(), lambda _, done, total: progress.put((done, total)))
+    make_part(folder, name, Plan(), report_done)
 
 
 def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
@@ -144,24 +145,21 @@ def prepare_corpus(folder: Path, names: Sequence[str]) -> None:
     from hearaudiomlp_export.train.errors import CorpusError
 
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        for name in names:
-            if has_part(folder, name, Plan()):
-                continue
-            progress = manager.Queue()
-            with (
-                part_makers(1) as pool,
-                tqdm(desc=name, unit=" clips", leave=False) as bar,
-            ):
-                making = pool.submit(_make_part, folder, name, progress)
-                while not making.done() or not progress.empty():
-                    with contextlib.suppress(Empty):
-                        done, bar.total = progress.get(timeout=0.2)
-                        bar.update(done - bar.n)
-                try:
-                    making.result()
-                except BrokenProcessPool as problem:
-                    raise CorpusError(f"the synthesizer of {name} crashed") from problem
+    for name in names:
+        if has_part(folder, name, Plan()):
+            continue
+        start_tracker()
+        progress = context.Queue()
+        with part_makers(1, progress) as pool, tqdm(desc=name, unit=" clips", leave=False) as bar:
+            making = pool.submit(_make_part, folder, name)
+            while not making.done():
+                with contextlib.suppress(Empty):
+                    done, bar.total = progress.get(timeout=0.2)
+                    bar.update(done - bar.n)
+            try:
+                making.result()
+            except BrokenProcessPool as problem:
+                raise CorpusError(f"the synthesizer of {name} crashed") from problem
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,22 @@ def blocking(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def start_tracker() -> None:
+    """Start the process that counts multiprocessing's semaphores, before others are started.
+
+    A terminal's end must not end it before this one: it would be started again, and print that it
+    doesn't know them. It ignores other signals itself.
+
+    Examples:
+        >>> start_tracker()
+    """
+    from multiprocessing import resource_tracker
+
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        with blocking(signal.SIGHUP):
+            resource_tracker.ensure_running()
+
+
 def stop() -> None:
     """Stop all writing, clean up, and remove the temporary files of this process."""
     global _stopped  # noqa: PLW0603 - it is the process that exits

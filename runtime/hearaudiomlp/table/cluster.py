@@ -7,7 +7,6 @@ again, because its worker died, writes the same files once more.
 """
 
 import logging
-import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
 import shutil
@@ -34,7 +33,7 @@ from hearaudiomlp.inference.thread_pool import usable_cpus
 from hearaudiomlp.model import Model
 from hearaudiomlp.storage.atomic import temporary_name
 from hearaudiomlp.storage.ownership import MARK_FILE
-from hearaudiomlp.storage.stopping import blocking, changing, stop, when_stopped
+from hearaudiomlp.storage.stopping import blocking, changing, start_tracker, stop, when_stopped
 from hearaudiomlp.table.job import OnFile, ShardManifest, read_rows
 from hearaudiomlp.table.run import Workers
 from hearaudiomlp.table.unit import ShardTask, embed_shards
@@ -180,11 +179,7 @@ def _scratch() -> Iterator[None]:
 @contextmanager
 def _loop() -> Iterator[Any]:
     """Return the loop of a cluster on this machine, whose thread starts the workers."""
-    if hasattr(signal, "SIGHUP"):  # not on Windows
-        # A terminal's end must not end the process that counts semaphores before this one. It
-        # ignores the other signals itself.
-        with blocking(signal.SIGHUP):
-            multiprocessing.resource_tracker.ensure_running()
+    start_tracker()
     runner = distributed.utils.LoopRunner()
     with blocking(signal.SIGINT):
         runner.start()

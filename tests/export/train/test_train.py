@@ -484,6 +484,43 @@ def test_an_interrupt_does_not_wait_for_the_synthesizers() -> None:
     assert making[1].cancelled() or isinstance(making[1].exception(), BrokenProcessPool)
 
 
+MAKING = """
+import sys, time
+from hearaudiomlp.cli import interrupts
+from hearaudiomlp_export.train.data.corpus import part_makers
+interrupts.install()
+try:
+    with interrupts.unwinding(), part_makers(1) as pool:
+        making = pool.submit(time.sleep, 60)
+        print(*pool._processes, flush=True)
+        making.result()
+except KeyboardInterrupt:
+    pass
+interrupts.ignore()
+sys.exit(interrupts.status(0))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_s_signal_while_a_process_starts_is_no_traceback_of_its(number: int) -> None:
+    """All processes get it: those that import, and the one that counts semaphores."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAKING],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    maker = int(process.stdout.readline())
+    time.sleep(0.2)  # it imports
+    if number == signal.SIGINT:
+        os.kill(maker, number)  # a moment before the other, as it may happen
+        time.sleep(0.1)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    assert "resource_tracker" not in err
+
+
 def test_an_error_in_a_part_is_all_that_is_printed() -> None:
     """The pool's own thread, which starts the next process, has nothing to complain about."""
     for _ in range(3):

@@ -9,6 +9,7 @@ the seed alone.
 import hashlib
 import json
 import multiprocessing
+import signal
 import threading
 import tokenize
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from hearaudiomlp.cli import interrupts
 from hearaudiomlp.spec import SAMPLE_RATE
 from hearaudiomlp.storage.atomic import FileRecord, open_regular, record_of, replacing
 from hearaudiomlp.storage.ownership import read_sealed, seal
+from hearaudiomlp.storage.stopping import blocking, start_tracker
 from hearaudiomlp_export.train.errors import CorpusError
 from hearaudiomlp_export.train.speech import festival, flite, pico
 from hearaudiomlp_export.train.speech.accents import accented
@@ -36,6 +38,9 @@ from hearaudiomlp_export.train.speech.kokoro import Kokoro
 from hearaudiomlp_export.train.speech.pico import Pico
 from hearaudiomlp_export.train.speech.voices import Voice, to_clip
 from hearaudiomlp_export.train.speech.words import KEYWORDS, OTHER_WORDS
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
 
 Pcm = npt.NDArray[np.int16]
 Progress = Callable[[str, int, int], None]
@@ -373,8 +378,33 @@ def make_part(folder: Path, name: str, plan: CorpusPlan, progress: Progress) -> 
     _write(folder, name, made, plan.longest)
 
 
+class _Pool(ProcessPoolExecutor):
+    """Its processes don't hear of Ctrl-C: the one that was started by hand ends them."""
+
+    def submit(self, *arguments: Any, **keywords: Any) -> Any:
+        with blocking(signal.SIGINT):  # it may start a process, or the thread that starts others
+            return super().submit(*arguments, **keywords)
+
+
+_done: "Queue[tuple[int, int]] | None" = None  # in a process of a pool: where to put what is done
+
+
+def _begin(done: "Queue[tuple[int, int]] | None") -> None:
+    global _done  # noqa: PLW0603 - of this process alone
+    interrupts.install()
+    _done = done
+
+
+def report_done(_: str, done: int, total: int) -> None:
+    """Say, in a process of :func:`part_makers`, how many clips are done."""
+    if _done is not None:
+        _done.put((done, total))
+
+
 @contextmanager
-def part_makers(count: int) -> Iterator[ProcessPoolExecutor]:
+def part_makers(
+    count: int, done: "Queue[tuple[int, int]] | None" = None
+) -> Iterator[ProcessPoolExecutor]:
     """Return a pool in which each part is made in a process of its own.
 
     What eSpeak NG speaks depends a little on what it has spoken before, and a synthesizer that
@@ -383,10 +413,12 @@ def part_makers(count: int) -> Iterator[ProcessPoolExecutor]:
 
     Args:
         count: processes at a time.
+        done: where :func:`report_done` puts clips done and clips in all.
     """
+    start_tracker()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        count, mp_context=context, max_tasks_per_child=1, initializer=interrupts.install
+    with _Pool(
+        count, mp_context=context, max_tasks_per_child=1, initializer=_begin, initargs=(done,)
     ) as pool:
         try:
             yield pool
