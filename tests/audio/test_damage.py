@@ -399,10 +399,10 @@ def test_a_format_that_does_not_tell_where_it_ends(tmp_path) -> None:
     path = tmp_path / "a.nut"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
-        samples = np.arange(16_000, dtype=np.int16).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.rate = 16_000
-        container.mux(stream.encode(frame))
+        for samples in np.arange(16_000, dtype=np.int16).reshape(16, 1, -1):
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.rate = 16_000
+            container.mux(stream.encode(frame))
     for _ in range(2):
         with pytest.warns(UserWarning, match=r"its format \(nut\) doesn't tell where it ends"):
             assert len(read_audio(path).samples) > 1_000
