@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     first, last = to_samples(options.start), to_samples(end)
     stream = AudioStream(options.file)
-    part = read_part(stream, first, last + 1)  # one more tells whether there is more
+    part = read_part(stream, first, last + 1)  # one sample more, to see if the file continues
     if not len(part):
         print_error(f"{options.file} has {stream.duration:.2f} s: --start leaves nothing of it")
         return 2
